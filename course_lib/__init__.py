@@ -1,0 +1,1 @@
+"""Diffusion, step by step: the library that serves the notebooks."""
