@@ -1,0 +1,37 @@
+"""The socket that everything plugs into: denoise(x_t, t) -> the mean of x_0 given x_t."""
+
+from jaxtyping import Shaped
+from torch import Tensor, nn
+
+from course_lib.core.types import Data, PerExample, Time
+from course_lib.diffusion.predictions import mix, target, x_0_from
+from course_lib.diffusion.schedules import NoiseSchedule
+
+
+class Denoiser(nn.Module):
+    """A network seen as the mean of x_0 given x_t, whatever it was trained to predict.
+
+    net        net(x_t, t, **cond) -> a tensor shaped like x_t
+    predicts   "x_0", "eps", "score", "v", "flow" or "edm" (predictions.py)
+    """
+
+    def __init__(self, net: nn.Module, schedule: NoiseSchedule, predicts: str = "eps"):
+        super().__init__()
+        one = Tensor([0.5])
+        mix(predicts, one, one)  # an unknown name fails here, not at the first batch
+        self.net, self.schedule, self.predicts = net, schedule, predicts
+
+    def forward(self, x_t: Data, t: Time, **cond: Shaped[Tensor, "..."]) -> Data:
+        """The network's estimate of x_0."""
+        alpha, sigma = self.schedule(t, like=x_t)
+        return x_0_from(self.predicts, self.net(x_t, t, **cond), x_t, alpha, sigma)
+
+    def loss(self, x_0: Data, t: Time, eps: Data, **cond: Shaped[Tensor, "..."]) -> PerExample:
+        """Mean squared error of what the network predicts, one number per example.
+
+        For "eps" this is L_simple (Ho et al. 2020, eq. 14).
+        """
+        alpha, sigma = self.schedule(t, like=x_0)
+        out = self.net(alpha * x_0 + sigma * eps, t, **cond)
+        wanted = target(self.predicts, x_0, eps, alpha, sigma)
+        return (out - wanted).square().flatten(1).mean(1)

@@ -1,0 +1,143 @@
+"""Denoisers whose answer is known: a mixture of Gaussians, and a finite data set.
+
+Every algorithm of the course is first run on one of these, so that what the algorithm does is
+separated from what a network learned. Built by hand in chapter 00.
+"""
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from course_lib.core.types import Data, Denoise, PerExample, Points, Time
+from course_lib.diffusion.schedules import NoiseSchedule
+
+
+class GaussianMixture:
+    """A weighted sum of Gaussians: density, score, samples, and what noise makes of it.
+
+    means         [components, dim]
+    covariances   [components, dim, dim], or standard deviations [components] for round ones
+    weights       [components], positive; they are normalised. Equal if not given
+
+    Raises ValueError if shapes disagree, a weight is not positive, or a covariance is not
+    symmetric and positive semi-definite.
+    """
+
+    def __init__(
+        self,
+        means: Float[Tensor, "components dim"],
+        covariances: Float[Tensor, "components dim dim"] | Float[Tensor, " components"],
+        weights: Float[Tensor, " components"] | None = None,
+    ):
+        components, dim = means.shape
+        if covariances.ndim == 1:
+            covariances = covariances.square()[:, None, None] * torch.eye(dim, dtype=means.dtype)
+        weights = torch.ones(components, dtype=means.dtype) if weights is None else weights
+        if covariances.shape != (components, dim, dim) or weights.shape != (components,):
+            raise ValueError(
+                f"{components} means of {dim} numbers need covariances [{components}, {dim}, {dim}] and weights"
+                f" [{components}]; got {list(covariances.shape)} and {list(weights.shape)}"
+            )
+        if bool((weights <= 0).any()):
+            raise ValueError(f"weights must be positive, got {weights.tolist()}")
+        if not torch.allclose(covariances, covariances.transpose(1, 2)):
+            raise ValueError("covariances must be symmetric")
+        # Noise changes only the eigenvalues of a covariance, so they are all that is ever recomputed.
+        variances, self.axes = torch.linalg.eigh(covariances)
+        if bool((variances < -1e-8).any()):
+            raise ValueError(f"a covariance has the negative eigenvalue {variances.min():g}")
+        self.variances = variances.clamp(min=0)
+        self.means, self.weights = means, weights / weights.sum()
+
+    @property
+    def dim(self) -> int:
+        """The number of coordinates."""
+        return self.means.shape[1]
+
+    def sample(self, n: int, seed: int = 0) -> Points:
+        """n points; the same seed gives the same ones."""
+        generator = torch.Generator().manual_seed(seed)
+        which = torch.multinomial(self.weights, n, replacement=True, generator=generator)
+        noise = torch.randn(n, self.dim, generator=generator, dtype=self.means.dtype)
+        spread = (self.axes * self.variances.sqrt()[:, None, :])[which]
+        return self.means[which] + (spread @ noise[:, :, None])[:, :, 0]
+
+    def noised(self, alpha: float | Tensor, sigma: float | Tensor) -> "GaussianMixture":
+        """The law of alpha x_0 + sigma eps: again a mixture, with moved means and wider covariances."""
+        covariances = (self.axes * self.variances[:, None, :]) @ self.axes.transpose(1, 2)
+        noise = torch.eye(self.dim, dtype=self.means.dtype) * sigma**2
+        return GaussianMixture(alpha * self.means, alpha**2 * covariances + noise, self.weights)
+
+    def log_prob(self, x: Points) -> PerExample:
+        """log p(x) in nats. Needs covariances without zero eigenvalues: noise a mixture of points first."""
+        one, zero = torch.ones(len(x), dtype=x.dtype), torch.zeros(len(x), dtype=x.dtype)
+        return self._log_joint(x, one, zero).logsumexp(1)
+
+    def score(self, x: Points) -> Points:
+        """The gradient of log p at x."""
+        one, zero = torch.ones(len(x), dtype=x.dtype), torch.zeros(len(x), dtype=x.dtype)
+        responsible = self._log_joint(x, one, zero).softmax(1)
+        offset = self._in_axes(x, one)  # [batch, components, dim]
+        pull = torch.einsum("kij,bkj->bki", self.axes, -offset / self.variances)
+        return (responsible[:, :, None] * pull).sum(1)
+
+    def posterior_mean(self, x_t: Points, alpha: PerExample, sigma: PerExample) -> Points:
+        """E[x_0 | x_t] for x_t = alpha x_0 + sigma eps, exactly, one noise level per example."""
+        responsible = self._log_joint(x_t, alpha, sigma).softmax(1)
+        a, s = alpha[:, None, None], sigma[:, None, None]
+        # Within a component the answer is Gaussian conditioning, coordinate by coordinate in its axes.
+        gain = a * self.variances / (a**2 * self.variances + s**2)
+        shift = torch.einsum("kij,bkj->bki", self.axes, gain * self._in_axes(x_t, alpha))
+        return (responsible[:, :, None] * (self.means + shift)).sum(1)
+
+    def denoiser(self, schedule: NoiseSchedule) -> Denoise:
+        """The best possible denoiser for data from this mixture, in the socket of a trained one."""
+
+        def denoise(x_t: Points, t: Time) -> Points:
+            alpha, sigma = schedule(t, like=x_t)
+            return self.posterior_mean(x_t, alpha[:, 0], sigma[:, 0])
+
+        return denoise
+
+    def _in_axes(self, x: Tensor, alpha: Tensor) -> Tensor:
+        """x minus each component's noised mean, in that component's axes: [batch, components, dim]."""
+        offset = x[:, None, :] - alpha[:, None, None] * self.means
+        return torch.einsum("kij,bki->bkj", self.axes, offset)
+
+    def _log_joint(self, x: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
+        """log of weight times density of each noised component: [batch, components]."""
+        a, s = alpha[:, None, None], sigma[:, None, None]
+        variance = a**2 * self.variances + s**2
+        square = (self._in_axes(x, alpha).square() / variance).sum(2)
+        return self.weights.log() - 0.5 * (
+            square + variance.log().sum(2) + self.dim * math.log(2 * math.pi)
+        )
+
+
+class Dataset:
+    """The law that puts equal weight on each of a finite number of examples, and nothing elsewhere.
+
+    Its denoiser is the optimum of every denoising loss on that data set, and it can only return
+    mixtures of the examples: it memorises (chapter 38).
+    """
+
+    def __init__(self, x_0: Data):
+        if len(x_0) == 0:
+            raise ValueError("a data set needs at least one example")
+        self.x_0 = x_0
+
+    def denoiser(self, schedule: NoiseSchedule) -> Denoise:
+        """E[x_0 | x_t]: the mean of the examples, weighted by how likely each is to have become x_t."""
+        flat = self.x_0.flatten(1)
+        squares = flat.square().sum(1)
+
+        def denoise(x_t: Data, t: Time) -> Data:
+            alpha, sigma = (c.flatten(1) for c in schedule(t, like=x_t))  # [batch, 1]
+            # |x_t - alpha x_0|² without the term that is the same for every example.
+            distance = alpha**2 * squares - 2 * alpha * (x_t.flatten(1) @ flat.T)
+            weights = (-distance / (2 * sigma**2)).softmax(1)
+            return (weights @ flat).view_as(x_t)
+
+        return denoise

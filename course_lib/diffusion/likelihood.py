@@ -1,0 +1,43 @@
+"""The variational bound, term by term, in bits per dimension."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from course_lib.core.types import Data, Denoise, PerExample, Time
+from course_lib.diffusion.schedules import DiscreteSchedule
+from course_lib.diffusion.training import vlb_weight
+
+
+def gaussian_kl(mean_q: Tensor, var_q: Tensor, mean_p: Tensor, var_p: Tensor) -> Tensor:
+    """KL(q || p) of Gaussians with independent coordinates, entry by entry, in nats."""
+    return 0.5 * ((var_p / var_q).log() + (var_q + (mean_q - mean_p).square()) / var_p - 1)
+
+
+def bits_per_dim(nats: Tensor) -> Tensor:
+    """Nats per coordinate to bits per coordinate."""
+    return nats / math.log(2)
+
+
+def prior_bits(schedule: DiscreteSchedule, x_0: Data) -> PerExample:
+    """L_T: bits per dimension paid because x_T is not quite N(0, I) (Ho et al. 2020, eq. 5).
+
+    About 1e-5 for DDPM's schedule and image-like data; large if signal is left at t = T.
+    """
+    t = torch.full((len(x_0),), schedule.T, device=x_0.device)
+    alpha, sigma = schedule(t, like=x_0)
+    kl = gaussian_kl(alpha * x_0, sigma**2, torch.zeros_like(x_0), torch.ones_like(sigma))
+    return bits_per_dim(kl.flatten(1).mean(1))
+
+
+def step_bits(
+    denoise: Denoise, schedule: DiscreteSchedule, x_0: Data, t: Time, eps: Data
+) -> PerExample:
+    """L_{t-1}: bits per dimension of one reverse step, for t >= 2, with the small variance.
+
+    One draw of eps gives an unbiased estimate.
+    """
+    alpha, sigma = schedule(t, like=x_0)
+    error = (denoise(alpha * x_0 + sigma * eps, t) - x_0).square().flatten(1).mean(1)
+    return bits_per_dim(vlb_weight(schedule, t, "x_0").to(x_0.dtype) * error)

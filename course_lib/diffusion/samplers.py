@@ -1,0 +1,129 @@
+"""From noise to data: each step asks a denoiser for x_0 and moves from t to a smaller time s.
+
+A step is a pure function, step(denoise, schedule, x_t, t, s, ...) -> x_s. Its randomness is an
+argument: randn_like(x) gives the noise, torch's own by default, `seeded_randn_like(seed)` for noise
+that repeats. Built by hand in chapters 00 (Euler), 07 (ancestral), 14 (DDIM) and 19 (Heun).
+"""
+
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+
+import torch
+from jaxtyping import Shaped
+from torch import Tensor
+
+from course_lib.core.types import Data, Denoise, RandnLike, Time
+from course_lib.diffusion.predictions import eps_from
+from course_lib.diffusion.schedules import NoiseSchedule
+
+Step = Callable[[Denoise, NoiseSchedule, Tensor, Tensor, Tensor], Tensor]
+
+
+def ddpm_step(
+    denoise: Denoise,
+    schedule: NoiseSchedule,
+    x_t: Data,
+    t: Time,
+    s: Time,
+    *,
+    variance: str = "small",
+    randn_like: RandnLike = torch.randn_like,
+) -> Data:
+    """Draw x_s from q(x_s | x_t, x_0) with the denoiser's x_0 in place of the true one.
+
+    Ho et al. 2020, eq. 7, for any pair s < t of a variance-preserving schedule. Neighbours s = t - 1
+    give algorithm 2. variance="small" is the posterior's own, beta-tilde; "large" is beta (section 3.2).
+    Nothing is added at s = 0, where the result is the denoiser's answer.
+    """
+    if variance not in ("small", "large"):
+        raise ValueError(f"unknown variance {variance!r}. Use one of: small, large")
+    (alpha_t, sigma_t), (alpha_s, sigma_s) = schedule(t, like=x_t), schedule(s, like=x_t)
+    keep = alpha_t / alpha_s  # what x_s is multiplied by on its way to x_t
+    beta = sigma_t**2 - keep**2 * sigma_s**2  # and the variance of the noise added on that way
+    mean = (keep * sigma_s**2 * x_t + alpha_s * beta * denoise(x_t, t)) / sigma_t**2
+    spread = beta if variance == "large" else beta * sigma_s**2 / sigma_t**2
+    return mean + spread.sqrt() * (sigma_s > 0) * randn_like(x_t)
+
+
+def ddim_step(
+    denoise: Denoise,
+    schedule: NoiseSchedule,
+    x_t: Data,
+    t: Time,
+    s: Time,
+    *,
+    eta: float = 0.0,
+    randn_like: RandnLike = torch.randn_like,
+) -> Data:
+    """Keep the direction of the noise and shrink it (Song, Meng & Ermon 2021, eq. 12 and 16).
+
+    eta   0 is deterministic, 1 is DDPM's ancestral step with the small variance
+    """
+    (alpha_t, sigma_t), (alpha_s, sigma_s) = schedule(t, like=x_t), schedule(s, like=x_t)
+    x_0 = denoise(x_t, t)
+    eps = eps_from(x_0, x_t, alpha_t, sigma_t)
+    if eta == 0:
+        return alpha_s * x_0 + sigma_s * eps
+    fresh = eta * sigma_s / sigma_t * (1 - (alpha_t / alpha_s) ** 2).clamp(min=0).sqrt()
+    kept = (sigma_s**2 - fresh**2).clamp(min=0).sqrt()
+    return alpha_s * x_0 + kept * eps + fresh * randn_like(x_t)
+
+
+def euler_step(denoise: Denoise, schedule: NoiseSchedule, x_t: Data, t: Time, s: Time) -> Data:
+    """One Euler step of the probability-flow ODE, in the coordinates that make it straightest.
+
+    With z = x / alpha and n = sigma / alpha the ODE reads dz/dn = (z - x_0) / n (Karras et al. 2022,
+    eq. 1 with their s(t) divided out). The result is DDIM's with eta = 0: chapter 14 proves it.
+    """
+    z, n_t, n_s, alpha_s = _scaled(schedule, x_t, t, s)
+    slope = (z - denoise(x_t, t)) / n_t
+    return alpha_s * (z + (n_s - n_t) * slope)
+
+
+def heun_step(denoise: Denoise, schedule: NoiseSchedule, x_t: Data, t: Time, s: Time) -> Data:
+    """Euler, then again with the mean of the slopes at both ends (Karras et al. 2022, algorithm 1).
+
+    Second order for twice the evaluations. At s = 0 the second slope does not exist and Euler's
+    answer, the denoiser's own, stands.
+    """
+    z, n_t, n_s, alpha_s = _scaled(schedule, x_t, t, s)
+    slope_t = (z - denoise(x_t, t)) / n_t
+    z_s = z + (n_s - n_t) * slope_t
+    if bool((n_s == 0).all()):
+        return alpha_s * z_s
+    slope_s = (z_s - denoise(alpha_s * z_s, s)) / n_s
+    return alpha_s * (z + (n_s - n_t) * (slope_t + slope_s) / 2)
+
+
+def walk(
+    step: Step, denoise: Denoise, schedule: NoiseSchedule, x: Data, times: Shaped[Tensor, " times"]
+) -> Iterator[Data]:
+    """Yield x at each of the decreasing `times`, the first one included.
+
+    The whole path is `list(walk(...))`; a caller may also look at each state and stop.
+    Raises ValueError unless the times decrease strictly and none is negative.
+    """
+    if len(times) < 2 or bool((times.diff() >= 0).any()) or times[-1] < 0:
+        raise ValueError(f"times must decrease strictly to 0 or above, got {times.tolist()[:8]}")
+    times = times.to(x.device)
+    yield x
+    for t, s in pairwise(times):
+        with torch.no_grad():
+            x = step(denoise, schedule, x, t.expand(len(x)), s.expand(len(x)))
+        yield x
+
+
+def sample(
+    step: Step, denoise: Denoise, schedule: NoiseSchedule, x: Data, times: Shaped[Tensor, " times"]
+) -> Data:
+    """Walk x, noise at times[0], down to times[-1]. With times ending in 0 what comes out is data."""
+    *_, x_0 = walk(step, denoise, schedule, x, times)
+    return x_0
+
+
+def _scaled(
+    schedule: NoiseSchedule, x_t: Data, t: Time, s: Time
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """x_t and both noise levels divided by alpha, and alpha(s) to come back with."""
+    (alpha_t, sigma_t), (alpha_s, sigma_s) = schedule(t, like=x_t), schedule(s, like=x_t)
+    return x_t / alpha_t, sigma_t / alpha_t, sigma_s / alpha_s, alpha_s

@@ -1,0 +1,174 @@
+"""How much signal and how much noise there is at time t:  x_t = alpha(t) x_0 + sigma(t) eps.
+
+t = 0 is data and larger is noisier, everywhere. A discrete schedule counts t = 1..T as the papers do
+and stores T + 1 values with alpha_bar[0] = 1, so that no first or last step is a special case.
+Built by hand in chapters 00 and 07.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from course_lib.core.types import Data, PerExample, Time
+
+
+@dataclass(frozen=True)
+class NoiseSchedule:
+    """Two functions of time, alpha(t) and sigma(t), for times in [0, t_max]."""
+
+    alpha: Callable[[Tensor], Tensor]
+    sigma: Callable[[Tensor], Tensor]
+    t_max: float = 1.0
+
+    def __call__(self, t: Time, like: Data) -> tuple[Tensor, Tensor]:
+        """alpha(t) and sigma(t) with shape [batch, 1, ..., 1], ready to multiply `like`.
+
+        The only place where a time meets the shape of an image.
+        Raises ValueError unless t holds one time for each example of `like`.
+        """
+        if t.shape != like.shape[:1]:
+            raise ValueError(
+                f"t must have shape ({len(like)},), one time per example; got {tuple(t.shape)}"
+            )
+        shape = (-1,) + (1,) * (like.ndim - 1)
+        return self.alpha(t).to(like.dtype).view(shape), self.sigma(t).to(like.dtype).view(shape)
+
+    def snr(self, t: Time) -> PerExample:
+        """Signal-to-noise ratio alpha² / sigma²: infinite at data, falling to about 0."""
+        return (self.alpha(t) / self.sigma(t)).square()
+
+    def log_snr(self, t: Time) -> PerExample:
+        """log(alpha² / sigma²): Kingma et al. 2021 call it minus gamma; DPM-Solver's lambda is half of it."""
+        return 2 * (self.alpha(t).log() - self.sigma(t).log())
+
+
+@dataclass(frozen=True)
+class DiscreteSchedule(NoiseSchedule):
+    """A variance-preserving schedule given by T step noises; its times are integers 0..T.
+
+    beta[t]       variance of the noise that step t adds; beta[0] = 0
+    alpha_bar[t]  product of (1 - beta) up to t (Ho et al. 2020, below eq. 4); alpha_bar[0] = 1
+
+    Both are float64 tensors of length T + 1. Beware: DDIM writes alpha_t for this alpha_bar_t.
+    """
+
+    beta: Float[Tensor, " times"] = field(
+        default_factory=lambda: torch.zeros(1, dtype=torch.float64)
+    )
+    alpha_bar: Float[Tensor, " times"] = field(
+        default_factory=lambda: torch.ones(1, dtype=torch.float64)
+    )
+
+    @property
+    def T(self) -> int:
+        """The number of steps, so the noisiest time."""
+        return len(self.beta) - 1
+
+
+def from_betas(betas: Float[Tensor, " T"]) -> DiscreteSchedule:
+    """The schedule of T given step noises, beta_1 ... beta_T.
+
+    betas   in (0, 1); 1 is allowed for the last one only (zero terminal signal)
+
+    Raises ValueError naming the first step that is out of range.
+    """
+    betas = betas.to(torch.float64)
+    wrong = (betas <= 0) | (betas > 1) | (betas == 1) & (torch.arange(len(betas)) < len(betas) - 1)
+    if len(betas) == 0 or bool(wrong.any()):
+        at = int(wrong.int().argmax()) if len(betas) else 0
+        said = f"beta_{at + 1} = {betas[at]:g}" if len(betas) else "none at all"
+        raise ValueError(f"betas must lie in (0, 1), got {said}")
+    beta = torch.cat([torch.zeros(1, dtype=torch.float64), betas])
+    alpha_bar = (1 - beta).cumprod(0)
+    # 1 - alpha_bar is formed in float64: near t = 0 float32 would lose most of its digits.
+    alpha, sigma = _Table(alpha_bar.sqrt()), _Table((1 - alpha_bar).sqrt())
+    return DiscreteSchedule(alpha, sigma, float(len(betas)), beta, alpha_bar)
+
+
+def from_alpha_bar(alpha_bar: Float[Tensor, " times"], max_beta: float = 0.999) -> DiscreteSchedule:
+    """The schedule whose cumulative products are `alpha_bar` (T + 1 values, the first one 1).
+
+    Step noises are capped at `max_beta`, so that the last ones do not destroy everything at once
+    (Nichol & Dhariwal 2021, section 3.2). Raises ValueError if alpha_bar does not start at 1 and fall.
+    """
+    alpha_bar = alpha_bar.to(torch.float64)
+    if len(alpha_bar) < 2 or alpha_bar[0] != 1 or bool((alpha_bar.diff() >= 0).any()):
+        raise ValueError("alpha_bar must start at exactly 1 and fall at every step")
+    return from_betas((1 - alpha_bar[1:] / alpha_bar[:-1]).clamp(max=max_beta))
+
+
+def linear(T: int = 1000, first: float = 1e-4, last: float = 0.02) -> DiscreteSchedule:
+    """DDPM's schedule: step noises rise linearly (Ho et al. 2020, section 4).
+
+    The defaults belong to T = 1000. With fewer steps the same end points leave signal at t = T;
+    scale both by 1000 / T to keep the path (chapter 07 shows what happens if you forget).
+    """
+    return from_betas(torch.linspace(first, last, T, dtype=torch.float64))
+
+
+def cosine(T: int = 1000, offset: float = 0.008) -> DiscreteSchedule:
+    """Nichol & Dhariwal 2021, eq. 17: alpha_bar falls like a squared cosine, gently at both ends."""
+    u = torch.linspace(0, 1, T + 1, dtype=torch.float64)
+    f = torch.cos((u + offset) / (1 + offset) * math.pi / 2).square()
+    return from_alpha_bar(f / f[0])
+
+
+# Continuous schedules: times are floats.
+# Variance preserving with angle t pi / 2: the cosine schedule without its offset.
+cosine_vp = NoiseSchedule(
+    lambda t: torch.cos(t * math.pi / 2), lambda t: torch.sin(t * math.pi / 2)
+)
+# Liu et al. 2023; Lipman et al. 2023: a straight line from data to noise. Their time runs the other way.
+rectified = NoiseSchedule(lambda t: 1 - t, lambda t: t)
+# Karras et al. 2022: the signal keeps its size and t is the noise level itself.
+edm = NoiseSchedule(torch.ones_like, lambda t: t, t_max=80.0)
+
+
+def spaced_times(schedule: DiscreteSchedule, steps: int) -> Int[Tensor, " times"]:
+    """`steps` + 1 integer times from T down to 0, as evenly spaced as integers allow.
+
+    With steps = T these are all of T, T-1, ..., 0. Raises ValueError unless 1 <= steps <= T.
+    """
+    if not 1 <= steps <= schedule.T:
+        raise ValueError(f"steps must be 1..{schedule.T} for this schedule, got {steps}")
+    return torch.linspace(schedule.T, 0, steps + 1, dtype=torch.float64).round().long()
+
+
+def karras_times(
+    steps: int, low: float = 0.002, high: float = 80.0, rho: float = 7.0
+) -> Float[Tensor, " times"]:
+    """Noise levels from `high` to `low` that are denser near data, then 0 (Karras et al. 2022, eq. 5).
+
+    Times of the `edm` schedule. Raises ValueError unless 0 < low < high and steps >= 2.
+    """
+    if not 0 < low < high or steps < 2:
+        raise ValueError(
+            f"need 0 < low < high and steps >= 2, got low={low}, high={high}, steps={steps}"
+        )
+    u = torch.linspace(0, 1, steps, dtype=torch.float64)
+    levels = (high ** (1 / rho) + u * (low ** (1 / rho) - high ** (1 / rho))) ** rho
+    return torch.cat([levels, torch.zeros(1, dtype=torch.float64)])
+
+
+class _Table:
+    """A function of integer times that looks its values up, with one copy per device."""
+
+    def __init__(self, values: Float[Tensor, " times"]):
+        self.values = {torch.device("cpu"): values}
+
+    def __call__(self, t: Tensor) -> Tensor:
+        if t.is_floating_point():
+            raise TypeError(
+                f"times of a discrete schedule are integers 0..T, got {t.dtype}. Use spaced_times"
+            )
+        if t.device not in self.values:
+            values = self.values[torch.device("cpu")]
+            # Apple's MPS has no float64.
+            self.values[t.device] = (values.float() if t.device.type == "mps" else values).to(
+                t.device
+            )
+        return self.values[t.device][t]

@@ -1,0 +1,84 @@
+"""The pieces of a U-Net: a residual block that reads the time, and changes of resolution.
+
+Used from chapter 08 on; built up and ablated in chapters 12 and 13.
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from course_lib.core.types import Images
+
+
+class ResBlock(nn.Module):
+    """Two normalised convolutions beside a shortcut; the time enters between them.
+
+    `inject="add"` shifts the features, as DDPM does; `inject="scale_shift"` also scales them after
+    the second normalisation (AdaGN, Dhariwal & Nichol 2021, eq. 5).
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        embedding_dim: int,
+        *,
+        inject: str = "add",
+        dropout: float = 0.0,
+        groups: int = 32,
+        eps: float = 1e-5,
+    ):
+        super().__init__()
+        if inject not in ("add", "scale_shift"):
+            raise ValueError(f"unknown inject {inject!r}. Use one of: add, scale_shift")
+        self.inject = inject
+        self.norm1 = nn.GroupNorm(min(groups, in_channels), in_channels, eps=eps)
+        self.conv1 = nn.Conv2d(in_channels, out_channels, 3, padding=1)
+        self.time = nn.Linear(embedding_dim, out_channels * (1 if inject == "add" else 2))
+        self.norm2 = nn.GroupNorm(min(groups, out_channels), out_channels, eps=eps)
+        self.dropout = nn.Dropout(dropout)
+        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1)
+        same = in_channels == out_channels
+        self.shortcut = nn.Identity() if same else nn.Conv2d(in_channels, out_channels, 1)
+        nn.init.zeros_(self.conv2.weight)  # the block starts as its shortcut
+        nn.init.zeros_(self.conv2.bias)
+
+    def forward(self, x: Images, embedding: Float[Tensor, "batch embedding_dim"]) -> Images:
+        h = self.conv1(F.silu(self.norm1(x)))
+        time = self.time(F.silu(embedding))[:, :, None, None]
+        if self.inject == "add":
+            h = self.norm2(h + time)
+        else:
+            scale, shift = time.chunk(2, dim=1)
+            h = self.norm2(h) * (1 + scale) + shift
+        return self.shortcut(x) + self.conv2(self.dropout(F.silu(h)))
+
+
+class Downsample(nn.Module):
+    """Halve height and width by a convolution of stride 2.
+
+    `pad="right"` pads below and to the right only, as TensorFlow does and so DDPM's released weights
+    expect; `pad="even"` pads all round and also takes odd sizes (7 becomes 4).
+    """
+
+    def __init__(self, channels: int, pad: str = "even"):
+        super().__init__()
+        if pad not in ("even", "right"):
+            raise ValueError(f"unknown pad {pad!r}. Use one of: even, right")
+        self.pad = pad
+        self.conv = nn.Conv2d(channels, channels, 3, stride=2, padding=1 if pad == "even" else 0)
+
+    def forward(self, x: Images) -> Images:
+        return self.conv(x if self.pad == "even" else F.pad(x, (0, 1, 0, 1)))
+
+
+class Upsample(nn.Module):
+    """Nearest-neighbour to the size of the skip that waits there (4 becomes 7), then a convolution."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.conv = nn.Conv2d(channels, channels, 3, padding=1)
+
+    def forward(self, x: Images, size: torch.Size) -> Images:
+        return self.conv(F.interpolate(x, size=tuple(size), mode="nearest"))

@@ -1,0 +1,153 @@
+"""The course's one U-Net: down, across, and up again with the skips (Ronneberger et al. 2015).
+
+Its anatomy is DDPM's (Ho et al. 2020, appendix B), so that published weights fit by a key map
+(`models/published.py`). Built block by block in chapter 12; chapter 08 uses it whole.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Int
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from course_lib.core.types import Images, Time
+from course_lib.nn.attention import SelfAttention2d
+from course_lib.nn.blocks import Downsample, ResBlock, Upsample
+from course_lib.nn.embeddings import TimeMLP
+
+
+class UNet(nn.Module):
+    """An image and a time in, an image out: net(x_t, t), or net(x_t, t, label=...).
+
+    widths         channels at each resolution; the resolution halves between them
+    blocks         residual blocks per resolution on the way down (one more on the way up)
+    attention_at   indices into `widths` of the resolutions whose blocks are followed by attention
+    patch          2 reads the image in patches of 2 × 2, so all the deep work happens on a quarter of
+                   the pixels, and a thin full-resolution head gives the detail back
+    num_classes    None: no labels. Otherwise labels 0..num_classes-1, and num_classes itself means
+                   "no label" (chapter 17)
+    inject         how blocks read the time: "add" (DDPM) or "scale_shift" (ADM)
+    """
+
+    def __init__(
+        self,
+        in_channels: int = 1,
+        out_channels: int = 1,
+        *,
+        widths: Sequence[int] = (32, 64),
+        blocks: int = 2,
+        attention_at: Sequence[int] = (),
+        patch: int = 1,
+        heads: int = 1,
+        inject: str = "add",
+        dropout: float = 0.0,
+        num_classes: int | None = None,
+        pad: str = "even",
+        groups: int = 32,
+        eps: float = 1e-5,
+        time_shift: float = 0.0,
+    ):
+        super().__init__()
+        if patch not in (1, 2):
+            raise ValueError(f"patch must be 1 or 2, got {patch}")
+        self.in_channels, self.num_classes, self.patch = in_channels, num_classes, patch
+        dim = 4 * widths[0]
+        self.time = TimeMLP(widths[0], dim, shift=time_shift)
+        self.label = None if num_classes is None else nn.Embedding(num_classes + 1, dim)
+
+        def res(a: int, b: int) -> ResBlock:
+            return ResBlock(a, b, dim, inject=inject, dropout=dropout, groups=groups, eps=eps)
+
+        def attend(width: int, level: int) -> nn.Module:
+            there = level in attention_at
+            return SelfAttention2d(width, heads, groups, eps) if there else nn.Identity()
+
+        self.stem = nn.Conv2d(in_channels, widths[0], 3, stride=patch, padding=1)
+        # What each step down leaves behind is what a step up will pick up, last first.
+        skips, width = [widths[0]], widths[0]
+        self.down = nn.ModuleList()
+        for level, out in enumerate(widths):
+            rows = nn.ModuleList()
+            for _ in range(blocks):
+                rows.append(nn.ModuleList([res(width, out), attend(out, level)]))
+                width = out
+                skips.append(width)
+            last = level == len(widths) - 1
+            shrink = nn.Identity() if last else Downsample(width, pad)
+            self.down.append(nn.ModuleDict({"blocks": rows, "shrink": shrink}))
+            if not last:
+                skips.append(width)
+
+        look = SelfAttention2d(width, heads, groups, eps)
+        self.middle = nn.ModuleList([res(width, width), look, res(width, width)])
+
+        self.up = nn.ModuleList()
+        for level, out in reversed(list(enumerate(widths))):
+            rows = nn.ModuleList()
+            for _ in range(blocks + 1):
+                rows.append(nn.ModuleList([res(width + skips.pop(), out), attend(out, level)]))
+                width = out
+            grow = Upsample(width) if level else nn.Identity()
+            self.up.append(nn.ModuleDict({"blocks": rows, "grow": grow}))
+
+        self.norm = nn.GroupNorm(min(groups, width), width, eps=eps)
+        self.head = Head(width, in_channels, out_channels, patch)
+
+    def forward(self, x_t: Images, t: Time, label: Int[Tensor, " batch"] | None = None) -> Images:
+        embedding = self._embed(x_t, t, label)
+        h = self.stem(x_t)
+        skips = [h]
+        for level in self.down:
+            for block, attend in level["blocks"]:
+                h = attend(block(h, embedding))
+                skips.append(h)
+            if not isinstance(level["shrink"], nn.Identity):
+                h = level["shrink"](h)
+                skips.append(h)
+        for layer in self.middle:
+            h = layer(h, embedding) if isinstance(layer, ResBlock) else layer(h)
+        for level in self.up:
+            for block, attend in level["blocks"]:
+                h = attend(block(torch.cat([h, skips.pop()], dim=1), embedding))
+            if not isinstance(level["grow"], nn.Identity):
+                h = level["grow"](h, skips[-1].shape[2:])
+        return self.head(F.silu(self.norm(h)), x_t)
+
+    def _embed(self, x_t: Tensor, t: Tensor, label: Tensor | None) -> Tensor:
+        if x_t.shape[1] != self.in_channels:
+            raise ValueError(
+                f"this U-Net takes {self.in_channels} channels, x_t has {x_t.shape[1]}"
+            )
+        if (label is None) != (self.label is None):
+            wants = "needs label=..." if label is None else "was built without num_classes"
+            raise ValueError(f"this U-Net {wants}")
+        embedding = self.time(t)
+        return embedding if label is None else embedding + self.label(label)
+
+
+class Head(nn.Module):
+    """Features to an image. With patch = 2, back to full resolution beside x_t itself.
+
+    Upsampling by repetition followed by convolutions leaves no 2 × 2 checkerboard, which folding
+    channels back into pixels does.
+    """
+
+    def __init__(self, width: int, in_channels: int, out_channels: int, patch: int):
+        super().__init__()
+        self.patch = patch
+        if patch == 1:
+            self.out = nn.Conv2d(width, out_channels, 3, padding=1)
+        else:
+            thin = width // 2
+            self.grow = nn.Conv2d(width, thin, 3, padding=1)
+            self.mix = nn.Conv2d(thin + in_channels, thin, 3, padding=1)
+            self.out = nn.Conv2d(thin, out_channels, 3, padding=1)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+
+    def forward(self, h: Images, x_t: Images) -> Images:
+        if self.patch == 2:
+            h = self.grow(F.interpolate(h, size=tuple(x_t.shape[2:]), mode="nearest"))
+            h = F.silu(self.mix(torch.cat([F.silu(h), x_t], dim=1)))
+        return self.out(h)

@@ -1,0 +1,108 @@
+"""Trained weights that say where they come from: `data/weights/<name>.safetensors` and a manifest.
+
+Never pickle. A file whose hash is not the manifest's is refused by name.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from safetensors.torch import load, save
+from torch import Tensor, nn
+
+from course_lib.core.checks import one_of
+from course_lib.core.tensors import atomic_write
+
+Module = TypeVar("Module", bound=nn.Module)
+
+WEIGHTS = Path(__file__).resolve().parent.parent / "data" / "weights"
+
+
+def manifest(folder: Path = WEIGHTS) -> dict[str, dict[str, Any]]:
+    """What is known of each shipped file: recipe, data, steps, hardware, metrics with floors, sha256."""
+    path = folder / "manifest.json"
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
+def save_weights(
+    name: str,
+    module: nn.Module,
+    about: dict[str, Any],
+    *,
+    half: bool = True,
+    folder: Path = WEIGHTS,
+) -> Path:
+    """Write a module's weights and enter them, with `about` and their sha256, in the manifest.
+
+    half   store 16-bit floats; what they lose in a U-Net is not visible, and the file halves
+    """
+    tensors = {key: value.detach().cpu().contiguous() for key, value in module.state_dict().items()}
+    if half:
+        tensors = {k: v.half() if v.is_floating_point() else v for k, v in tensors.items()}
+    content = save(tensors)
+    path = folder / f"{name}.safetensors"
+    atomic_write(path, content)
+    parameters = sum(p.numel() for p in module.parameters())
+    entry = about | {"parameters": parameters, "sha256": hashlib.sha256(content).hexdigest()}
+    whole = dict(sorted((manifest(folder) | {name: entry}).items()))
+    atomic_write(
+        folder / "manifest.json", (json.dumps(whole, indent=2, ensure_ascii=False) + "\n").encode()
+    )
+    return path
+
+
+def load_weights(name: str, module: Module, folder: Path = WEIGHTS) -> Module:
+    """Fill `module` with the shipped weights called `name` and put it in evaluation mode.
+
+    Raises ValueError for an unknown name (listing the valid ones), for a missing, truncated or
+    tampered file (naming both hashes), and for weights of another shape.
+    """
+    entries = manifest(folder)
+    one_of(name, entries, "weights")
+    path = folder / f"{name}.safetensors"
+    repair = f"Restore it with: git checkout -- data/weights/{path.name}"
+    if not path.exists():
+        raise ValueError(f"{path.name} is missing. {repair}")
+    content = path.read_bytes()
+    found, expected = hashlib.sha256(content).hexdigest(), entries[name]["sha256"]
+    if found != expected:
+        raise ValueError(
+            f"{path.name} is damaged: sha256 {found}, the manifest says {expected}. {repair}"
+        )
+    return _fill(module, load(content), path.name)
+
+
+def load_or_train(
+    name: str,
+    module: Module,
+    train: Callable[[Module], nn.Module] | None = None,
+    folder: Path = WEIGHTS,
+) -> Module:
+    """The shipped weights in `module`; or, given `train`, `module` as `train(module)` leaves it.
+
+    Says in one line which of the two happened. Training never writes to the shipped file.
+    """
+    if train is not None:
+        trained = train(module)
+        module.load_state_dict(trained.state_dict())
+        print(f"{name}: trained here; the shipped weights are left as they are")
+        return module.eval()
+    load_weights(name, module, folder)
+    entry = manifest(folder)[name]
+    made = entry.get("made", "origin not recorded")
+    print(f"{name}: shipped weights, {entry['parameters']:,} parameters, {made}")
+    return module
+
+
+def _fill(module: Module, tensors: dict[str, Tensor], what: str) -> Module:
+    own = module.state_dict()
+    odd = sorted(set(own) ^ set(tensors))
+    odd += [k for k in sorted(set(own) & set(tensors)) if own[k].shape != tensors[k].shape]
+    if odd:
+        raise ValueError(
+            f"{what} does not fit this network: {len(odd)} tensors differ, the first is {odd[0]!r}"
+        )
+    module.load_state_dict({key: value.to(own[key].dtype) for key, value in tensors.items()})
+    return module.eval().requires_grad_(False)
