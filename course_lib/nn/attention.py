@@ -36,7 +36,7 @@ class SelfAttention2d(nn.Module):
         if channels % heads:
             raise ValueError(f"{channels} channels cannot be split into {heads} heads")
         self.heads = heads
-        self.norm = nn.GroupNorm(min(groups, channels), channels, eps=eps)
+        self.norm = nn.GroupNorm(math.gcd(groups, channels), channels, eps=eps)
         self.query = nn.Linear(channels, channels)
         self.key = nn.Linear(channels, channels)
         self.value = nn.Linear(channels, channels)

@@ -3,6 +3,8 @@
 Used from chapter 08 on; built up and ablated in chapters 12 and 13.
 """
 
+import math
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -33,10 +35,10 @@ class ResBlock(nn.Module):
         if inject not in ("add", "scale_shift"):
             raise ValueError(f"unknown inject {inject!r}. Use one of: add, scale_shift")
         self.inject = inject
-        self.norm1 = nn.GroupNorm(min(groups, in_channels), in_channels, eps=eps)
+        self.norm1 = nn.GroupNorm(math.gcd(groups, in_channels), in_channels, eps=eps)
         self.conv1 = nn.Conv2d(in_channels, out_channels, 3, padding=1)
         self.time = nn.Linear(embedding_dim, out_channels * (1 if inject == "add" else 2))
-        self.norm2 = nn.GroupNorm(min(groups, out_channels), out_channels, eps=eps)
+        self.norm2 = nn.GroupNorm(math.gcd(groups, out_channels), out_channels, eps=eps)
         self.dropout = nn.Dropout(dropout)
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1)
         same = in_channels == out_channels

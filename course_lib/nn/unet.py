@@ -4,6 +4,7 @@ Its anatomy is DDPM's (Ho et al. 2020, appendix B), so that published weights fi
 (`models/published.py`). Built block by block in chapter 12; chapter 08 uses it whole.
 """
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -91,7 +92,7 @@ class UNet(nn.Module):
             grow = Upsample(width) if level else nn.Identity()
             self.up.append(nn.ModuleDict({"blocks": rows, "grow": grow}))
 
-        self.norm = nn.GroupNorm(min(groups, width), width, eps=eps)
+        self.norm = nn.GroupNorm(math.gcd(groups, width), width, eps=eps)
         self.head = Head(width, in_channels, out_channels, patch)
 
     def forward(self, x_t: Images, t: Time, label: Int[Tensor, " batch"] | None = None) -> Images:
