@@ -106,7 +106,7 @@ def test_a_missing_file_says_how_to_get_it(tmp_path):
 
 
 def test_an_unknown_split_lists_the_known_ones():
-    with pytest.raises(ValueError, match="train, test, train_full, got 'validation'"):
+    with pytest.raises(ValueError, match="'validation'. Use one of: train, test, train_full"):
         load_fashion_mnist("validation")
 
 

@@ -14,7 +14,6 @@ import gzip
 import hashlib
 import io
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -23,6 +22,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from course_lib.core.tensors import atomic_write
 from course_lib.data.fashion_mnist import CLASSES, SHEETS, SIDE, to_sheet
 from course_lib.data.files import ROOT, pixels_sha256
 
@@ -52,11 +52,11 @@ def main() -> int:
     splits = ("train_full",) if args.full else ("train", "test")
     files = {split: encode(sheets[split]) for split in splits}
     for split, data in files.items():
-        write_whole(SHEETS[split], data)
+        atomic_write(SHEETS[split], data)
         print(f"wrote {SHEETS[split].relative_to(ROOT)} ({len(data) / 1e6:.1f} MB)")
     if args.write:
         record = describe(sheets, files)
-        write_whole(CHECKSUMS, (json.dumps(record, indent=2) + "\n").encode())
+        atomic_write(CHECKSUMS, (json.dumps(record, indent=2) + "\n").encode())
         print(f"wrote {CHECKSUMS.relative_to(ROOT)}")
     return 0
 
@@ -139,14 +139,6 @@ def check(sheets: dict[str, np.ndarray]) -> int:
         print(f"{'equal ' if built == expected else 'DIFFER'} checksum of {split}")
         wrong += built != expected
     return wrong
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write the file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    part.write_bytes(data)
-    os.replace(part, path)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Int64, UInt8
 from torch import Tensor
 
+from course_lib.core.checks import one_of
 from course_lib.data.files import ROOT, checksums, read_pixels
 
 Pictures, Labels = UInt8[Tensor, "n 1 28 28"], Int64[Tensor, " n"]
@@ -49,8 +50,7 @@ def load_fashion_mnist(split: str = "train", path: Path | None = None) -> tuple[
     Raises ValueError for another split, FileNotFoundError or DamagedData (with the command that
     repairs it) if the sheet is not the one that was committed.
     """
-    if split not in SHEETS:
-        raise ValueError(f"split must be one of {', '.join(SHEETS)}, got {split!r}")
+    one_of(split, SHEETS, "split")
     path = path or SHEETS[split]
     if split == "train_full":
         repair = "python tools/build_data.py --full"
