@@ -42,16 +42,16 @@ def test_no_points_is_an_error(cloud):
 
 
 def test_eight_gaussians_follow_their_exact_mixture():
-    means, covariances, weights = points.eight_gaussians_mixture()
+    law = points.eight_gaussians_mixture()
     x = points.eight_gaussians(80_000)
-    nearest = torch.cdist(x, means).argmin(1)
-    assert (nearest.bincount() / len(x) - weights).abs().max() < 0.01
+    nearest = torch.cdist(x, law.means).argmin(1)
+    assert (nearest.bincount() / len(x) - 1 / 8).abs().max() < 0.01
     for k in range(8):
         clump = x[nearest == k]
-        assert (clump.mean(0) - means[k]).abs().max() < 0.01
-        assert (clump.T.cov() - covariances[k]).abs().max() < 0.001
+        assert (clump.mean(0) - law.means[k]).abs().max() < 0.01
+        assert (clump.T.cov() - law.variances[k, 0] * torch.eye(2)).abs().max() < 0.001
     # The law of total variance, exactly: within the clumps plus between them.
-    total = covariances.mean(0) + means.T @ means / 8
+    total = law.variances[0].diag() + law.means.T @ law.means / 8
     torch.testing.assert_close(total, torch.eye(2), atol=1e-6, rtol=0)
 
 

@@ -7,31 +7,26 @@ variance 1 on average, which is what the schedules of `course_lib.diffusion` exp
 from math import pi, sqrt
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
-Points = Float[Tensor, "n 2"]
-Means, Covariances, Weights = Float[Tensor, "8 2"], Float[Tensor, "8 2 2"], Float[Tensor, " 8"]
+from course_lib.core.types import Points
+from course_lib.diffusion.exact import GaussianMixture
 
 
 def eight_gaussians(n: int, seed: int = 0) -> Points:
-    """Eight round clumps on a circle; `eight_gaussians_mixture` gives their exact density."""
-    means, covariances, _ = eight_gaussians_mixture()
-    random = _generator(n, seed)
-    which = torch.randint(8, (n,), generator=random)
-    return means[which] + covariances[0, 0, 0].sqrt() * torch.randn(n, 2, generator=random)
+    """Eight round clumps on a circle; `eight_gaussians_mixture` is their exact law."""
+    _check(n)
+    return eight_gaussians_mixture().sample(n, seed)
 
 
-def eight_gaussians_mixture() -> tuple[Means, Covariances, Weights]:
-    """Return means, covariances and weights of the mixture that `eight_gaussians` samples.
+def eight_gaussians_mixture() -> GaussianMixture:
+    """The law of `eight_gaussians`, with its density, its score and its perfect denoiser.
 
     Clumps of standard deviation r/10 on a circle of radius r: variance r^2/2 + r^2/100 = 1.
     """
     radius = 1 / sqrt(1 / 2 + 1 / 100)
     angle = torch.arange(8) * (pi / 4)
     means = radius * torch.stack([angle.cos(), angle.sin()], dim=1)
-    covariances = (radius / 10) ** 2 * torch.eye(2).expand(8, 2, 2).clone()
-    return means, covariances, torch.full((8,), 1 / 8)
+    return GaussianMixture(means, torch.full((8,), radius / 10))
 
 
 def swiss_roll(n: int, seed: int = 0, noise: float = 0.05) -> Points:
@@ -117,6 +112,10 @@ def _blur(points: Points, noise: float, random: torch.Generator) -> Points:
 
 
 def _generator(n: int, seed: int) -> torch.Generator:
+    _check(n)
+    return torch.Generator().manual_seed(seed)
+
+
+def _check(n: int) -> None:
     if n < 1:
         raise ValueError(f"n must be 1 or more, got {n}")
-    return torch.Generator().manual_seed(seed)
