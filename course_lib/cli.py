@@ -1,11 +1,11 @@
 """The `course` command: lab, run, train, book, check.
 
-    course lab                             open the course in JupyterLab
-    course run 07 --profile cpu            execute a chapter into runs/, leaving the notebook as it is
-    course run 07 -p seed 3                ... with a parameter of its own
-    course train NAME --steps 20000        train one of the course's models into runs/
-    course book                            render the website
-    course check                           what works on this machine, and how to mend the rest
+    course lab                         open the course in JupyterLab
+    course run 07 --profile cpu        execute a chapter into runs/, leaving the notebook as it is
+    course run 07 -p seed 3            ... with a parameter of its own
+    course train NAME --steps 20000    train one of the course's models into runs/
+    course book                        render the website
+    course check                       what works on this machine, and how to mend the rest
 
 Exit codes: 0 done, 1 it failed, 2 the question was wrong (the message lists the valid answers).
 """
@@ -34,9 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if rest and options.command is not lab:
         make_parser().error(f"unrecognised: {' '.join(rest)}")
     try:
-        return (
-            options.command(options, rest) if options.command is lab else options.command(options)
-        )
+        return lab(rest) if options.command is lab else options.command(options)
     except WrongRequest as problem:
         print(f"course: {problem}", file=sys.stderr)
         return 2
@@ -59,19 +57,20 @@ def make_parser() -> argparse.ArgumentParser:
 
     run_ = command("run", run, "execute a chapter into runs/, leaving the notebook as it is")
     run_.add_argument("chapter", help="its number or its name: 7, 07, 07_ddpm_maths")
+    run_.add_argument("--profile", default="fast", help=f"how much to compute: {PROFILES}")
     run_.add_argument(
-        "--profile", default="fast", help=f"how much to compute: {', '.join(PROFILES)}"
+        "-p",
+        dest="parameters",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("NAME", "VALUE"),
+        help="set one of the chapter's parameters",
     )
-    parameter = {"nargs": 2, "action": "append", "default": [], "metavar": ("NAME", "VALUE")}
-    run_.add_argument("-p", "--parameter", **parameter, help="set one of the chapter's parameters")
 
-    train_ = command(
-        "train", train, "train one of the course's models into runs/; goes on where it stopped"
-    )
+    train_ = command("train", train, "train a model into runs/; goes on where it stopped")
     train_.add_argument("name", help="which model; an unknown name lists them")
-    train_.add_argument(
-        "--steps", type=positive, help="how many training steps (default: the recipe's)"
-    )
+    train_.add_argument("--steps", type=positive, help="training steps (default: the recipe's)")
     train_.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
     train_.add_argument("--precision", default="auto", help="auto, fp32 or bf16")
 
@@ -80,7 +79,7 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def lab(options: argparse.Namespace, jupyter_options: list[str]) -> int:
+def lab(jupyter_options: list[str]) -> int:
     """Open JupyterLab at the first chapter, with the repository as its root."""
     first = NOTEBOOKS / "00_start_here.ipynb"
     command = [sys.executable, "-m", "jupyter", "lab", f"--notebook-dir={ROOT}", str(first)]
@@ -93,7 +92,7 @@ def run(options: argparse.Namespace) -> int:
     from papermill.exceptions import PapermillExecutionError
 
     notebook = one_chapter(options.chapter)
-    parameters = checked_parameters(notebook, options.profile, options.parameter)
+    parameters = checked_parameters(notebook, options.profile, options.parameters)
     result = new_folder(RUNS / notebook.stem) / notebook.name
     print(f"{notebook.relative_to(ROOT)} -> {result.relative_to(ROOT)}", flush=True)
     try:
@@ -163,7 +162,7 @@ def one_of(wanted: str, valid: Mapping[str, Any], what: str) -> Any:
 
 
 def literal(text: str) -> Any:
-    """Read a parameter's value as Python would, else as plain text: 3, 0.1, True, [1, 2], cosine."""
+    """Read a parameter's value as Python would, else as plain text: 3, 0.1, True, cosine."""
     try:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError):

@@ -9,7 +9,7 @@ torch.set_num_threads(1)  # two workers with a thread pool each would fight over
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print which test files and notebooks took longest (pytest's --durations lists tests and cells)."""
+    """Print which files took longest; pytest's --durations lists single tests and cells."""
     seconds: dict[str, float] = defaultdict(float)
     for reports in terminalreporter.stats.values():
         for report in reports:

@@ -1,4 +1,4 @@
-"""Resolve pyproject.toml into requirements.lock: one file for Python 3.11-3.13 on Linux, macOS, Windows.
+"""Resolve pyproject.toml into requirements.lock, once for Python 3.11-3.13 on all systems.
 
 PyTorch and the CUDA packages it drags along on Linux are left out: which build of PyTorch is right
 depends on the machine, so tools/setup_env.py chooses it there.

@@ -1,11 +1,11 @@
 """Make `.venv`: the whole course, in the versions of requirements.lock, from a bare Python.
 
-    python tools/setup_env.py            complete what is missing, then say so (under a second when nothing is)
-    python tools/setup_env.py torch      take the newest PyTorch instead of the tested one
+    python tools/setup_env.py          install what is missing (under a second when nothing is)
+    python tools/setup_env.py torch    take the newest PyTorch instead of the tested one
 
 `make lab` and `make test` call it. It needs only Python's standard library, so that it also runs
-where `make` does not. It may be interrupted anywhere and called again: the stamp that says "complete"
-is written last, and whatever pip left half installed is installed again.
+where `make` does not. It may be interrupted anywhere and called again: the stamp that says
+"complete" is written last, and whatever pip left half installed is installed again.
 """
 
 import hashlib
@@ -21,15 +21,13 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 LOCK = ROOT / "requirements.lock"
 STAMP = VENV / "complete.sha256"
-PYTHONS = "3.11, 3.12 or 3.13"
 
 
 def main() -> int:
     """Set the environment up, or say in one line why it cannot be."""
     if not (3, 11) <= sys.version_info[:2] <= (3, 13):
-        return fail(
-            f"the course needs Python {PYTHONS}; {sys.executable} is {platform.python_version()}."
-        )
+        ours = f"{sys.executable} is {platform.python_version()}"
+        return fail(f"the course needs Python 3.11, 3.12 or 3.13; {ours}.")
     torch = sys.argv[1] if len(sys.argv) > 1 else pinned_torch()
     if stamp_text(torch) == read(STAMP):
         return 0
@@ -43,9 +41,7 @@ def main() -> int:
         pip("--no-deps", "--no-build-isolation", "--editable", str(ROOT))
     except subprocess.CalledProcessError as error:
         step = " ".join(str(part) for part in error.cmd)
-        return fail(
-            f"this step failed: {step}\nIts own words are above. The next call goes on from here."
-        )
+        return fail(f"failed, for the reason above: {step}\nThe next call goes on from here.")
     STAMP.write_text(stamp_text(torch))
     say(f"complete after {time.perf_counter() - start:.0f} s")
     return 0
@@ -61,12 +57,8 @@ def pinned_torch() -> str:
 
 def stamp_text(torch: str) -> str:
     """What a complete `.venv` was made from: lock, project, this file, PyTorch, Python."""
-    inputs = [
-        LOCK.read_bytes(),
-        (ROOT / "pyproject.toml").read_bytes(),
-        Path(__file__).read_bytes(),
-    ]
-    digest = hashlib.sha256(b"\0".join([*inputs, torch.encode(), str(ROOT).encode()])).hexdigest()
+    files = [path.read_bytes() for path in (LOCK, ROOT / "pyproject.toml", Path(__file__))]
+    digest = hashlib.sha256(b"\0".join([*files, torch.encode(), str(ROOT).encode()])).hexdigest()
     return f"{digest} python {platform.python_version()}\n"
 
 
@@ -98,7 +90,7 @@ def works(python: Path) -> bool:
 
 
 def remove_half_installed() -> None:
-    """Forget packages whose installation was cut short: an installer signs (INSTALLER) at the end."""
+    """Forget packages whose installation was cut short: pip writes INSTALLER at the end."""
     for folder in VENV.glob("**/site-packages/*.dist-info"):
         if not (folder / "INSTALLER").exists():
             say(f"{folder.name} was left half installed; installing it again")
@@ -122,9 +114,7 @@ def install_torch(torch: str) -> None:
             return
         say("PyTorch's own index is not in reach; taking the package index's build")
         if sys.platform == "linux" and gpu_name() == "the CPU":
-            say(
-                "unless pip knows a CPU build, that one brings CUDA with it: some gigabytes, harmless"
-            )
+            say("unless pip knows a CPU build, it brings CUDA along: some gigabytes, harmless")
     say(f"installing {torch} with pip")
     pip(torch)
 
@@ -147,7 +137,8 @@ def gpu_name() -> str:
 
 def pip(*arguments: str) -> None:
     """`pip install`, with whatever index, proxy and constraints the reader's own settings name."""
-    options = ["--quiet", "--disable-pip-version-check", "--no-warn-script-location"]
+    options = ["--disable-pip-version-check", "--no-warn-script-location"]
+    options += [] if sys.stdout.isatty() else ["--quiet"]
     subprocess.run([str(venv_python()), "-m", "pip", "install", *options, *arguments], check=True)
 
 
