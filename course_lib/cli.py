@@ -1,0 +1,193 @@
+"""The `course` command: lab, run, train, book, check.
+
+    course lab                         open the course in JupyterLab
+    course run 07 --profile cpu        execute a chapter into runs/, leaving the notebook as it is
+    course run 07 -p seed 3            ... with a parameter of its own
+    course train NAME --steps 20000    train one of the course's models into runs/
+    course book                        render the website
+    course check                       what works on this machine, and how to mend the rest
+
+Exit codes: 0 done, 1 it failed, 2 the question was wrong (the message lists the valid answers).
+"""
+
+import argparse
+import ast
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = ROOT / "notebooks"
+RUNS = ROOT / "runs"
+PROFILES = ("fast", "cpu", "gpu")
+
+
+class WrongRequest(Exception):
+    """The command line asks for something that does not exist; the message says what does."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one `course` command; returns the exit code."""
+    options, rest = make_parser().parse_known_args(arguments)
+    if rest and options.command is not lab:
+        make_parser().error(f"unrecognised: {' '.join(rest)}")
+    try:
+        return lab(rest) if options.command is lab else options.command(options)
+    except WrongRequest as problem:
+        print(f"course: {problem}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("course: stopped", file=sys.stderr)
+        return 130
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Describe the five commands."""
+    parser = argparse.ArgumentParser(prog="course", description="Diffusion, step by step.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, function: Callable[..., int], words: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=words, description=words)
+        added.set_defaults(command=function)
+        return added
+
+    command("lab", lab, "open the course in JupyterLab; further options go to JupyterLab")
+
+    run_ = command("run", run, "execute a chapter into runs/, leaving the notebook as it is")
+    run_.add_argument("chapter", help="its number or its name: 7, 07, 07_ddpm_maths")
+    run_.add_argument("--profile", default="fast", help=f"how much to compute: {PROFILES}")
+    run_.add_argument(
+        "-p",
+        dest="parameters",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("NAME", "VALUE"),
+        help="set one of the chapter's parameters",
+    )
+
+    train_ = command("train", train, "train a model into runs/; goes on where it stopped")
+    train_.add_argument("name", help="which model; an unknown name lists them")
+    train_.add_argument("--steps", type=positive, help="training steps (default: the recipe's)")
+    train_.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    train_.add_argument("--precision", default="auto", help="auto, fp32 or bf16")
+
+    command("book", book, "render the website from the committed notebooks")
+    command("check", check, "say what works on this machine, and how to mend what does not")
+    return parser
+
+
+def lab(jupyter_options: list[str]) -> int:
+    """Open JupyterLab at the first chapter, with the repository as its root."""
+    first = NOTEBOOKS / "00_start_here.ipynb"
+    command = [sys.executable, "-m", "jupyter", "lab", f"--notebook-dir={ROOT}", str(first)]
+    return subprocess.run([*command, *jupyter_options], cwd=ROOT).returncode
+
+
+def run(options: argparse.Namespace) -> int:
+    """Execute one chapter by papermill into a new folder under runs/."""
+    import papermill
+    from papermill.exceptions import PapermillExecutionError
+
+    notebook = one_chapter(options.chapter)
+    parameters = checked_parameters(notebook, options.profile, options.parameters)
+    result = new_folder(RUNS / notebook.stem) / notebook.name
+    print(f"{notebook.relative_to(ROOT)} -> {result.relative_to(ROOT)}", flush=True)
+    try:
+        papermill.execute_notebook(
+            notebook, result, parameters, cwd=NOTEBOOKS, kernel_name="python3", log_output=True
+        )
+    except PapermillExecutionError as error:
+        print(
+            f"course: cell {error.exec_count} failed: {error.ename}: {error.evalue}",
+            file=sys.stderr,
+        )
+        print(f"course: open {result.relative_to(ROOT)} to see where", file=sys.stderr)
+        return 1
+    return 0
+
+
+def train(options: argparse.Namespace) -> int:
+    """Train one named model of course_lib.recipes; its folder under runs/ holds the checkpoints."""
+    from course_lib.recipes import TRAININGS
+
+    training = one_of(options.name, TRAININGS, "training")
+    folder = RUNS / "train" / options.name
+    print(f"training {options.name} into {folder.relative_to(ROOT)}", flush=True)
+    training(folder, options.device, options.precision, options.steps)
+    return 0
+
+
+def book(options: argparse.Namespace) -> int:
+    """Render the website."""
+    return subprocess.run([sys.executable, "-m", "tools.build_book"], cwd=ROOT).returncode
+
+
+def check(options: argparse.Namespace) -> int:
+    """Look at everything the course needs."""
+    from course_lib.check import report
+
+    return report()
+
+
+def one_chapter(wanted: str) -> Path:
+    """The notebook with this number or name."""
+    chapters = {path.stem: path for path in sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))}
+    stem = Path(wanted).name.removesuffix(".ipynb")
+    numbered = [name for name in chapters if wanted.isdigit() and int(name[:2]) == int(wanted)]
+    return one_of(numbered[0] if numbered else stem, chapters, "chapter")
+
+
+def checked_parameters(notebook: Path, profile: str, pairs: list[list[str]]) -> dict[str, Any]:
+    """The chapter's parameters as asked for, each known to its `parameters` cell."""
+    import papermill
+
+    known = {name: found["default"] for name, found in papermill.inspect_notebook(notebook).items()}
+    asked = {"PROFILE": profile} | {name: literal(value) for name, value in pairs}
+    for name in asked:
+        one_of(name, known, f"parameter of {notebook.stem}")
+    one_of(asked["PROFILE"], dict.fromkeys(PROFILES), "profile")
+    return asked
+
+
+def one_of(wanted: str, valid: Mapping[str, Any], what: str) -> Any:
+    """`valid[wanted]`, or an error that lists what is valid."""
+    if wanted not in valid:
+        raise WrongRequest(
+            f"no {what} is called {wanted!r}; there is: {', '.join(valid) or 'none yet'}"
+        )
+    return valid[wanted]
+
+
+def literal(text: str) -> Any:
+    """Read a parameter's value as Python would, else as plain text: 3, 0.1, True, cosine."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+def positive(text: str) -> int:
+    """A whole number above zero, for argparse."""
+    if not text.isdigit() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above zero")
+    return int(text)
+
+
+def new_folder(parent: Path) -> Path:
+    """Make the next free folder parent/001, parent/002, ...: nothing is ever overwritten."""
+    parent.mkdir(parents=True, exist_ok=True)
+    number = 1
+    while True:
+        folder = parent / f"{number:03d}"
+        try:
+            folder.mkdir()
+            return folder
+        except FileExistsError:
+            number += 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
