@@ -1,0 +1,120 @@
+"""How an exercise is checked: say what is right, recognise what usually goes wrong, never crash.
+
+A check is a function that tries the reader's answer and raises `NotYet` with a diagnosis at the
+first thing that is wrong. `exercise` turns it into what a notebook calls: it prints one line and
+returns True or False, whatever the reader's code does.
+
+    @exercise("the noisy image x_t")
+    def check_add_noise(add_noise: Callable[..., Any]) -> None:
+        x_0, eps = torch.randn(4, 2), torch.randn(4, 2)
+        x_t = add_noise(x_0, 0.36, eps)
+        reject(equal(x_t, 0.36 * x_0 + 0.64 * eps), "alpha_bar is a variance: x_0 needs its root")
+        require(equal(x_t, 0.6 * x_0 + 0.8 * eps), "x_t is not sqrt(0.36) x_0 + sqrt(0.64) eps")
+"""
+
+import functools
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+Check = Callable[[Any], bool]
+
+
+class NotYet(Exception):
+    """The answer is not right yet; the message tells the reader why."""
+
+
+def reject(wrong: bool, why: str) -> None:
+    """Stop with the diagnosis `why` if the answer shows a known mistake."""
+    if wrong:
+        raise NotYet(why)
+
+
+def require(right: bool, why: str) -> None:
+    """Stop with the diagnosis `why` unless the answer has this property."""
+    reject(not right, why)
+
+
+def equal(ours: Any, theirs: Any, atol: float = 1e-4) -> bool:
+    """Whether two tensors, arrays or numbers agree; another shape is no agreement, not an error."""
+    ours, theirs = (torch.as_tensor(value).detach().double().cpu() for value in (ours, theirs))
+    return ours.shape == theirs.shape and torch.allclose(ours, theirs, rtol=0, atol=atol)
+
+
+def exercise(what: str) -> Callable[[Callable[[Any], None]], Check]:
+    """Make a check for readers: `what` names the thing asked for, as in "Correct: the noisy image".
+
+    The check runs on its own seeded noise and leaves the reader's random state alone.
+    """
+
+    def decorate(check: Callable[[Any], None]) -> Check:
+        @functools.wraps(check)
+        def run(answer: Any) -> bool:
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(0)
+                diagnosis = _diagnosis(check, answer)
+            print(f"Not yet: {diagnosis}" if diagnosis else f"Correct: {what}.")
+            return diagnosis is None
+
+        return run
+
+    return decorate
+
+
+class _Untouched(Exception):
+    """The reader has not written anything yet."""
+
+
+class _Raised(Exception):
+    """The reader's own code raised; the cause is its exception."""
+
+
+def _diagnosis(check: Callable[[Any], None], answer: Any) -> str | None:
+    """What is wrong with the answer, or None if nothing is."""
+    try:
+        check(_guarded(answer))
+    except NotYet as wrong:
+        return str(wrong)
+    except _Untouched:
+        return "nothing is filled in. Write your own line for the `...`, then run the cell again."
+    except _Raised as error:
+        return _in_readers_code(error.__cause__)
+    except Exception as error:  # the answer has a form that the check cannot even look at
+        return f"your answer has an unexpected form ({type(error).__name__}: {error})."
+    return None
+
+
+def _guarded(answer: Any) -> Any:
+    """The reader's answer, its calls watched: for errors inside it, and for stubs."""
+    if not callable(answer):
+        return _filled_in(answer)
+
+    @functools.wraps(answer)
+    def guarded(*arguments: Any, **named: Any) -> Any:
+        try:
+            return _filled_in(answer(*arguments, **named))
+        except (NotImplementedError, _Untouched):
+            raise _Untouched from None
+        except Exception as error:
+            if "ellipsis" in str(error):  # arithmetic on a `...` that still stands
+                raise _Untouched from None
+            raise _Raised from error
+
+    return guarded
+
+
+def _filled_in(value: Any) -> Any:
+    if value is None or value is ...:
+        raise _Untouched
+    return value
+
+
+def _in_readers_code(error: BaseException | None) -> str:
+    """Name the exception and the reader's line that raised it."""
+    frames = traceback.extract_tb(error and error.__traceback__)
+    own = [f for f in frames if "site-packages" not in f.filename and f.filename != __file__]
+    where = f" in the line `{own[-1].line}`" if own and own[-1].line else ""
+    said = (str(error).splitlines() or [""])[0]
+    return f"your code raised {type(error).__name__}{where}: {said}"

@@ -1,0 +1,104 @@
+"""Listed wrong answers are caught by their own diagnosis; stubs and crashes get a friendly line."""
+
+import inspect
+import runpy
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+
+from course_lib.exercises import _template
+from course_lib.exercises.checking import Check, equal, exercise, require
+
+FILES = sorted((Path(__file__).parent / "exercises").glob("*.py"))
+WRONG = [(file.stem, *row) for file in FILES for row in runpy.run_path(str(file))["WRONG"]]
+
+
+def checks_of(module: ModuleType) -> list[Check]:
+    return [check for name, check in inspect.getmembers(module) if name.startswith("check_")]
+
+
+@pytest.mark.parametrize(
+    ("file", "check", "wrong", "words"),
+    WRONG,
+    ids=[f"{w[0]}-{w[1].__name__}-{w[3]}" for w in WRONG],
+)
+def test_wrong_answer_is_caught_by_its_own_diagnosis(
+    file: str, check: Check, wrong: Any, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert check(wrong) is False
+    printed = capsys.readouterr().out
+    assert printed.startswith("Not yet: ")
+    assert words in printed
+
+
+@pytest.mark.parametrize("check", {row[1] for row in WRONG}, ids=lambda check: check.__name__)
+def test_untouched_stub_gets_a_friendly_line(
+    check: Check, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stub(*arguments: Any, **named: Any) -> Any: ...
+
+    assert check(stub) is False
+    assert "nothing is filled in" in capsys.readouterr().out
+
+
+@exercise("twice the number")
+def check_double(double: Any) -> None:
+    """An exercise for the tests below."""
+    require(equal(double(torch.tensor(3.0)), 6.0), "it is not twice the number.")
+
+
+def not_implemented(x: torch.Tensor) -> torch.Tensor:
+    raise NotImplementedError
+
+
+def half_filled(x: torch.Tensor) -> Any:
+    factor: Any = ...
+    return factor * x
+
+
+def crashes(x: torch.Tensor) -> torch.Tensor:
+    return x @ torch.zeros(2, 3)
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (lambda x: 2 * x, "Correct: twice the number."),
+        (lambda x: x, "Not yet: it is not twice the number."),
+        (lambda x: torch.tensor([6.0]), "Not yet: it is not twice the number."),
+        (lambda x: "six", "Not yet: your answer has an unexpected form"),
+        (not_implemented, "Not yet: nothing is filled in"),
+        (half_filled, "Not yet: nothing is filled in"),
+        (None, "Not yet: nothing is filled in"),
+        (..., "Not yet: nothing is filled in"),
+        (crashes, "in the line `return x @ torch.zeros(2, 3)`"),
+        (lambda: 0, "Not yet: your code raised TypeError"),
+    ],
+)
+def test_one_line_whatever_the_answer_does(
+    answer: Any, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    correct = check_double(answer)
+    printed = capsys.readouterr().out
+    assert words in printed
+    assert len(printed.splitlines()) == 1
+    assert correct is words.startswith("Correct")
+
+
+def test_template_solution_passes() -> None:
+    def noisy(x_0: torch.Tensor, alpha_bar: float, eps: torch.Tensor) -> torch.Tensor:
+        return alpha_bar**0.5 * x_0 + (1 - alpha_bar) ** 0.5 * eps
+
+    assert checks_of(_template) == [_template.check_noisy]
+    assert _template.check_noisy(noisy)
+
+
+def test_check_leaves_the_readers_random_numbers_alone() -> None:
+    torch.manual_seed(1)
+    expected = torch.randn(3)
+    torch.manual_seed(1)
+    check_double(lambda x: 2 * x + 0 * torch.randn(()))
+    assert torch.equal(torch.randn(3), expected)

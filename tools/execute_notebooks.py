@@ -1,0 +1,50 @@
+"""Execute notebooks in place, keeping outputs and widget state: `make outputs`.
+
+Each notebook is written only after its last cell has run, and what differs from run to run without
+meaning anything (times of execution, the kernel's patch version) is left out.
+"""
+
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+
+from course_lib.core.tensors import atomic_write
+
+
+def main() -> int:
+    """Execute the notebooks named on the command line, one after the other."""
+    failed = []
+    for path in map(Path, sys.argv[1:]):
+        start = time.perf_counter()
+        try:
+            execute(path)
+        except CellExecutionError as error:
+            failed.append(path)
+            print(f"{path} is left as it was: {error}", file=sys.stderr)
+        print(f"{time.perf_counter() - start:7.1f} s  {path}", flush=True)
+    return 1 if failed else 0
+
+
+def execute(path: Path) -> None:
+    """Run all cells of one notebook and write it back."""
+    notebook = nbformat.read(path, as_version=4)
+    resources = {"metadata": {"path": str(path.parent)}}
+    client = NotebookClient(notebook, timeout=600, kernel_name="python3", resources=resources)
+    client.record_timing = False
+    client.execute()
+    notebook.metadata.language_info = {"name": "python"}
+    notebook.metadata.kernelspec = {
+        "display_name": "Python 3",
+        "language": "python",
+        "name": "python3",
+    }
+    nbformat.validate(notebook)
+    atomic_write(path, nbformat.writes(notebook).encode() + b"\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
