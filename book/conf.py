@@ -41,6 +41,7 @@ nitpicky = True
 
 html_theme = "sphinx_book_theme"
 html_theme_options = {
+    "logo": {"text": CONFIG["title"]},
     "home_page_in_toc": False,
     "show_toc_level": 2,
     "use_download_button": True,
@@ -79,4 +80,4 @@ def number_by_chapter(app, env) -> None:
 
 
 def setup(app) -> None:
-    app.connect("env-updated", number_by_chapter)
+    app.connect("env-check-consistency", number_by_chapter)

@@ -40,8 +40,9 @@ function render({ model, el }) {
   const lines = s("svg", { class: "cw-lines", "aria-hidden": "true" });
   const board = h("div", { class: "cw-board" }, lines, rows);
   const details = h("div", { class: "cw-details", "aria-live": "polite" });
-  const key = h("p", { class: "cw-legend" }, parts.map((part, k) => h("span", {}, h("i", { class: `cw-part${k % 8}` }), part.name)), h("span", {}, h("i", { class: "cw-dash" }), "chapter planned"));
-  root.append(h("div", { class: "cw-two" }, board, details), key);
+  const key = h("p", { class: "cw-legend" }, parts.map((part, k) => papers.some((p) => chapters.get(p.chapter)?.part === k) ? h("span", {}, h("i", { class: `cw-part${k % 8}` }), part.name) : null), h("span", {}, h("i", { class: "cw-dash" }), "chapter planned"));
+  const two = h("div", { class: "cw-two" }, board, details);
+  root.append(two, key);
 
   const neighbours = (id, [from, to]) => edges.filter((e) => e[from] === id).map((e) => byId.get(e[to]));
   const list = (text, some) => (some.length ? h("p", {}, `${text} `, some.map((p) => h("button", { type: "button", class: "cw-link", click: () => choose(p.id) }, p.short))) : null);
@@ -67,6 +68,12 @@ function render({ model, el }) {
       ].filter(Boolean));
     }
     lines.replaceChildren();
+    // On a narrow page the details open below the chosen paper's year; the paper stays where it is.
+    const seen = chips.get(id)?.getBoundingClientRect().top;
+    const narrow = root.clientWidth < 640, row = chips.get(id)?.closest(".cw-year");
+    if (narrow && row) row.after(details);
+    else two.append(details);
+    if (narrow && row && root.contains(document.activeElement)) window.scrollBy(0, chips.get(id).getBoundingClientRect().top - seen);
     const from = board.getBoundingClientRect();
     lines.setAttribute("width", from.width);
     lines.setAttribute("height", from.height);
