@@ -290,7 +290,7 @@ def test_between_the_extremes_the_missing_variance_is_that_of_x_0(schedule):
 
 
 def test_ancestral_samples_of_the_mixture_have_its_moments():
-    # In 100 steps the small variance spreads too little; the large one is right where Var[x_0] is 1.
+    # In 100 steps the small variance spreads too little; the large one is right for Var[x_0] = 1.
     law, schedule = mixture(), linear(100, 1e-3, 0.2)
     mean = law.weights @ law.means
     spread = (law.axes * law.variances[:, None]) @ law.axes.mT
