@@ -8,8 +8,8 @@ const MONTHS = ["January", "February", "March", "April", "May", "June", "July", 
 function chapterLink(file, text) {
   const root = document.documentElement.dataset.content_root; // set by Sphinx; absent in JupyterLab
   if (root !== undefined) return h("a", { href: `${root}notebooks/${file}.html` }, text);
-  const open = location.pathname.split("/tree/")[1] ?? "notebooks/00.ipynb"; // the notebook in front
-  const folder = decodeURIComponent(open).split("/").slice(0, -1);
+  const open = decodeURIComponent(location.pathname.split("/tree/")[1] ?? ""); // what the address names
+  const folder = open.endsWith(".ipynb") ? open.split("/").slice(0, -1) : ["notebooks"];
   const path = [...folder, `${file}.ipynb`].join("/");
   return h("a", {
     href: `${file}.ipynb`, click: (event) => event.preventDefault(),
@@ -81,7 +81,7 @@ function render({ model, el }) {
       const r = chips.get(key).getBoundingClientRect();
       return [r.left - from.left + r.width / 2, (low ? r.bottom : r.top) - from.top];
     };
-    for (const [a, b] of edges.filter((e) => e.includes(id))) {
+    for (const [a, b] of narrow ? [] : edges.filter((e) => e.includes(id))) {
       const [x1, y1] = point(a, true), [x2, y2] = point(b, false), bend = Math.max(14, (y2 - y1) / 2);
       lines.append(s("path", { d: `M${x1},${y1} C${x1},${y1 + bend} ${x2},${y2 - bend} ${x2},${y2}`, class: b === id ? "cw-in" : "cw-out" }));
     }

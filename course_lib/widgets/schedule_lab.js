@@ -109,7 +109,7 @@ function render({ model, el }) {
     return { canvas, under, figure: h("figure", {}, canvas, under) };
   });
   const verdict = h("p", { class: "cw-verdict", "aria-live": "polite" });
-  const numbers = h("dl", { class: "cw-numbers" });
+  const numbers = h("div", { class: "cw-numbers" });
   root.append(
     h("div", { class: "cw-row" }, kind.node, steps.node),
     h("div", { class: "cw-row cw-betas" }, first.node, last.node),
@@ -159,7 +159,7 @@ function render({ model, el }) {
     });
     const bits = priorBits(alphaBar[T], model.get("square")), good = bits < 0.001;
     numbers.replaceChildren(
-      ...[["ᾱ_T", alphaBar[T]], ["SNR at T", snr(alphaBar[T])], ["L_T, bits per dimension", bits]].map(([name, value]) => h("div", {}, h("dt", {}, lowered(name)), h("dd", {}, short(value)))),
+      ...[["ᾱ_T", alphaBar[T]], ["SNR at T", snr(alphaBar[T])], ["L_T, bits per dimension", bits]].map(([name, value]) => h("div", {}, h("span", {}, lowered(name)), h("b", {}, short(value)))),
     );
     verdict.className = `cw-verdict ${good ? "cw-yes" : "cw-no"}`;
     verdict.replaceChildren(...lowered(good
