@@ -61,6 +61,9 @@ def with_floor(
 ) -> Measured:
     """Measure `samples` against `real_a`, and in the same way `real_b`, which is real as well.
 
+    Classes count too. If samples have random labels, take random rows of real data: ours are
+    loaded with the classes in turn, which no unconditional model can match.
+
     metric   called as metric(samples, real_a); a distance or a share
     name     how the result calls itself; the metric's own name without it
 
