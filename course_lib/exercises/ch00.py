@@ -105,7 +105,7 @@ def check_posterior_mean(posterior_mean: Callable[..., Any]) -> None:
 
 
 @exercise("a step goes the share (t - s) / t of the way from x_t to the guess")
-def check_straight_step(straight_step: Callable[..., Any]) -> None:
+def check_step(straight_step: Callable[..., Any]) -> None:
     """Exercise 3: x_s on the path x_t = (1 - t) x_0 + t eps (Liu et al. 2023)."""
     x_t, x_0 = torch.randn(2, 4, 2)
     t, s = 0.8, 0.3

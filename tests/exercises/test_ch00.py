@@ -2,7 +2,7 @@
 
 import torch
 
-from course_lib.exercises.ch00 import check_noisy, check_posterior_mean, check_straight_step
+from course_lib.exercises.ch00 import check_noisy, check_posterior_mean, check_step
 
 
 def logits(x_t, examples, alpha, sigma):
@@ -80,25 +80,25 @@ WRONG = [
     (check_posterior_mean, prior_without_log, "add its logarithm"),
     (check_posterior_mean, prior_after_softmax, "multiply first, then normalise"),
     (check_posterior_mean, lambda x_t, examples, *_: 0 * x_t, "not the weighted mean"),
-    (check_straight_step, lambda x_t, x_0, t, s: x_0, "at once"),
-    (check_straight_step, lambda x_t, x_0, t, s: x_t, "has not moved"),
-    (check_straight_step, away, "the sign is wrong"),
+    (check_step, lambda x_t, x_0, t, s: x_0, "at once"),
+    (check_step, lambda x_t, x_0, t, s: x_t, "has not moved"),
+    (check_step, away, "the sign is wrong"),
     (
-        check_straight_step,
+        check_step,
         lambda x_t, x_0, t, s: (1 - s) * x_t + s * (x_t - (1 - t) * x_0) / t,
         "is the guess, x_0",
     ),
-    (check_straight_step, lambda x_t, x_0, t, s: (1 - s) * x_0 + s * (x_t - x_0) / t, "off whole"),
+    (check_step, lambda x_t, x_0, t, s: (1 - s) * x_0 + s * (x_t - x_0) / t, "off whole"),
     (
-        check_straight_step,
+        check_step,
         lambda x_t, x_0, t, s: (1 - s) * x_0 + s * (x_t - (1 - t) * x_0),
         "not divided by t",
     ),
-    (check_straight_step, lambda x_t, x_0, t, s: (1 - s) * x_0 + s * x_t, "Find eps first"),
+    (check_step, lambda x_t, x_0, t, s: (1 - s) * x_0 + s * x_t, "Find eps first"),
     (
-        check_straight_step,
+        check_step,
         lambda x_t, x_0, t, s: s * x_0 + (1 - s) * (x_t - (1 - t) * x_0) / t,
         "swapped",
     ),
-    (check_straight_step, lambda x_t, x_0, t, s: 0 * x_t, "that x_t and the guess imply"),
+    (check_step, lambda x_t, x_0, t, s: 0 * x_t, "that x_t and the guess imply"),
 ]
