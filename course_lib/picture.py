@@ -22,7 +22,7 @@ COLOURS = {
     "noise": "#7A7A7A",  # grey
     "model": "#D55E00",  # vermilion: what a network made
     "exact": "#009E73",  # green: what mathematics knows
-    "accent": "#AA4499",  # purple: whatever else needs to be pointed at
+    "accent": "#AA4499",  # purple (Tol): whatever else needs to be pointed at
 }
 # For things without a meaning of their own, in the order in which they come.
 _OTHERS = ("#0072B2", "#D55E00", "#009E73", "#AA4499", "#E69F00", "#56B4E9")

@@ -1,7 +1,8 @@
 """The figures of the course, in one style: every figure in it comes from these functions.
 
 Each returns a `Picture`, which a notebook shows when it is the last line of a cell. One colour
-always means one thing (`COLOURS`); the palette is Okabe and Ito's, made for every kind of eye.
+always means one thing (`COLOURS`). Blue, vermilion and green are Okabe
+and Ito's, which eyes of every kind can tell apart.
 """
 
 from collections.abc import Callable, Mapping, Sequence
