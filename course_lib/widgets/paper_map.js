@@ -75,7 +75,7 @@ function render({ model, el }) {
     const narrow = root.clientWidth < 640, row = chips.get(id)?.closest(".cw-year");
     if (narrow && row) row.after(details);
     else two.append(details);
-    if (narrow && row && root.contains(document.activeElement)) window.scrollBy(0, chips.get(id).getBoundingClientRect().top - seen);
+    if (narrow && row && root.contains(document.activeElement)) window.scrollBy({ top: chips.get(id).getBoundingClientRect().top - seen, behavior: "instant" });
     const from = board.getBoundingClientRect();
     lines.setAttribute("width", from.width);
     lines.setAttribute("height", from.height);
