@@ -444,7 +444,9 @@ def in_a_fork(copy: Path, arguments: list[str]) -> tuple[int, str]:
 
 def row(mutant: Mutant, caught: str | None) -> str:
     """One line of the table."""
-    name = caught.split("::")[-1].split("[")[0] if caught and "::" in caught else caught
+    name = caught and caught.split("::")[-1].split("[")[0]
+    if name == caught:  # no test's name but a file's: it already fails when it is imported
+        name = caught and f"import of {Path(caught).name}"
     old, new = (
         text.strip().replace("|", "\\|").replace("\n", " ") for text in (mutant.old, mutant.new)
     )
