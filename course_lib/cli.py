@@ -81,9 +81,14 @@ def make_parser() -> argparse.ArgumentParser:
 
 def lab(jupyter_options: list[str]) -> int:
     """Open JupyterLab at the first chapter, with the repository as its root."""
-    first = NOTEBOOKS / "00_start_here.ipynb"
-    command = [sys.executable, "-m", "jupyter", "lab", f"--notebook-dir={ROOT}", str(first)]
-    return subprocess.run([*command, *jupyter_options], cwd=ROOT).returncode
+    first = "--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb"
+    command = [sys.executable, "-m", "jupyter", "lab", f"--notebook-dir={ROOT}", first]
+    server = subprocess.Popen([*command, *jupyter_options], cwd=ROOT)
+    while True:
+        try:
+            return server.wait()
+        except KeyboardInterrupt:  # Ctrl-C reaches JupyterLab too, which asks before it stops
+            continue
 
 
 def run(options: argparse.Namespace) -> int:

@@ -119,13 +119,21 @@ def test_train_hands_everything_on(small_course: Path, monkeypatch: pytest.Monke
 def test_lab_opens_the_first_chapter(small_course: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[list[str]] = []
 
-    def run(command: list[str], **options: Any) -> Any:
-        calls.append(command)
-        return type("Done", (), {"returncode": 0})
+    class Server:
+        """Ends when asked the second time: the first Ctrl-C is JupyterLab's to answer."""
 
-    monkeypatch.setattr("course_lib.cli.subprocess.run", run)
+        def __init__(self, command: list[str], cwd: Path) -> None:
+            calls.append(command)
+            self.waits = iter([KeyboardInterrupt, None])
+
+        def wait(self) -> int:
+            if stopped := next(self.waits):
+                raise stopped
+            return 0
+
+    monkeypatch.setattr("course_lib.cli.subprocess.Popen", Server)
     assert cli.main(["lab", "--no-browser", "--port", "8899"]) == 0
-    first = str(small_course / "notebooks" / "00_start_here.ipynb")
+    first = "--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb"
     assert calls[0][1:] == [
         *["-m", "jupyter", "lab", f"--notebook-dir={small_course}", first],
         *["--no-browser", "--port", "8899"],
