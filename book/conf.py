@@ -4,7 +4,7 @@ tools/build_book.py calls Sphinx with this folder as its configuration and the r
 source. What Jupyter Book 1 would set by itself is set here; everything else stands in the file.
 """
 
-import re
+import sys
 from pathlib import Path
 
 import yaml
@@ -33,7 +33,9 @@ extensions = [
     "sphinx_togglebutton",
     "sphinxcontrib.bibtex",
     *CONFIG["sphinx"]["extra_extensions"],
+    *CONFIG["sphinx"]["local_extensions"],
 ]
+sys.path[:0] = [str(ROOT / folder) for folder in CONFIG["sphinx"]["local_extensions"].values()]
 myst_enable_extensions = CONFIG["parse"]["myst_enable_extensions"]
 nb_execution_mode = CONFIG["execute"]["execute_notebooks"]
 numfig = math_numfig = True
@@ -41,6 +43,7 @@ nitpicky = True
 
 html_theme = "sphinx_book_theme"
 html_theme_options = {
+    "logo": {"text": CONFIG["title"]},
     "home_page_in_toc": False,
     "show_toc_level": 2,
     "use_download_button": True,
@@ -65,18 +68,3 @@ html_static_path.append(str(BUILD / "frontend"))  # MathJax and the widgets, put
 html_logo = str(ROOT / CONFIG["sphinx"]["config"]["html_logo"])
 html_favicon = str(ROOT / CONFIG["sphinx"]["config"]["html_favicon"])
 
-
-def number_by_chapter(app, env) -> None:
-    """Number equations, figures, tables and exercises by chapter: 7.1, 7.2, … in 07_….ipynb.
-
-    Sphinx would count them through all pages, so that a new chapter would renumber the later ones.
-    """
-    for document, kinds in env.toc_fignumbers.items():
-        chapter = re.match(r"notebooks/(?:.*/)?(\d\d)_", document)
-        for numbers in kinds.values():
-            for count, label in enumerate(numbers, start=1):
-                numbers[label] = (int(chapter[1]), count) if chapter else (count,)
-
-
-def setup(app) -> None:
-    app.connect("env-updated", number_by_chapter)

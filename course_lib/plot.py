@@ -168,7 +168,7 @@ def show_points(
     colours: Sequence[str] | None = None,
     behind: Tensor | None = None,
     columns: int = 3,
-    limit: float | None = None,
+    limit: float | int | None = None,
     title: str = "",
     alt: str = "",
 ) -> Picture:
@@ -201,7 +201,7 @@ def show_field(
     *,
     log_density: Callable[[Tensor], Tensor] | None = None,
     points: Tensor | None = None,
-    limit: float = 2.5,
+    limit: float | int = 2.5,
     arrows: int = 17,
     title: str = "",
     alt: str = "",

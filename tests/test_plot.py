@@ -141,7 +141,7 @@ def test_show_points_has_a_panel_for_each_cloud_in_its_colour():
         assert colours_of([cloud]) == [COLOURS[colour]]
         assert axes.get_xlim() == axes.get_ylim() == panels[0].get_xlim()
         assert axes.get_aspect() == 1
-    alone = plot.show_points(torch.randn(50, 2), colours=["exact"], limit=3)
+    alone = plot.show_points(torch.randn(50, 2), colours=["exact"], limit=3.0)
     assert alone.axes[0].get_xlim() == (-3, 3)
     assert colours_of(alone.axes[0].collections) == [COLOURS["exact"]]
 

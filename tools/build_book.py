@@ -19,18 +19,19 @@ from tools.frontend import FrontendError, copy_mathjax, copy_widgets  # noqa: E4
 FRONTEND = ROOT / "_build" / "frontend"
 
 
-def build(target: Path) -> int:
-    """Build the site into `target`; returns Sphinx's exit code, 0 when all is well."""
+def build(target: Path, source: Path = ROOT, *more: str) -> int:
+    """Build `source` into `target`; returns Sphinx's exit code, 0 when all is well.
+
+    more: further options of sphinx-build, such as `-D name=value`.
+    """
     from sphinx.cmd.build import main as sphinx_build
 
     shutil.rmtree(FRONTEND, ignore_errors=True)
     copy_mathjax(FRONTEND / "mathjax")
     copy_widgets(FRONTEND / "widgets")
-    options = ["--quiet", "--fresh-env", "--fail-on-warning", "--keep-going"]
-    doctrees = ["-d", str(ROOT / "_build" / "doctrees")]
-    return sphinx_build(
-        ["-b", "html", *options, *doctrees, "-c", str(ROOT / "book"), str(ROOT), str(target)]
-    )
+    options = ["--quiet", "--fresh-env", "--fail-on-warning", "--keep-going", *more]
+    folders = ["-c", str(ROOT / "book"), "-d", str(target.with_name(f"{target.name}-doctrees"))]
+    return sphinx_build(["-b", "html", *options, *folders, str(source), str(target)])
 
 
 def main(arguments: list[str]) -> int:

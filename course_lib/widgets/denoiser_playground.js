@@ -1,5 +1,5 @@
 // The exact denoiser of a small Gaussian mixture in the plane, computed here.
-import { arrow, box, colour, drag, h, normals, onKey, redraw, s, sharp, slider } from "./kit.js";
+import { arrow, box, colour, drag, h, lowered, normals, onKey, redraw, s, sharp, slider } from "./kit.js";
 
 // ---- the mathematics, equal to course_lib.diffusion.exact (tests/test_widgets.py compares) ----
 
@@ -91,10 +91,10 @@ function render({ model, el }) {
     while (k < weights().length - 1 && pick > weights()[k]) pick -= weights()[k++];
     const { alpha, sigma } = signal(model.get("t"));
     put("x", means()[k].map((m) => Math.max(-extent, Math.min(extent, alpha * (m + stds()[k] * normal()) + sigma * normal()))));
-  } }, "Draw a new x_t");
+  } }, lowered("Draw a new x_t"));
   const readout = h("p", { class: "cw-caption" }), shares = h("div", { class: "cw-shares", "aria-label": "where x_t may come from" });
-  const key = h("p", { class: "cw-key" }, ...[["noise", "x_t, the noisy point"], ["model", "E[x₀ | x_t], the denoiser's answer, and the DDIM path"], ["data", "the modes of the data; shading: p_t"]]
-    .map(([c, text]) => h("span", {}, h("i", { style: `background:var(--cw-${c})` }), text)));
+  const key = h("p", { class: "cw-key" }, ...[["noise", "x_t, the noisy point"], ["model", "E[x_0 | x_t], the denoiser's answer, and the DDIM path"], ["data", "the modes of the data; shading: p_t"]]
+    .map(([c, text]) => h("span", {}, h("i", { style: `background:var(--cw-${c})` }), lowered(text))));
   root.append(key, stage, h("div", { class: "cw-row" }, time.node), h("div", { class: "cw-row" }, steps.node, fresh), readout, shares);
 
   const draw = () => {
@@ -145,7 +145,7 @@ function render({ model, el }) {
       return dot;
     }));
     const pair = (p) => `(${p.map((v) => v.toFixed(2).replace("-", "−")).join(", ")})`;
-    readout.textContent = `alpha = ${alpha.toFixed(2)}, sigma = ${sigma.toFixed(2)}; x_t = ${pair(x)}, E[x₀ | x_t] = ${pair(here.mean)}, path ends at ${pair(states.at(-1))}`;
+    readout.replaceChildren(...lowered(`alpha = ${alpha.toFixed(2)}, sigma = ${sigma.toFixed(2)}; x_t = ${pair(x)}, E[x_0 | x_t] = ${pair(here.mean)}, path ends at ${pair(states.at(-1))}`));
     shares.replaceChildren(...here.shares.map((share, k) => h("div", {}, h("span", {}, `mode ${k + 1}`), h("b", {}, h("i", { style: `width:${(100 * share).toFixed(1)}%` })), h("span", {}, `${(100 * share).toFixed(0)} %`))));
     noisy.setAttribute("aria-description", `at ${pair(x)}`);
   };

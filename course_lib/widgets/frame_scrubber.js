@@ -1,5 +1,5 @@
 // Precomputed pictures under one slider; several sets are shown side by side.
-import { box, bytes, h, message, paint, player, slider } from "./kit.js";
+import { box, bytes, h, lowered, message, paint, player, slider } from "./kit.js";
 
 function render({ model, el }) {
   const names = model.get("names"), shapes = model.get("shapes"), labels = model.get("labels");
@@ -13,7 +13,7 @@ function render({ model, el }) {
   const canvases = names.map((name, k) => {
     const width = shapes[k][2] * model.get("scales")[k];
     const canvas = h("canvas", { role: "img", style: `width:${width}px;aspect-ratio:${shapes[k][2]}/${shapes[k][1]}` });
-    return { canvas, figure: h("figure", { style: `flex:0 1 ${width}px` }, canvas, name ? h("figcaption", {}, name) : null) };
+    return { canvas, figure: h("figure", { style: `flex:0 1 ${width}px` }, canvas, name ? h("figcaption", {}, lowered(name)) : null) };
   });
   const caption = h("p", { class: "cw-caption", "aria-live": "polite" });
   const draw = () => {

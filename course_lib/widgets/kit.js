@@ -34,6 +34,11 @@ export function s(tag, attributes = {}, ...children) {
   return fill(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes, children);
 }
 
+// "x_t" as people write it, with the t below the line.
+export function lowered(text) {
+  return text.split(/(_(?:[0-9]|[A-Za-z])(?![A-Za-z0-9]))/).filter(Boolean).map((part) => (/^_.$/.test(part) ? h("sub", {}, part[1]) : part));
+}
+
 // The widget's outer box. JupyterLab listens for keys on the whole document and would take the
 // arrows from a slider; listening on the window, before it, keeps them here. Tab, Escape and
 // anything with a modifier still belong to JupyterLab.
@@ -93,7 +98,7 @@ export function slider({ label, min, max, step = 1, value, text = String, change
   less.addEventListener("click", () => move(read() - step));
   more.addEventListener("click", () => move(read() + step));
   show();
-  const node = h("div", { class: "cw-slider" }, h("span", { class: "cw-label" }, label), less, input, more, output);
+  const node = h("div", { class: "cw-slider" }, h("span", { class: "cw-label" }, lowered(label)), less, input, more, output);
   return { node, input, read, set, move };
 }
 
@@ -220,5 +225,9 @@ export function short(x) {
   if (size >= 0.001 && size < 10000) return sign + String(Number(size.toPrecision(3)));
   let power = Math.floor(Math.log10(size)), head = (size / 10 ** power).toFixed(2);
   if (head === "10.00") [head, power] = ["1.00", power + 1];
-  return `${sign}${head} × 10${String(power).replace(/[-\d]/g, (d) => (d === "-" ? "⁻" : "⁰¹²³⁴⁵⁶⁷⁸⁹"[d]))}`;
+  return `${sign}${Number(head)} × ${tenTo(power)}`;
+}
+
+export function tenTo(power) {
+  return `10${String(power).replace(/[-\d]/g, (d) => (d === "-" ? "⁻" : "⁰¹²³⁴⁵⁶⁷⁸⁹"[d]))}`;
 }

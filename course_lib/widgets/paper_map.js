@@ -8,8 +8,8 @@ const MONTHS = ["January", "February", "March", "April", "May", "June", "July", 
 function chapterLink(file, text) {
   const root = document.documentElement.dataset.content_root; // set by Sphinx; absent in JupyterLab
   if (root !== undefined) return h("a", { href: `${root}notebooks/${file}.html` }, text);
-  const open = location.pathname.split("/tree/")[1] ?? "notebooks/00.ipynb"; // the notebook in front
-  const folder = decodeURIComponent(open).split("/").slice(0, -1);
+  const open = decodeURIComponent(location.pathname.split("/tree/")[1] ?? ""); // what the address names
+  const folder = open.endsWith(".ipynb") ? open.split("/").slice(0, -1) : ["notebooks"];
   const path = [...folder, `${file}.ipynb`].join("/");
   return h("a", {
     href: `${file}.ipynb`, click: (event) => event.preventDefault(),
@@ -40,8 +40,9 @@ function render({ model, el }) {
   const lines = s("svg", { class: "cw-lines", "aria-hidden": "true" });
   const board = h("div", { class: "cw-board" }, lines, rows);
   const details = h("div", { class: "cw-details", "aria-live": "polite" });
-  const key = h("p", { class: "cw-legend" }, parts.map((part, k) => h("span", {}, h("i", { class: `cw-part${k % 8}` }), part.name)), h("span", {}, h("i", { class: "cw-dash" }), "chapter planned"));
-  root.append(h("div", { class: "cw-two" }, board, details), key);
+  const key = h("p", { class: "cw-legend" }, parts.map((part, k) => papers.some((p) => chapters.get(p.chapter)?.part === k) ? h("span", {}, h("i", { class: `cw-part${k % 8}` }), part.name) : null), h("span", {}, h("i", { class: "cw-dash" }), "chapter planned"));
+  const two = h("div", { class: "cw-two" }, board, details);
+  root.append(two, key);
 
   const neighbours = (id, [from, to]) => edges.filter((e) => e[from] === id).map((e) => byId.get(e[to]));
   const list = (text, some) => (some.length ? h("p", {}, `${text} `, some.map((p) => h("button", { type: "button", class: "cw-link", click: () => choose(p.id) }, p.short))) : null);
@@ -67,6 +68,12 @@ function render({ model, el }) {
       ].filter(Boolean));
     }
     lines.replaceChildren();
+    // On a narrow page the details open below the chosen paper's year; the paper stays where it is.
+    const seen = chips.get(id)?.getBoundingClientRect().top;
+    const narrow = root.clientWidth < 640, row = chips.get(id)?.closest(".cw-year");
+    if (narrow && row) row.after(details);
+    else two.append(details);
+    if (narrow && row && root.contains(document.activeElement)) window.scrollBy(0, chips.get(id).getBoundingClientRect().top - seen);
     const from = board.getBoundingClientRect();
     lines.setAttribute("width", from.width);
     lines.setAttribute("height", from.height);
@@ -74,7 +81,7 @@ function render({ model, el }) {
       const r = chips.get(key).getBoundingClientRect();
       return [r.left - from.left + r.width / 2, (low ? r.bottom : r.top) - from.top];
     };
-    for (const [a, b] of edges.filter((e) => e.includes(id))) {
+    for (const [a, b] of narrow ? [] : edges.filter((e) => e.includes(id))) {
       const [x1, y1] = point(a, true), [x2, y2] = point(b, false), bend = Math.max(14, (y2 - y1) / 2);
       lines.append(s("path", { d: `M${x1},${y1} C${x1},${y1 + bend} ${x2},${y2 - bend} ${x2},${y2}`, class: b === id ? "cw-in" : "cw-out" }));
     }

@@ -1,5 +1,5 @@
 // A noise schedule to take apart: move beta and T, see alpha_bar, SNR, L_T and a picture.
-import { box, bytes, chooser, drag, h, normals, onKey, paint, redraw, s, short, slider } from "./kit.js";
+import { box, bytes, chooser, drag, h, lowered, normals, onKey, paint, redraw, s, short, slider, tenTo } from "./kit.js";
 
 // ---- the mathematics, equal to course_lib.diffusion (tests/test_widgets.py compares them) ----
 
@@ -109,7 +109,7 @@ function render({ model, el }) {
     return { canvas, under, figure: h("figure", {}, canvas, under) };
   });
   const verdict = h("p", { class: "cw-verdict", "aria-live": "polite" });
-  const numbers = h("dl", { class: "cw-numbers" });
+  const numbers = h("div", { class: "cw-numbers" });
   root.append(
     h("div", { class: "cw-row" }, kind.node, steps.node),
     h("div", { class: "cw-row cw-betas" }, first.node, last.node),
@@ -135,10 +135,10 @@ function render({ model, el }) {
     const stride = Math.max(1, Math.floor(T / 400)), times = [];
     for (let t = 1; t < T; t += stride) times.push(t);
     times.push(T);
-    const decades = (from, to, by) => Array.from({ length: Math.floor((to - from) / by) + 1 }, (_, i) => [from + i * by, `10${String(from + i * by).replace(/[-\d]/g, (d) => (d === "-" ? "⁻" : "⁰¹²³⁴⁵⁶⁷⁸⁹"[d]))}`]);
-    scale = chart(charts[0], { ...size, title: "β_t, the noise of one step", low: -5, high: 0, ticks: decades(-5, 0, 1), line: times.map((t) => [t, Math.log10(beta[t])]) });
-    chart(charts[1], { ...size, title: "ᾱ_t, the signal that is left", low: 0, high: 1, ticks: [[0, "0"], [0.5, "0.5"], [1, "1"]], line: [0, ...times].map((t) => [t, alphaBar[t]]) });
-    chart(charts[2], { ...size, title: "SNR = ᾱ_t / (1 − ᾱ_t)", low: -9, high: 5, ticks: decades(-8, 4, 4), line: times.map((t) => [t, Math.log10(snr(alphaBar[t]))]) });
+    const decades = (from, to, by) => Array.from({ length: Math.floor((to - from) / by) + 1 }, (_, i) => [from + i * by, tenTo(from + i * by)]);
+    scale = chart(charts[0], { ...size, title: "βₜ, the noise of one step", low: -5, high: 0, ticks: decades(-5, 0, 1), line: times.map((t) => [t, Math.log10(beta[t])]) });
+    chart(charts[1], { ...size, title: "ᾱₜ, the signal that is left", low: 0, high: 1, ticks: [[0, "0"], [0.5, "0.5"], [1, "1"]], line: [0, ...times].map((t) => [t, alphaBar[t]]) });
+    chart(charts[2], { ...size, title: "SNR = ᾱₜ / (1 − ᾱₜ)", low: -9, high: 5, ticks: decades(-8, 4, 4), line: times.map((t) => [t, Math.log10(snr(alphaBar[t]))]) });
     if (linear) {
       charts[0].append(...handles);
       handles.forEach((handle, k) => {
@@ -159,12 +159,12 @@ function render({ model, el }) {
     });
     const bits = priorBits(alphaBar[T], model.get("square")), good = bits < 0.001;
     numbers.replaceChildren(
-      ...[["ᾱ_T", alphaBar[T]], ["SNR at T", snr(alphaBar[T])], ["L_T, bits per dimension", bits]].map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, short(value)))),
+      ...[["ᾱ_T", alphaBar[T]], ["SNR at T", snr(alphaBar[T])], ["L_T, bits per dimension", bits]].map(([name, value]) => h("div", {}, h("span", {}, lowered(name)), h("b", {}, short(value)))),
     );
     verdict.className = `cw-verdict ${good ? "cw-yes" : "cw-no"}`;
-    verdict.textContent = good
+    verdict.replaceChildren(...lowered(good
       ? "L_T is below 0.001: x_T is noise, as far as the sampler's start N(0, I) can tell."
-      : "L_T is above 0.001: x_T still holds some of the picture, but the sampler starts from N(0, I), which holds none.";
+      : "L_T is above 0.001: x_T still holds some of the picture, but the sampler starts from N(0, I), which holds none."));
   };
   const keys = ["kind", "beta_first", "beta_last", "steps"];
   keys.forEach((key) => model.on(`change:${key}`, draw));

@@ -113,7 +113,7 @@ QUESTIONS = (
         ),
         (
             "raises an error",
-            "Shapes are matched from the right: 8 meets 32 and fails. a[:, None, None, None] * x works.",
+            "Shapes match from the right: 8 meets 32 and fails. a[:, None, None, None] * x works.",
         ),
         (
             "scales each column",
