@@ -14,7 +14,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 Rows = Float[Tensor, "_ _"]  # [rows, numbers in a row]
-Vector, Matrix = Float[Tensor, " d"], Float[Tensor, "d d"]
+Vector = Float[Tensor, " d"]
+Matrix = Float[Tensor, "d d"]
 
 CHUNK = 200  # rows compared at a time: a chunk against 10,000 is 16 MB and stays in cache
 

@@ -1,13 +1,10 @@
-"""The one style of the course: every figure in it comes from these functions.
+"""The figures of the course, in one style: every figure in it comes from these functions.
 
 Each returns a `Picture`, which a notebook shows when it is the last line of a cell. One colour
 always means one thing (`COLOURS`); the palette is Okabe and Ito's, made for every kind of eye.
-Letters stay readable when a figure shrinks to the width of a phone.
 """
 
-import io
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import cycle
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import matplotlib
@@ -15,73 +12,26 @@ import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
-from matplotlib.figure import Figure
-from PIL import Image
 from torch import Tensor
 
-COLOURS = {
-    "data": "#0072B2",  # blue: what is given
-    "noise": "#7A7A7A",  # grey
-    "model": "#D55E00",  # vermilion: what a network made
-    "exact": "#009E73",  # green: what mathematics knows
-    "accent": "#AA4499",  # purple: whatever else needs to be pointed at
-}
-# For things without a meaning of their own, in the order in which they come.
-_OTHERS = ("#0072B2", "#D55E00", "#009E73", "#AA4499", "#E69F00", "#56B4E9")
-WIDTH, DPI = 6.4, 150  # inches, and pixels in one of them
+from course_lib.picture import (
+    COLOURS,
+    DPI,
+    STYLE,
+    WIDTH,
+    Picture,
+    as_array,
+    as_rgb,
+    canvas,
+    heading,
+    named,
+    new_figure,
+    panels_of,
+    pick_colours,
+    zoom_for,
+)
 
-STYLE = {
-    "font.size": 11.5,
-    "axes.titlesize": 12.5,
-    "axes.titlelocation": "left",
-    "axes.labelsize": 11.5,
-    "xtick.labelsize": 10.5,
-    "ytick.labelsize": 10.5,
-    "legend.fontsize": 11,
-    "legend.frameon": False,
-    "figure.facecolor": "white",
-    "figure.dpi": DPI,
-    "savefig.dpi": DPI,
-    "axes.facecolor": "white",
-    "axes.edgecolor": "#888888",
-    "axes.labelcolor": "#222222",
-    "text.color": "#222222",
-    "xtick.color": "#444444",
-    "ytick.color": "#444444",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "axes.prop_cycle": matplotlib.cycler(color=_OTHERS),
-    "grid.color": "#E6E6E6",
-    "grid.linewidth": 0.8,
-    "lines.linewidth": 2.0,
-}
 _DENSITY = LinearSegmentedColormap.from_list("density", ["#FFFFFF", "#CFE3F1", "#5FA8D3"])
-
-
-class Picture(Figure):
-    """A figure that a notebook shows once, and that says in words (`alt`) what it shows."""
-
-    alt = ""
-    keep_colours = False  # pictures keep all their colours; a plot needs no more than 256
-
-    def __repr__(self) -> str:
-        return f"Picture: {self.alt}"
-
-    def png(self) -> bytes:
-        """The figure as the bytes of a small PNG file, the same on every call."""
-        drawn, packed = io.BytesIO(), io.BytesIO()
-        self.savefig(drawn, format="png")
-        image = Image.open(drawn).convert("RGB")
-        if not self.keep_colours or image.getcolors(256):
-            image = image.quantize(256, dither=Image.Dither.NONE)
-        image.save(packed, "PNG", optimize=True)
-        return packed.getvalue()
-
-    def _repr_png_(self) -> tuple[bytes, dict[str, Any]]:
-        width = round(self.get_figwidth() * 96)  # CSS pixels: sharp on screens of double density
-        return self.png(), {"alt": self.alt, "width": width}
 
 
 def use_style() -> None:
@@ -103,17 +53,17 @@ def show_images(
     columns    pictures in a row; 8 unless the pictures are large or few
     captions   one short text for each picture, written below it
     """
-    pixels = _as_rgb(images)
+    pixels = as_rgb(images)
     n, height, width = pixels.shape[:3]
     if captions is not None and len(captions) != n:
         raise ValueError(f"{n} pictures need {n} captions, got {len(captions)}")
     columns = columns or min(n, 8 if width <= 40 else 5)
     rows = -(-n // columns)
-    zoom = _zoom(columns, width, WIDTH * DPI)
+    zoom = zoom_for(columns, width, WIDTH * DPI)
     below = 26 if captions is not None else 0
     top = 40 if title else 0
     with matplotlib.rc_context(STYLE):
-        figure, place = _canvas(columns, rows, width * zoom, height * zoom + below, left=0, top=top)
+        figure, place = canvas(columns, rows, width * zoom, height * zoom + below, left=0, top=top)
         for i, picture in enumerate(pixels):
             axes = place(i // columns, i % columns, height * zoom)
             axes.imshow(picture, interpolation="nearest", aspect="auto")
@@ -122,9 +72,9 @@ def show_images(
                     10.5, 72 * width * zoom / DPI / (0.62 * max(map(len, captions), default=1))
                 )
                 axes.set_title(captions[i], fontsize=size, y=-0.02, va="top", loc="center", pad=0)
-        _heading(figure, title)
+        heading(figure, title)
     figure.keep_colours = True
-    return _named(figure, alt, f"{n} pictures of {width}x{height} pixels", title)
+    return named(figure, alt, f"{n} pictures of {width}x{height} pixels", title)
 
 
 def show_rows(
@@ -139,16 +89,16 @@ def show_rows(
     rows      label: pictures as in `show_images`; all rows of one length and one size
     columns   a short heading for each column
     """
-    pixels = {label: _as_rgb(images) for label, images in rows.items()}
+    pixels = {label: as_rgb(images) for label, images in rows.items()}
     shapes = {row.shape for row in pixels.values()}
     if len(shapes) != 1:
         raise ValueError(f"rows must have one shape, got {sorted(shapes) or 'no rows'}")
     (n, height, width, _) = shapes.pop()
     left = 16 + 14 * max(len(line) for label in rows for line in label.split("\n"))
     top = (40 if title else 0) + (34 if columns else 0)
-    zoom = _zoom(n, width, WIDTH * DPI - left)
+    zoom = zoom_for(n, width, WIDTH * DPI - left)
     with matplotlib.rc_context(STYLE):
-        figure, place = _canvas(n, len(rows), width * zoom, height * zoom, left=left, top=top)
+        figure, place = canvas(n, len(rows), width * zoom, height * zoom, left=left, top=top)
         for r, (label, row) in enumerate(pixels.items()):
             for c, picture in enumerate(row):
                 axes = place(r, c, height * zoom)
@@ -157,9 +107,9 @@ def show_rows(
                     axes.set_title(columns[c], fontsize=10.5, loc="center", pad=4)
                 if c == 0:
                     axes.text(-0.12, 0.5, label, transform=axes.transAxes, ha="right", va="center")
-        _heading(figure, title)
+        heading(figure, title)
     figure.keep_colours = True
-    return _named(figure, alt, f"rows of pictures: {'; '.join(rows)}", title)
+    return named(figure, alt, f"rows of pictures: {'; '.join(rows)}", title)
 
 
 def show_points(
@@ -180,20 +130,22 @@ def show_points(
     limit     axes run from -limit to limit; without it they hold 99.5 % of the points
     """
     clouds = {"": clouds} if isinstance(clouds, Tensor) else clouds
-    drawn = {label: _array(cloud) for label, cloud in clouds.items()}
+    drawn = {label: as_array(cloud) for label, cloud in clouds.items()}
     colours = colours or [label if label in COLOURS else "data" for label in drawn]
-    colours = _colours(drawn, colours)
-    every = np.concatenate(list(drawn.values()) + ([_array(behind)] if behind is not None else []))
+    colours = pick_colours(drawn, colours)
+    every = np.concatenate(
+        list(drawn.values()) + ([as_array(behind)] if behind is not None else [])
+    )
     limit = limit or 1.15 * float(np.quantile(np.abs(every), 0.995))
     with matplotlib.rc_context(STYLE):
-        figure, panels = _panels(len(drawn), columns, title, labelled=any(drawn))
+        figure, panels = panels_of(len(drawn), columns, title, labelled=any(drawn))
         for axes, (label, cloud), colour in zip(panels, drawn.items(), colours, strict=True):
             if behind is not None:
-                axes.scatter(*_array(behind).T, s=3, c="#D0D0D0", linewidths=0)
+                _dots(axes, as_array(behind), size=3.0, colour="#D0D0D0")
             size = float(np.clip(6000 / len(cloud), 2, 14))
-            axes.scatter(*cloud.T, s=size, c=colour, alpha=0.6, linewidths=0)
+            _dots(axes, cloud, size=size, colour=colour, alpha=0.6)
             _square(axes, limit, label)
-    return _named(figure, alt, f"point clouds: {'; '.join(filter(None, drawn))}", title)
+    return named(figure, alt, f"point clouds: {'; '.join(filter(None, drawn))}", title)
 
 
 def show_field(
@@ -213,29 +165,29 @@ def show_field(
     points        a cloud drawn on top
     """
     with matplotlib.rc_context(STYLE):
-        figure, [axes] = _panels(1, 1, title, labelled=False)
+        figure, [axes] = panels_of(1, 1, title, labelled=False)
         axes.grid(False)
         if log_density is not None:
             fine = _grid(limit, 160)
-            density = _array(log_density(fine).exp()).reshape(160, 160)
+            density = as_array(log_density(fine).exp()).reshape(160, 160)
             extent = (-limit, limit, -limit, limit)
             axes.imshow(
                 density.T, origin="lower", extent=extent, cmap=_DENSITY, interpolation="bilinear"
             )
         where = _grid(limit * (1 - 1 / arrows), arrows)
-        arrow = _array(field(where))
+        arrow = as_array(field(where))
         length = np.linalg.norm(arrow, axis=1, keepdims=True)
         # Lengths span decades. The square root keeps short arrows visible and long ones apart.
         spacing = 2 * limit / arrows
         scaled = arrow / np.sqrt(np.maximum(length, 1e-12) * max(length.max(), 1e-12)) * spacing
         axes.quiver(
-            *_array(where).T, *scaled.T, angles="xy", scale_units="xy", scale=1, width=0.004,
+            *as_array(where).T, *scaled.T, angles="xy", scale_units="xy", scale=1, width=0.004,
             color="#333333", headwidth=4.5,
         )  # fmt: skip
         if points is not None:
-            axes.scatter(*_array(points).T, s=8, c=COLOURS["model"], linewidths=0)
+            _dots(axes, as_array(points), size=8.0, colour=COLOURS["model"])
         _square(axes, limit, "")
-    return _named(figure, alt, "a vector field on the plane", title)
+    return named(figure, alt, "a vector field on the plane", title)
 
 
 def lines(
@@ -261,25 +213,27 @@ def lines(
     if log not in ("", "x", "y", "xy"):
         raise ValueError(f"log must be '', 'x', 'y' or 'xy', got {log!r}")
     with matplotlib.rc_context(STYLE):
-        figure = _figure((WIDTH, 3.6), title)
+        figure = new_figure((WIDTH, 3.6), title)
         axes = figure.add_subplot()
         axes.set(xlabel=xlabel, ylabel=ylabel)
         axes.set_xscale("log" if "x" in log else "linear")
         axes.set_yscale("log" if "y" in log else "linear")
-        for (name, curve), colour in zip(curves.items(), _colours(curves, colours), strict=True):
+        for (name, curve), colour in zip(
+            curves.items(), pick_colours(curves, colours), strict=True
+        ):
             xs, ys = curve if isinstance(curve, tuple) else (x, curve)
-            ys = _array(ys)
-            xs = np.arange(len(ys)) if xs is None else _array(xs)
+            ys = as_array(ys)
+            xs = np.arange(len(ys)) if xs is None else as_array(xs)
             axes.plot(xs, ys, color=colour, marker=marker, markersize=5, label=name)
         axes.margins(x=0.02)
         _label_ends(figure, axes)
-    return _named(figure, alt, f"curves of {'; '.join(curves)} over {xlabel or 'x'}", title)
+    return named(figure, alt, f"curves of {'; '.join(curves)} over {xlabel or 'x'}", title)
 
 
 def compare_bars(
-    values: Mapping[str, float],
+    values: Mapping[str, Any],
     *,
-    floor: float | None = None,
+    floor: Any = None,
     form: str = "{:.3g}",
     xlabel: str = "",
     title: str = "",
@@ -287,12 +241,13 @@ def compare_bars(
 ) -> Picture:
     """A horizontal bar for each value, with its number at the end.
 
-    values   name: number. A name that is a key of `COLOURS` takes that colour
+    values   name: number, or what float() makes a number of, such as a `Measured`. A name that is
+             a key of `COLOURS` takes that colour
     floor    a line to compare with: what real data scores against real data
     """
     names, numbers = list(values), [float(value) for value in values.values()]
     with matplotlib.rc_context(STYLE):
-        figure = _figure(
+        figure = new_figure(
             (WIDTH, 0.9 + 0.42 * len(names) + (0.3 if floor is not None else 0)), title
         )
         axes = figure.add_subplot()
@@ -311,7 +266,7 @@ def compare_bars(
         axes.margins(x=0.14)
         axes.set_xlabel(xlabel)
     said = "; ".join(f"{k} {form.format(v)}" for k, v in zip(names, numbers, strict=True))
-    return _named(figure, alt, f"bars: {said}", title)
+    return named(figure, alt, f"bars: {said}", title)
 
 
 def histogram(
@@ -320,7 +275,7 @@ def histogram(
     density: Callable[[Tensor], Tensor] | None = None,
     colours: Sequence[str] | None = None,
     bins: int = 60,
-    limits: tuple[float, float] | None = None,
+    limits: tuple[float | int, float | int] | None = None,
     xlabel: str = "",
     title: str = "",
     alt: str = "",
@@ -331,91 +286,31 @@ def histogram(
     colours   a key of `COLOURS` for each name
     density   x [n] to p(x) [n], drawn in the colour of what is exact
     """
-    flat = {name: _array(numbers).ravel() for name, numbers in samples.items()}
+    flat = {name: as_array(numbers).ravel() for name, numbers in samples.items()}
     every = np.concatenate(list(flat.values()))
     low, high = limits or (float(every.min()), float(every.max()))
-    edges = np.linspace(low, high, bins + 1)
+    edges = np.linspace(low, high, bins + 1).tolist()
     with matplotlib.rc_context(STYLE):
-        figure = _figure((WIDTH, 3.3), title)
+        figure = new_figure((WIDTH, 3.3), title)
         axes = figure.add_subplot()
-        for (name, numbers), colour in zip(flat.items(), _colours(flat, colours), strict=True):
+        for (name, numbers), colour in zip(flat.items(), pick_colours(flat, colours), strict=True):
             # Weights, not density=True: what falls outside the limits must not raise the rest.
             weights = np.full(len(numbers), 1 / (len(numbers) * (edges[1] - edges[0])))
-            options = {"weights": weights, "color": colour}
-            axes.hist(numbers, edges, alpha=0.25, histtype="stepfilled", label=name, **options)
-            axes.hist(numbers, edges, linewidth=1.5, histtype="step", **options)
+            axes.hist(
+                numbers, edges, weights=weights, color=colour, alpha=0.25, histtype="stepfilled",
+                label=name,
+            )  # fmt: skip
+            axes.hist(numbers, edges, weights=weights, color=colour, linewidth=1.5, histtype="step")
         if density is not None:
             x = torch.linspace(low, high, 400)
-            axes.plot(_array(x), _array(density(x)), color=COLOURS["exact"], label="exact")
+            axes.plot(as_array(x), as_array(density(x)), color=COLOURS["exact"], label="exact")
         axes.set(xlabel=xlabel, ylabel="density", xlim=(low, high))
         axes.legend(loc="best")
-    return _named(figure, alt, f"histograms of {'; '.join(flat)}", title)
+    return named(figure, alt, f"histograms of {'; '.join(flat)}", title)
 
 
-def _array(values: Any) -> np.ndarray:
-    if isinstance(values, Tensor):
-        return values.detach().cpu().to(torch.float64).numpy()
-    return np.asarray(values, dtype=np.float64)
-
-
-def _as_rgb(images: Tensor) -> np.ndarray:
-    """[n, 1 or 3, h, w] to uint8 [n, h, w, 3]."""
-    if images.ndim != 4 or images.shape[1] not in (1, 3) or len(images) == 0:
-        raise ValueError(f"images must be [n, 1 or 3, height, width], got {list(images.shape)}")
-    pixels = images.detach().cpu()
-    if pixels.dtype != torch.uint8:
-        pixels = ((pixels.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
-    return pixels.expand(-1, 3, -1, -1).permute(0, 2, 3, 1).numpy()
-
-
-_GAP = 6  # pixels between pictures
-
-
-def _zoom(columns: int, width: int, room: float) -> int:
-    """Screen pixels for one pixel of a picture: whole, so that all come out the same size."""
-    return max(1, int(min((room / columns - _GAP) // width, 216 // width)))
-
-
-def _canvas(
-    columns: int, rows: int, width: int, height: int, *, left: int, top: int
-) -> tuple[Picture, Callable[[int, int, int], Axes]]:
-    """A figure measured in pixels, and `place(row, column, picture height)` to put axes in it."""
-    w = left + columns * (width + _GAP) - _GAP
-    h = top + rows * (height + _GAP) - _GAP
-    figure = Picture(figsize=(w / DPI, h / DPI), dpi=DPI)
-
-    def place(row: int, column: int, tall: int) -> Axes:
-        x, y = left + column * (width + _GAP), top + row * (height + _GAP)
-        axes = figure.add_axes((x / w, 1 - (y + tall) / h, width / w, tall / h))
-        axes.set_axis_off()
-        return axes
-
-    return figure, place
-
-
-def _heading(figure: Picture, title: str) -> None:
-    if title:
-        height = figure.get_figheight() * DPI
-        figure.text(0, 1 - 4 / height, title, va="top", fontsize=STYLE["axes.titlesize"])
-
-
-def _figure(size: tuple[float, float], title: str) -> Picture:
-    figure = Picture(figsize=size, dpi=DPI, layout="constrained")
-    if title:
-        figure.suptitle(title, x=0.01, ha="left", fontsize=STYLE["axes.titlesize"])
-    return figure
-
-
-def _panels(n: int, columns: int, title: str, *, labelled: bool) -> tuple[Picture, list[Axes]]:
-    columns = min(n, columns)
-    rows = -(-n // columns)
-    side = WIDTH / max(columns, 1.5)
-    height = side * rows + (0.2 * rows if labelled else -0.1) + (0.3 if title else 0)
-    figure = _figure((side * columns, height), title)
-    grid = figure.subplots(rows, columns, squeeze=False)
-    for spare in grid.flat[n:]:
-        spare.set_axis_off()
-    return figure, list(grid.flat[:n])
+def _dots(axes: Axes, cloud: np.ndarray, *, size: float, colour: str, alpha: float = 1.0) -> None:
+    axes.scatter(cloud[:, 0], cloud[:, 1], s=size, c=colour, alpha=alpha, linewidths=0)
 
 
 def _square(axes: Axes, limit: float, label: str) -> None:
@@ -428,16 +323,6 @@ def _square(axes: Axes, limit: float, label: str) -> None:
 def _grid(limit: float, n: int) -> Tensor:
     line = torch.linspace(-limit, limit, n)
     return torch.cartesian_prod(line, line)
-
-
-def _colours(names: Iterable[str], chosen: Sequence[str] | None) -> list[str]:
-    """A colour for each name: the chosen key of `COLOURS`, or the name's own, or the next free."""
-    keys = list(chosen if chosen is not None else names)
-    if chosen is not None and not set(chosen) <= set(COLOURS):
-        raise ValueError(f"colours must be among {', '.join(COLOURS)}, got {list(chosen)}")
-    taken = {COLOURS[key] for key in keys if key in COLOURS}
-    free = cycle([colour for colour in _OTHERS if colour not in taken] or _OTHERS)
-    return [COLOURS[key] if key in COLOURS else next(free) for key in keys]
 
 
 def _label_ends(figure: Picture, axes: Axes) -> None:
@@ -455,7 +340,7 @@ def _label_ends(figure: Picture, axes: Axes) -> None:
     heights = _push_apart([height for height, _ in ends], apart)
     for height, (_, line) in zip(heights, ends, strict=True):
         axes.annotate(
-            line.get_label(), (1, height), (5, 0), "axes fraction", "offset points",
+            str(line.get_label()), (1, height), (5, 0), "axes fraction", "offset points",
             color=line.get_color(), va="center", fontsize=11, fontweight="bold",
         )  # fmt: skip
 
@@ -476,8 +361,3 @@ def _bottom(group: list[float], apart: float) -> float:
 
 def _top(group: list[float], apart: float) -> float:
     return _bottom(group, apart) + (len(group) - 1) * apart
-
-
-def _named(figure: Picture, alt: str, otherwise: str, title: str) -> Picture:
-    figure.alt = alt or (f"{title}: {otherwise}" if title else otherwise)
-    return figure

@@ -12,9 +12,8 @@ FLOORS = [
     {"core"},
     {"nn", "diffusion"},  # networks know no diffusion, the mathematics knows no networks
     {"models", "recipes"},
-    {"data", "train", "weights", "plot"},
-    {"features"},
-    {"metrics"},
+    {"data", "train", "weights", "metrics", "plot"},
+    {"features"},  # classifiers trained on the data, for the metrics to look through
     {"trainings", "exercises", "widgets"},
     {"check"},
     {"cli"},
