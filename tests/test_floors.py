@@ -12,8 +12,7 @@ FLOORS = [
     {"core"},
     {"nn", "diffusion"},  # networks know no diffusion, the mathematics knows no networks
     {"models", "recipes", "picture"},  # picture: the canvas that plot draws on
-    {"data", "train", "weights", "metrics", "picture"},
-    {"plot"},
+    {"data", "train", "weights", "metrics", "plot"},
     {"features"},  # classifiers trained on the data, for the metrics to look through
     {"trainings", "exercises", "widgets"},
     {"check"},
