@@ -138,7 +138,7 @@ def main() -> None:
     for row in (base, best):
         per_second = 1 / (row["evaluations"] * cost)
         print(
-            f"{row['sampler']:20} distance {mean(row['distances']):6.2f}  {per_second:8.1f} images/s"
+            f"{row['sampler']:20} distance {mean(row['distances']):6.2f} {per_second:8.1f} images/s"
         )
     ratio = base["evaluations"] / best["evaluations"]
     print(f"{best['sampler']} gives {ratio:.1f} times the images of {BASELINE} at equal distance")

@@ -32,9 +32,7 @@ def fashion_ddpm(
 ) -> nn.Module:
     """DDPM on the 20,000 committed garments, 45 passes over them."""
     images, _ = load_fashion_mnist("train")
-    config = TrainConfig(
-        final_steps=2000, total_steps=7000, warmup_steps=200, precision=precision
-    )
+    config = TrainConfig(final_steps=2000, total_steps=7000, warmup_steps=200, precision=precision)
     return _fit_ddpm(fashion_unet, to_unit(images), 128, config, folder, device, steps)
 
 
