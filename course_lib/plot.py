@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from course_lib.picture import (
@@ -344,9 +345,8 @@ def _dots(axes: Axes, cloud: np.ndarray, *, size: float, colour: str, alpha: flo
 
 def _square(axes: Axes, limit: float, label: str) -> None:
     axes.set(xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal", title=label)
-    ticks = [tick for tick in range(-int(limit), int(limit) + 1) if limit < 4 or tick % 2 == 0]
-    axes.set_xticks(ticks)
-    axes.set_yticks(ticks)
+    for axis in (axes.xaxis, axes.yaxis):  # few enough not to touch, however far the points fly
+        axis.set_major_locator(MaxNLocator(6, integer=True, steps=[1, 2, 5, 10]))
 
 
 def _grid(limit: float, n: int) -> Tensor:

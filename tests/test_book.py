@@ -14,6 +14,7 @@ import yaml
 from everything import build_everything
 
 from tools import frontend
+from tools.new_chapter import with_chapter
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIG = yaml.safe_load((ROOT / "jupyter_book.yml").read_text(encoding="utf-8"))
@@ -65,6 +66,19 @@ def test_the_contents_list_every_notebook_once_and_nothing_else():
     assert {name for name in names if name.startswith("notebooks/")} == notebooks
     rest = [name for name in names if not name.startswith("notebooks/")]
     assert all((ROOT / f"{name}.md").exists() for name in rest)
+
+
+@pytest.mark.parametrize("name", ["01_refresher", "09_how_good", "34_flow_matching"])
+def test_a_new_chapter_and_its_solutions_enter_the_contents_in_order(name):
+    text = (ROOT / "jupyter_book.yml").read_text(encoding="utf-8")
+    names = listed(yaml.safe_load(with_chapter(text, name))["toc"])
+    chapters = [name for name in names if name.startswith("notebooks/")]
+    assert set(names) - set(listed(CONFIG["toc"])) == {
+        f"notebooks/{name}",
+        f"notebooks/solutions/{name}",
+    }
+    numbers = [Path(chapter).name[:2] for chapter in chapters]
+    assert numbers == sorted(numbers)
 
 
 def test_the_notation_has_one_row_for_each_name():

@@ -119,15 +119,6 @@ def test_train_hands_everything_on(small_course: Path, monkeypatch: pytest.Monke
 def test_lab_opens_the_first_chapter(small_course: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[list[str]] = []
 
-<<<<<<< HEAD
-    def run(command: list[str], **options: Any) -> Any:
-        calls.append(command)
-        return type("Done", (), {"returncode": 0})
-
-    monkeypatch.setattr("course_lib.cli.subprocess.run", run)
-    assert cli.main(["lab", "--no-browser", "--port", "8899"]) == 0
-    first = str(small_course / "notebooks" / "00_start_here.ipynb")
-=======
     class Server:
         """Ends when asked the second time: the first Ctrl-C is JupyterLab's to answer."""
 
@@ -143,7 +134,6 @@ def test_lab_opens_the_first_chapter(small_course: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr("course_lib.cli.subprocess.Popen", Server)
     assert cli.main(["lab", "--no-browser", "--port", "8899"]) == 0
     first = "--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb"
->>>>>>> main
     assert calls[0][1:] == [
         *["-m", "jupyter", "lab", f"--notebook-dir={small_course}", first],
         *["--no-browser", "--port", "8899"],

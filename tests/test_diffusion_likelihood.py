@@ -120,3 +120,20 @@ def test_the_bound_on_narrow_data():
     few, exact = bound(cosine(50), 0.5)
     many, _ = bound(cosine(200), 0.5)
     assert exact < many < few
+
+
+@pytest.mark.parametrize("t", [2, 50, 100])
+def test_step_bits_with_the_large_variance_counts_the_wrong_variance_too(t):
+    schedule, law = linear(100, 1e-3, 0.2), GaussianMixture(float64([0.4]), float64(0.8))
+    denoise, x_0, eps = law.denoiser(schedule), float64(0.3), float64(-0.7)
+    beta, bar, bar_s = schedule.beta[t], schedule.alpha_bar[t], schedule.alpha_bar[t - 1]
+    x_t = bar.sqrt() * x_0 + (1 - bar).sqrt() * eps
+
+    def mean(x):  # Ho et al. 2020, eq. 7
+        a, b = bar_s.sqrt() * beta / (1 - bar), (1 - beta).sqrt() * (1 - bar_s) / (1 - bar)
+        return a * x + b * x_t
+
+    q = Normal(mean(x_0), (beta * (1 - bar_s) / (1 - bar)).sqrt())
+    p = Normal(mean(denoise(x_t[None], torch.tensor([t]))[0]), beta.sqrt())
+    ours = step_bits(denoise, schedule, x_0[None], torch.tensor([t]), eps[None], "large")
+    torch.testing.assert_close(ours, kl_divergence(q, p) / math.log(2))

@@ -106,7 +106,7 @@ from test_train import make
 trainer = make()
 batch = trainer.get_batch
 def slowly():
-    time.sleep(0.05)
+    time.sleep(0.2)  # so that the last step is far away when the signal comes
     return batch()
 trainer.get_batch = slowly
 trainer.fit(checkpoint=sys.argv[1], save_every=3)

@@ -1,6 +1,6 @@
 """Draw `docs/hero.png`, the picture at the top of the README, with the shipped Fashion-MNIST model.
 
-    python tools/make_hero.py
+python tools/make_hero.py
 """
 
 from pathlib import Path
