@@ -93,4 +93,8 @@ def test_entry_stands_in_order_at_its_neighbours_depth(
     lines = tool.with_chapter(CONTENTS, name).splitlines()
     place = lines.index(f"        - file: notebooks/{name}")
     assert lines[place - 1].endswith(after)
-    assert len(lines) == len(CONTENTS.splitlines()) + 1
+    assert lines[place + 1 : place + 3] == [
+        "          sections:",
+        f"            - file: notebooks/solutions/{name}",
+    ]
+    assert len(lines) == len(CONTENTS.splitlines()) + 3
