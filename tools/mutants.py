@@ -278,9 +278,15 @@ MUTANTS = [
     Mutant("diffusion/likelihood.py", "nats / math.log(2)", "nats * math.log(2)", "nats to bits"),
     Mutant(
         "diffusion/likelihood.py",
-        'vlb_weight(schedule, t, "x_0")',
-        'vlb_weight(schedule, t, "eps")',
+        'vlb_weight(schedule, t, "x_0", variance)',
+        'vlb_weight(schedule, t, "eps", variance)',
         "weight of another row",
+    ),
+    Mutant(
+        "diffusion/likelihood.py",
+        "beta[t] * noise[t - 1] / noise[t]",
+        "beta[t] * noise[t] / noise[t - 1]",
+        "swapped",
     ),
     # networks
     Mutant("nn/attention.py", "/ math.sqrt(query.shape[-1])", "/ query.shape[-1]", "root"),
@@ -359,7 +365,8 @@ def main() -> int:
     print(f"{len(chosen) - survivors} of {len(chosen)} mutants caught")
     if options.report:
         options.report.parent.mkdir(parents=True, exist_ok=True)
-        options.report.write_text(report(rows, survivors))
+        old = options.report.read_text() if options.report.exists() else ""
+        options.report.write_text(report(rows, old))
     return 1 if survivors else 0
 
 
@@ -454,17 +461,25 @@ def row(mutant: Mutant, caught: str | None) -> str:
     return f"| {mutant.file} | {mutant.what} | `{old}` | `{new}` | {verdict} |"
 
 
-def report(rows: list[str], survivors: int) -> str:
-    """The page a reader finds in docs/."""
+def report(rows: list[str], old: str) -> str:
+    """The page a reader finds in docs/: these rows, and the old ones of files that were not run."""
+    fresh = {_file(row) for row in rows}
+    kept = [line for line in old.splitlines() if _file(line) in TESTS and _file(line) not in fresh]
+    rows = sorted(rows + kept, key=lambda row: list(TESTS).index(_file(row)))
+    caught = sum("**nothing**" not in row for row in rows)
     return (
         "# Which test notices which mistake\n\n"
         "Made by `python tools/mutants.py --report docs/mutants.md`: each row breaks the library in"
-        " one place\nand names the first test that fails."
-        f" {len(rows) - survivors} of {len(rows)} mistakes are caught.\n\n"
+        f" one place\nand names the first test that fails. {caught} of {len(rows)} mistakes are"
+        " caught.\n\n"
         "| file | mistake | from | to | caught by |\n|---|---|---|---|---|\n"
         + "\n".join(rows)
         + "\n"
     )
+
+
+def _file(row: str) -> str:
+    return row.split("|")[1].strip() if row.startswith("| ") else ""
 
 
 if __name__ == "__main__":
