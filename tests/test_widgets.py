@@ -44,6 +44,11 @@ def javascript(folder: Path, widget: str, expression: str) -> Any:
     return json.loads(done.stdout)
 
 
+def test_a_widget_says_in_words_what_stands_there():
+    words = "An interactive figure (Quiz): run this cell to bring it to life."
+    assert repr(start_here_quiz()) == words
+
+
 # ---- the modules --------------------------------------------------------------------------------
 
 

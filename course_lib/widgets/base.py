@@ -1,13 +1,22 @@
-"""What the widgets share: a module and a style read from beside them, and checks of arrays."""
+"""What the widgets share: how they name themselves, their module and style, checks of arrays."""
 
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import anywidget
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 HERE = Path(__file__).parent
+
+
+class LiveFigure(anywidget.AnyWidget):
+    """A widget that, where it cannot be drawn, says in words what stands there."""
+
+    def __repr__(self) -> str:
+        # Kept in the saved notebook: the same on every run, which an object's address is not.
+        return f"An interactive figure ({type(self).__name__}): run this cell to bring it to life."
 
 
 def module(name: str) -> str:

@@ -2,17 +2,16 @@
 
 from collections.abc import Sequence
 
-import anywidget
 import numpy as np
 import traitlets
 from numpy.typing import ArrayLike
 
-from course_lib.widgets.base import module, style
+from course_lib.widgets.base import LiveFigure, module, style
 
 THREE_MODES = ((-1.6, -0.9), (1.7, -0.7), (0.1, 1.7))
 
 
-class DenoiserPlayground(anywidget.AnyWidget):
+class DenoiserPlayground(LiveFigure):
     """Drag a noisy point, or the data; see the posterior mean and the DDIM path to the data.
 
     The path of noise is alpha = cos(pi t / 2), sigma = sin(pi t / 2), t in [0, 1].
