@@ -13,6 +13,7 @@ from course_lib.core.tensors import pick_device, seed_everything, to_unit
 from course_lib.data.batches import random_batches
 from course_lib.data.digits import TOP, load_digits
 from course_lib.data.fashion_mnist import load_fashion_mnist
+from course_lib.features import train_digits_features, train_fashion_features
 from course_lib.recipes import ddpm, ddpm_loss, digits_unet, fashion_unet
 from course_lib.train import TrainConfig, Trainer
 
@@ -31,15 +32,15 @@ def fashion_ddpm(
 ) -> nn.Module:
     """DDPM on the 20,000 committed garments, 45 passes over them."""
     images, _ = load_fashion_mnist("train")
-    config = TrainConfig(
-        final_steps=2000, total_steps=7000, warmup_steps=200, precision=precision
-    )
+    config = TrainConfig(final_steps=2000, total_steps=7000, warmup_steps=200, precision=precision)
     return _fit_ddpm(fashion_unet, to_unit(images), 128, config, folder, device, steps)
 
 
 TRAININGS: dict[str, Callable[..., nn.Module]] = {
     "digits_ddpm": digits_ddpm,
     "fashion_ddpm": fashion_ddpm,
+    "digits_features": train_digits_features,
+    "fashion_features": train_fashion_features,
 }
 
 

@@ -65,7 +65,6 @@ def texts(value: Sequence[object] | None, count: int, what: str) -> list[str]:
     """`value` as `count` strings; None gives "0", "1", …  Raises ValueError for another length."""
     if value is None:
         return [str(i) for i in range(count)]
-    value = [str(item) for item in value]
     if len(value) != count:
         raise ValueError(f"{what} must name each of the {count} frames, got {len(value)}")
-    return value
+    return [str(item) for item in value]

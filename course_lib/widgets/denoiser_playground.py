@@ -49,7 +49,7 @@ class DenoiserPlayground(anywidget.AnyWidget):
         if centres.ndim != 2 or centres.shape[1] != 2 or not 1 <= len(centres) <= 8:
             raise ValueError(f"means must be [K, 2] with K in 1..8, got {list(centres.shape)}")
         if not extent > 0 or not np.isfinite(centres).all() or np.abs(centres).max() > extent:
-            raise ValueError(f"every mean must lie within extent = {extent} of 0, got {means}")
+            raise ValueError(f"every mean must lie within extent = {extent} of 0, got {means!r}")
         spread = np.broadcast_to(np.asarray(stds, dtype=np.float64), len(centres))
         if not (spread > 0).all():
             raise ValueError(f"stds must be positive, got {stds}")
