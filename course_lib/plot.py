@@ -346,7 +346,7 @@ def _dots(axes: Axes, cloud: np.ndarray, *, size: float, colour: str, alpha: flo
 def _square(axes: Axes, limit: float, label: str) -> None:
     axes.set(xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal", title=label)
     for axis in (axes.xaxis, axes.yaxis):  # few enough not to touch, however far the points fly
-        axis.set_major_locator(MaxNLocator(6, integer=True, steps=[1, 2, 5, 10]))
+        axis.set_major_locator(MaxNLocator(8, integer=True, steps=[1, 2, 5, 10]))
 
 
 def _grid(limit: float, n: int) -> Tensor:
