@@ -27,6 +27,17 @@ def mixture():
     return GaussianMixture(MEANS, COVARIANCES, WEIGHTS)
 
 
+FACTORS = float64(
+    [[0.9, 0.0, 0.0], [0.5, 0.6, 0.0], [-0.3, 0.2, 0.7]],
+    [[0.5, 0.0, 0.0], [-0.4, 0.8, 0.0], [0.6, 0.1, 0.6]],
+)
+
+
+def solid():
+    """In three dimensions: in the plane the matrix of axes may equal its own transpose."""
+    return GaussianMixture(float64([1.0, 0.5, -0.2], [-1.0, 0.8, 0.4]), FACTORS @ FACTORS.mT)
+
+
 def normal(shape, seed=0):
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(shape, generator=generator, dtype=torch.float64)
@@ -38,6 +49,19 @@ def test_density_is_torchs():
     torch.testing.assert_close(mixture().log_prob(x), theirs.log_prob(x), atol=1e-10, rtol=1e-10)
 
 
+def test_density_and_samples_in_three_dimensions():
+    law, x = solid(), 2 * normal((200, 3))
+    covariances = FACTORS @ FACTORS.mT
+    assert (law.axes - law.axes.mT).abs().amax((1, 2)).min() > 0.1
+    theirs = MixtureSameFamily(
+        Categorical(float64(1, 1)), MultivariateNormal(law.means, covariances)
+    )
+    torch.testing.assert_close(law.log_prob(x), theirs.log_prob(x), atol=1e-10, rtol=1e-10)
+    mean, samples = law.means.mean(0), law.sample(50_000)
+    between = (law.means - mean).T @ (law.means - mean) / 2
+    assert (samples.T.cov() - covariances.mean(0) - between).abs().max() < 0.03
+
+
 def test_density_far_away_does_not_underflow():
     x = float64(200.0, -300.0)
     theirs = MixtureSameFamily(Categorical(WEIGHTS), MultivariateNormal(MEANS, COVARIANCES))
@@ -45,9 +69,10 @@ def test_density_far_away_does_not_underflow():
 
 
 def test_score_is_the_gradient_of_log_density():
-    x = (2 * normal((200, 2))).requires_grad_()
-    (gradient,) = torch.autograd.grad(mixture().log_prob(x).sum(), x)
-    torch.testing.assert_close(mixture().score(x.detach()), gradient, atol=1e-10, rtol=1e-10)
+    for law in (mixture(), solid()):
+        x = (2 * normal((200, law.dim))).requires_grad_()
+        (gradient,) = torch.autograd.grad(law.log_prob(x).sum(), x)
+        torch.testing.assert_close(law.score(x.detach()), gradient, atol=1e-10, rtol=1e-10)
 
 
 def test_samples_have_the_moments_and_the_weights():
@@ -98,12 +123,14 @@ def test_noise_twice_is_noise_once():
 @given(t=st.floats(0.02, 0.98))
 def test_tweedie(schedule, t):
     # E[x_0 | x_t] = (x_t + sigma² score_t(x_t)) / alpha
-    x_t, time = 2 * normal((10, 2)), torch.full((10,), t, dtype=torch.float64)
+    time = torch.full((10,), t, dtype=torch.float64)
     alpha, sigma = float(schedule.alpha(time)[0]), float(schedule.sigma(time)[0])
-    score = mixture().noised(alpha, sigma).score(x_t)
-    expected = (x_t + sigma**2 * score) / alpha
-    denoised = mixture().denoiser(schedule)(x_t, time)
-    torch.testing.assert_close(denoised, expected, atol=1e-8, rtol=1e-8)
+    for law in (mixture(), solid()):
+        x_t = 2 * normal((10, law.dim))
+        score = law.noised(alpha, sigma).score(x_t)
+        expected = (x_t + sigma**2 * score) / alpha
+        denoised = law.denoiser(schedule)(x_t, time)
+        torch.testing.assert_close(denoised, expected, atol=1e-8, rtol=1e-8)
 
 
 def posterior_mean_by_integration(law, x_t, alpha, sigma, side):
