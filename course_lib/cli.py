@@ -81,9 +81,14 @@ def make_parser() -> argparse.ArgumentParser:
 
 def lab(jupyter_options: list[str]) -> int:
     """Open JupyterLab at the first chapter, with the repository as its root."""
-    first = NOTEBOOKS / "00_start_here.ipynb"
-    command = [sys.executable, "-m", "jupyter", "lab", f"--notebook-dir={ROOT}", str(first)]
-    return subprocess.run([*command, *jupyter_options], cwd=ROOT).returncode
+    first = "--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb"
+    command = [sys.executable, "-m", "jupyter", "lab", f"--notebook-dir={ROOT}", first]
+    server = subprocess.Popen([*command, *jupyter_options], cwd=ROOT)
+    while True:
+        try:
+            return server.wait()
+        except KeyboardInterrupt:  # Ctrl-C reaches JupyterLab too, which asks before it stops
+            continue
 
 
 def run(options: argparse.Namespace) -> int:
@@ -97,26 +102,32 @@ def run(options: argparse.Namespace) -> int:
     print(f"{notebook.relative_to(ROOT)} -> {result.relative_to(ROOT)}", flush=True)
     try:
         papermill.execute_notebook(
-            notebook, result, parameters, cwd=NOTEBOOKS, kernel_name="python3", log_output=True
+            notebook,
+            result,
+            parameters,
+            cwd=NOTEBOOKS,
+            kernel_name="python3",
+            log_output=True,
+            extra_arguments=["--log-level=ERROR"],  # the kernel's, not the chapter's, warnings
         )
     except PapermillExecutionError as error:
-        print(
-            f"course: cell {error.exec_count} failed: {error.ename}: {error.evalue}",
-            file=sys.stderr,
-        )
-        print(f"course: open {result.relative_to(ROOT)} to see where", file=sys.stderr)
+        where = f"cell {error.exec_count} of {result.relative_to(ROOT)}"
+        print(f"course: {where} failed: {error.ename}: {error.evalue}", file=sys.stderr)
         return 1
     return 0
 
 
 def train(options: argparse.Namespace) -> int:
-    """Train one named model of course_lib.recipes; its folder under runs/ holds the checkpoints."""
-    from course_lib.recipes import TRAININGS
+    """Train one named model of course_lib.trainings; its folder under runs/ keeps the run."""
+    from course_lib.trainings import TRAININGS
 
     training = one_of(options.name, TRAININGS, "training")
     folder = RUNS / "train" / options.name
     print(f"training {options.name} into {folder.relative_to(ROOT)}", flush=True)
-    training(folder, options.device, options.precision, options.steps)
+    try:
+        training(folder, options.device, options.precision, options.steps)
+    except ValueError as problem:  # an unknown device or precision, a run of another config
+        raise WrongRequest(str(problem)) from problem
     return 0
 
 

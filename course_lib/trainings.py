@@ -70,7 +70,7 @@ def garments() -> Images:
 
 # Long enough for clear digits, short enough to repeat: two minutes on a core of its own.
 _DIGITS = TrainConfig(lr=2e-3, final_steps=500, total_steps=2500)
-_FASHION = TrainConfig(final_steps=2000, total_steps=10_000, warmup_steps=200)
+_FASHION = TrainConfig(final_steps=2000, total_steps=7000, warmup_steps=200)
 
 TRAININGS: dict[str, Callable[..., nn.Module]] = {
     # Four rows of chapter 08's table: what Ho et al. 2020 compare in their table 2.

@@ -4,8 +4,13 @@ from collections import defaultdict
 
 import pytest
 import torch
+from hypothesis import settings
 
 torch.set_num_threads(1)  # two workers with a thread pool each would fight over the cores
+
+# The same examples every time, and no deadline: a busy machine is not a failure.
+settings.register_profile("course", deadline=None, derandomize=True)
+settings.load_profile("course")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -33,8 +33,14 @@ def execute(path: Path) -> None:
     """Run all cells of one notebook and write it back."""
     notebook = nbformat.read(path, as_version=4)
     resources = {"metadata": {"path": str(path.parent)}}
-    client = NotebookClient(notebook, timeout=600, kernel_name="python3", resources=resources)
-    client.record_timing = False
+    client = NotebookClient(
+        notebook,
+        timeout=600,
+        kernel_name="python3",
+        resources=resources,
+        record_timing=False,
+        extra_arguments=["--log-level=ERROR"],  # the kernel's, not the notebook's, warnings
+    )
     client.execute()
     notebook.metadata.language_info = {"name": "python"}
     notebook.metadata.kernelspec = {

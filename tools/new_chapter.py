@@ -24,11 +24,13 @@ def main() -> int:
     if taken:
         return fail(f"chapter {name[:2]} exists: {taken[0].relative_to(ROOT)}; nothing was changed")
     for template, path in files.items():
-        text = template.read_text()
+        text = template.read_text(encoding="utf-8")
         text = text.replace("{NUMBER}", name[:2]).replace("{NAME}", name).replace("{TITLE}", title)
-        path.write_text(text.replace("exercises._template", f"exercises.ch{name[:2]}"))
+        path.write_text(
+            text.replace("exercises._template", f"exercises.ch{name[:2]}"), encoding="utf-8"
+        )
         print(f"made {path.relative_to(ROOT)}")
-    CONTENTS.write_text(with_chapter(CONTENTS.read_text(), name))
+    CONTENTS.write_text(with_chapter(CONTENTS.read_text(encoding="utf-8"), name), encoding="utf-8")
     print(f"entered in {CONTENTS.name}")
     return 0
 

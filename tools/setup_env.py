@@ -51,7 +51,7 @@ def pinned_torch() -> str:
     """The PyTorch that pyproject.toml asks for, such as `torch==2.13.0`."""
     import tomllib  # not at the top: an older Python must reach the message that says it is too old
 
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     return next(line for line in project["dependencies"] if line.startswith("torch="))
 
 
@@ -144,7 +144,7 @@ def pip(*arguments: str) -> None:
 
 def read(path: Path) -> str:
     """The file's text; nothing if there is no such file."""
-    return path.read_text() if path.exists() else ""
+    return path.read_text(encoding="utf-8") if path.exists() else ""
 
 
 def say(words: str) -> None:

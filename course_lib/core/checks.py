@@ -21,8 +21,9 @@ def check_close(
         raise ValueError(
             f"{what}: shapes differ, {tuple(ours.shape)} against {tuple(theirs.shape)}"
         )
-    gap = (ours - theirs).abs()
-    excess = gap - (atol + rtol * theirs.abs())
+    same = ours == theirs  # so that an infinity equals itself, though inf - inf does not
+    gap = (ours - theirs).abs().masked_fill(same, 0)
+    excess = (gap - (atol + rtol * theirs.abs())).masked_fill(same, 0)
     # NaN is never close to anything, so ask for what must hold and negate it.
     if not bool((excess <= 0).all()):
         worst = int(torch.nan_to_num(excess, nan=float("inf")).argmax())

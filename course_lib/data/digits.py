@@ -13,7 +13,8 @@ from course_lib.core.checks import one_of
 SIDE = 8  # pixels
 TOP = 16  # a pixel counts the inked dots of a 4x4 block; `to_unit(images, TOP)` gives [-1, 1]
 
-Pictures, Labels = UInt8[Tensor, "n 1 8 8"], Int64[Tensor, " n"]
+Pictures = UInt8[Tensor, "n 1 8 8"]
+Labels = Int64[Tensor, " n"]
 
 
 def load_digits(split: str = "train") -> tuple[Pictures, Labels]:

@@ -13,7 +13,8 @@ from torch import Tensor
 from course_lib.core.checks import one_of
 from course_lib.data.files import ROOT, checksums, read_pixels
 
-Pictures, Labels = UInt8[Tensor, "n 1 28 28"], Int64[Tensor, " n"]
+Pictures = UInt8[Tensor, "n 1 28 28"]
+Labels = Int64[Tensor, " n"]
 
 CLASSES = (
     "T-shirt/top",

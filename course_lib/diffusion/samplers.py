@@ -92,7 +92,7 @@ def heun_step(denoise: Denoise, schedule: NoiseSchedule, x_t: Data, t: Time, s: 
     if bool((n_s == 0).all()):
         return alpha_s * z_s
     slope_s = (z_s - denoise(alpha_s * z_s, s)) / n_s
-    return alpha_s * (z + (n_s - n_t) * (slope_t + slope_s) / 2)
+    return alpha_s * torch.where(n_s > 0, z + (n_s - n_t) * (slope_t + slope_s) / 2, z_s)
 
 
 def walk(
@@ -103,9 +103,10 @@ def walk(
     The whole path is `list(walk(...))`; a caller may also look at each state and stop.
     Raises ValueError unless the times decrease strictly and none is negative.
     """
-    if len(times) < 2 or bool((times.diff() >= 0).any()) or times[-1] < 0:
+    if len(times) < 2 or not bool((times.diff() < 0).all()) or times[-1] < 0:
         raise ValueError(f"times must decrease strictly to 0 or above, got {times.tolist()[:8]}")
-    times = times.to(x.device)
+    # Floating times in the precision of x: networks expect it, and MPS has no float64.
+    times = times.to(x.device, x.dtype if times.is_floating_point() else None)
     yield x
     for t, s in pairwise(times):
         with torch.no_grad():
@@ -126,4 +127,9 @@ def _scaled(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """x_t and both noise levels divided by alpha, and alpha(s) to come back with."""
     (alpha_t, sigma_t), (alpha_s, sigma_s) = schedule(t, like=x_t), schedule(s, like=x_t)
+    if bool((alpha_t < 1e-6).any()):
+        raise ValueError(
+            f"this step divides by alpha, which is {float(alpha_t.min()):g} at t = {t.max():g}."
+            " Start a little before all signal is gone, or take the first step with ddim_step"
+        )
     return x_t / alpha_t, sigma_t / alpha_t, sigma_s / alpha_s, alpha_s

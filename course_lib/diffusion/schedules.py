@@ -77,7 +77,8 @@ def from_betas(betas: Float[Tensor, " T"]) -> DiscreteSchedule:
     Raises ValueError naming the first step that is out of range.
     """
     betas = betas.to(torch.float64)
-    wrong = (betas <= 0) | (betas > 1) | (betas == 1) & (torch.arange(len(betas)) < len(betas) - 1)
+    last = torch.arange(len(betas)) == len(betas) - 1
+    wrong = ~((betas > 0) & ((betas < 1) | (betas == 1) & last))  # said so that NaN is wrong too
     if len(betas) == 0 or bool(wrong.any()):
         at = int(wrong.int().argmax()) if len(betas) else 0
         said = f"beta_{at + 1} = {betas[at]:g}" if len(betas) else "none at all"
@@ -96,7 +97,7 @@ def from_alpha_bar(alpha_bar: Float[Tensor, " times"], max_beta: float = 0.999) 
     (Nichol & Dhariwal 2021, section 3.2). Raises ValueError if alpha_bar does not start at 1 and fall.
     """
     alpha_bar = alpha_bar.to(torch.float64)
-    if len(alpha_bar) < 2 or alpha_bar[0] != 1 or bool((alpha_bar.diff() >= 0).any()):
+    if len(alpha_bar) < 2 or alpha_bar[0] != 1 or not bool((alpha_bar.diff() < 0).all()):
         raise ValueError("alpha_bar must start at exactly 1 and fall at every step")
     return from_betas((1 - alpha_bar[1:] / alpha_bar[:-1]).clamp(max=max_beta))
 
@@ -165,6 +166,8 @@ class _Table:
             raise TypeError(
                 f"times of a discrete schedule are integers 0..T, got {t.dtype}. Use spaced_times"
             )
+        if t.device.type == "cpu":  # asking a GPU would make it wait; it raises by itself above T
+            self._check_range(t)
         if t.device not in self.values:
             values = self.values[torch.device("cpu")]
             # Apple's MPS has no float64.
@@ -172,3 +175,10 @@ class _Table:
                 t.device
             )
         return self.values[t.device][t]
+
+    def _check_range(self, t: Tensor) -> None:
+        # -1 would silently mean the noisiest time: what a loop over 0..T-1 asks for at its end.
+        last = len(self.values[torch.device("cpu")]) - 1
+        wrong = t[(t < 0) | (t > last)]
+        if len(wrong):
+            raise ValueError(f"times of this schedule are 0..{last}, got {int(wrong[0])}")

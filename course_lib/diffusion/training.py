@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from course_lib.core.checks import one_of
 from course_lib.core.types import PerExample, Time
 from course_lib.diffusion.predictions import x_0_weight
 from course_lib.diffusion.schedules import DiscreteSchedule
@@ -40,6 +41,7 @@ def vlb_weight(
 
     For t >= 2: at t = 1 the "small" variance is 0 and the bound has a decoder term in its place.
     """
+    one_of(variance, ("small", "large"), "variance")
     beta, alpha_bar = schedule.beta.to(t.device), schedule.alpha_bar.to(t.device)
     s, noise = t - 1, 1 - alpha_bar
     # The posterior mean holds x_0 with the factor sqrt(alpha_bar_s) beta_t / (1 - alpha_bar_t).

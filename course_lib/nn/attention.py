@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from course_lib.core.types import Images
+from course_lib.nn.blocks import group_norm
 
 Tokens = Float[Tensor, "batch tokens dim"]
 
@@ -36,12 +37,13 @@ class SelfAttention2d(nn.Module):
         if channels % heads:
             raise ValueError(f"{channels} channels cannot be split into {heads} heads")
         self.heads = heads
-        self.norm = nn.GroupNorm(math.gcd(groups, channels), channels, eps=eps)
+        self.norm = group_norm(channels, groups, eps)
         self.query = nn.Linear(channels, channels)
         self.key = nn.Linear(channels, channels)
         self.value = nn.Linear(channels, channels)
         self.out = nn.Linear(channels, channels)
         nn.init.zeros_(self.out.weight)  # the block starts as the identity
+        nn.init.zeros_(self.out.bias)
 
     def forward(self, x: Images) -> Images:
         batch, channels, height, width = x.shape

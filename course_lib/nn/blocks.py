@@ -3,14 +3,22 @@
 Used from chapter 08 on; built up and ablated in chapters 12 and 13.
 """
 
-import math
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from course_lib.core.types import Images
+
+
+def group_norm(channels: int, groups: int = 32, eps: float = 1e-5) -> nn.GroupNorm:
+    """At most `groups` groups, as many as divide both numbers, of three channels or more each.
+
+    A time is added as one number per channel. Normalising a group takes the group's mean away, so
+    a group of one channel would lose the time entirely, and one of two half of it.
+    """
+    fits = (n for n in range(1, groups + 1) if groups % n == channels % n == 0)
+    return nn.GroupNorm(max(n for n in fits if n == 1 or channels // n >= 3), channels, eps=eps)
 
 
 class ResBlock(nn.Module):
@@ -35,10 +43,10 @@ class ResBlock(nn.Module):
         if inject not in ("add", "scale_shift"):
             raise ValueError(f"unknown inject {inject!r}. Use one of: add, scale_shift")
         self.inject = inject
-        self.norm1 = nn.GroupNorm(math.gcd(groups, in_channels), in_channels, eps=eps)
+        self.norm1 = group_norm(in_channels, groups, eps)
         self.conv1 = nn.Conv2d(in_channels, out_channels, 3, padding=1)
         self.time = nn.Linear(embedding_dim, out_channels * (1 if inject == "add" else 2))
-        self.norm2 = nn.GroupNorm(math.gcd(groups, out_channels), out_channels, eps=eps)
+        self.norm2 = group_norm(out_channels, groups, eps)
         self.dropout = nn.Dropout(dropout)
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1)
         same = in_channels == out_channels
@@ -46,7 +54,9 @@ class ResBlock(nn.Module):
         nn.init.zeros_(self.conv2.weight)  # the block starts as its shortcut
         nn.init.zeros_(self.conv2.bias)
 
-    def forward(self, x: Images, embedding: Float[Tensor, "batch embedding_dim"]) -> Images:
+    def forward(
+        self, x: Images, embedding: Float[Tensor, "batch embedding_dim"]
+    ) -> Float[Tensor, "batch out_channels height width"]:
         h = self.conv1(F.silu(self.norm1(x)))
         time = self.time(F.silu(embedding))[:, :, None, None]
         if self.inject == "add":
@@ -71,7 +81,7 @@ class Downsample(nn.Module):
         self.pad = pad
         self.conv = nn.Conv2d(channels, channels, 3, stride=2, padding=1 if pad == "even" else 0)
 
-    def forward(self, x: Images) -> Images:
+    def forward(self, x: Images) -> Float[Tensor, "batch channels new_height new_width"]:
         return self.conv(x if self.pad == "even" else F.pad(x, (0, 1, 0, 1)))
 
 
@@ -82,5 +92,7 @@ class Upsample(nn.Module):
         super().__init__()
         self.conv = nn.Conv2d(channels, channels, 3, padding=1)
 
-    def forward(self, x: Images, size: torch.Size) -> Images:
+    def forward(
+        self, x: Images, size: torch.Size
+    ) -> Float[Tensor, "batch channels new_height new_width"]:
         return self.conv(F.interpolate(x, size=tuple(size), mode="nearest"))

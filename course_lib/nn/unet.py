@@ -4,17 +4,16 @@ Its anatomy is DDPM's (Ho et al. 2020, appendix B), so that published weights fi
 (`models/published.py`). Built block by block in chapter 12; chapter 08 uses it whole.
 """
 
-import math
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from course_lib.core.types import Images, Time
 from course_lib.nn.attention import SelfAttention2d
-from course_lib.nn.blocks import Downsample, ResBlock, Upsample
+from course_lib.nn.blocks import Downsample, ResBlock, Upsample, group_norm
 from course_lib.nn.embeddings import TimeMLP
 
 
@@ -92,10 +91,12 @@ class UNet(nn.Module):
             grow = Upsample(width) if level else nn.Identity()
             self.up.append(nn.ModuleDict({"blocks": rows, "grow": grow}))
 
-        self.norm = nn.GroupNorm(math.gcd(groups, width), width, eps=eps)
+        self.norm = group_norm(width, groups, eps)
         self.head = Head(width, in_channels, out_channels, patch)
 
-    def forward(self, x_t: Images, t: Time, label: Int[Tensor, " batch"] | None = None) -> Images:
+    def forward(
+        self, x_t: Images, t: Time, label: Int[Tensor, " batch"] | None = None
+    ) -> Float[Tensor, "batch out_channels height width"]:
         embedding = self._embed(x_t, t, label)
         h = self.stem(x_t)
         skips = [h]
@@ -147,7 +148,9 @@ class Head(nn.Module):
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
 
-    def forward(self, h: Images, x_t: Images) -> Images:
+    def forward(
+        self, h: Float[Tensor, "batch features deep_height deep_width"], x_t: Images
+    ) -> Float[Tensor, "batch out_channels height width"]:
         if self.patch == 2:
             h = self.grow(F.interpolate(h, size=tuple(x_t.shape[2:]), mode="nearest"))
             h = F.silu(self.mix(torch.cat([F.silu(h), x_t], dim=1)))

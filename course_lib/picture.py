@@ -1,0 +1,166 @@
+"""What all figures of the course share: style, colours, and the canvas that notebooks show.
+
+`course_lib.plot` draws on it. Letters stay readable when a figure shrinks to a phone's width.
+"""
+
+import io
+from collections.abc import Callable, Iterable, Sequence
+from itertools import cycle
+from typing import Any
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.rcsetup import cycler
+from PIL import Image
+from torch import Tensor
+
+COLOURS = {
+    "data": "#0072B2",  # blue: what is given
+    "noise": "#7A7A7A",  # grey
+    "model": "#D55E00",  # vermilion: what a network made
+    "exact": "#009E73",  # green: what mathematics knows
+    "accent": "#AA4499",  # purple: whatever else needs to be pointed at
+}
+# For things without a meaning of their own, in the order in which they come.
+_OTHERS = ("#0072B2", "#D55E00", "#009E73", "#AA4499", "#E69F00", "#56B4E9")
+WIDTH, DPI = 6.4, 150  # inches, and pixels in one of them
+
+STYLE: dict[Any, Any] = {
+    "font.size": 11.5,
+    "axes.titlesize": 12.5,
+    "axes.titlelocation": "left",
+    "axes.labelsize": 11.5,
+    "xtick.labelsize": 10.5,
+    "ytick.labelsize": 10.5,
+    "legend.fontsize": 11,
+    "legend.frameon": False,
+    "figure.facecolor": "white",
+    "figure.dpi": DPI,
+    "savefig.dpi": DPI,
+    "axes.facecolor": "white",
+    "axes.edgecolor": "#888888",
+    "axes.labelcolor": "#222222",
+    "text.color": "#222222",
+    "xtick.color": "#444444",
+    "ytick.color": "#444444",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.prop_cycle": cycler(color=_OTHERS),
+    "grid.color": "#E6E6E6",
+    "grid.linewidth": 0.8,
+    "lines.linewidth": 2.0,
+}
+
+
+class Picture(Figure):
+    """A figure that a notebook shows once, and that says in words (`alt`) what it shows."""
+
+    alt = ""
+    keep_colours = False  # pictures keep all their colours; a plot needs no more than 256
+
+    def __repr__(self) -> str:
+        return f"Picture: {self.alt}"
+
+    def png(self) -> bytes:
+        """The figure as the bytes of a small PNG file, the same on every call."""
+        drawn, packed = io.BytesIO(), io.BytesIO()
+        self.savefig(drawn, format="png")
+        image = Image.open(drawn).convert("RGB")
+        if not self.keep_colours or image.getcolors(256):
+            image = image.quantize(256, dither=Image.Dither.NONE)
+        image.save(packed, "PNG", optimize=True)
+        return packed.getvalue()
+
+    def _repr_png_(self) -> tuple[bytes, dict[str, Any]]:
+        width = round(self.get_figwidth() * 96)  # CSS pixels: sharp on screens of double density
+        return self.png(), {"alt": self.alt, "width": width}
+
+
+def as_array(values: Any) -> np.ndarray:
+    """Values as a float64 array, wherever they live."""
+    if isinstance(values, Tensor):
+        return values.detach().cpu().to(torch.float64).numpy()
+    return np.asarray(values, dtype=np.float64)
+
+
+def as_rgb(images: Tensor) -> np.ndarray:
+    """[n, 1 or 3, h, w] to uint8 [n, h, w, 3]."""
+    if images.ndim != 4 or images.shape[1] not in (1, 3) or len(images) == 0:
+        raise ValueError(f"images must be [n, 1 or 3, height, width], got {list(images.shape)}")
+    pixels = images.detach().cpu()
+    if pixels.dtype != torch.uint8:
+        pixels = ((pixels.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+    return pixels.expand(-1, 3, -1, -1).permute(0, 2, 3, 1).numpy()
+
+
+GAP = 6  # pixels between pictures
+
+
+def zoom_for(columns: int, width: int, room: float) -> int:
+    """Screen pixels for one pixel of a picture: whole, so that all come out the same size."""
+    return max(1, int(min((room / columns - GAP) // width, 216 // width)))
+
+
+def canvas(
+    columns: int, rows: int, width: int, height: int, *, left: int, top: int
+) -> tuple[Picture, Callable[[int, int, int], Axes]]:
+    """A figure measured in pixels, and `place(row, column, picture height)` to put axes in it."""
+    w = left + columns * (width + GAP) - GAP
+    h = top + rows * (height + GAP) - GAP
+    figure = Picture(figsize=(w / DPI, h / DPI), dpi=DPI)
+
+    def place(row: int, column: int, tall: int) -> Axes:
+        x, y = left + column * (width + GAP), top + row * (height + GAP)
+        axes = figure.add_axes((x / w, 1 - (y + tall) / h, width / w, tall / h))
+        axes.set_axis_off()
+        return axes
+
+    return figure, place
+
+
+def heading(figure: Picture, title: str) -> None:
+    """Write the title at the upper left of a `canvas`."""
+    if title:
+        height = figure.get_figheight() * DPI
+        figure.text(0, 1 - 4 / height, title, va="top", fontsize=STYLE["axes.titlesize"])
+
+
+def new_figure(size: tuple[float, float], title: str) -> Picture:
+    """A figure of `size` inches that makes room for its labels."""
+    figure = Picture(figsize=size, dpi=DPI, layout="constrained")
+    if title:
+        figure.suptitle(title, x=0.01, ha="left", fontsize=STYLE["axes.titlesize"])
+    return figure
+
+
+def panels_of(n: int, columns: int, title: str, *, labelled: bool) -> tuple[Picture, list[Axes]]:
+    """A figure with n square panels; `labelled` leaves room for a title above each."""
+    columns = min(n, columns)
+    rows = -(-n // columns)
+    side = WIDTH / max(columns, 1.5)
+    height = side * rows + (0.2 * rows if labelled else -0.1) + (0.3 if title else 0)
+    figure = new_figure((side * columns, height), title)
+    grid = figure.subplots(rows, columns, squeeze=False)
+    for spare in grid.flat[n:]:
+        spare.set_axis_off()
+    return figure, list(grid.flat[:n])
+
+
+def pick_colours(names: Iterable[str], chosen: Sequence[str] | None) -> list[str]:
+    """A colour for each name: the chosen key of `COLOURS`, or the name's own, or the next free."""
+    keys = list(chosen if chosen is not None else names)
+    if chosen is not None and not set(chosen) <= set(COLOURS):
+        raise ValueError(f"colours must be among {', '.join(COLOURS)}, got {list(chosen)}")
+    taken = {COLOURS[key] for key in keys if key in COLOURS}
+    free = cycle([colour for colour in _OTHERS if colour not in taken] or _OTHERS)
+    return [COLOURS[key] if key in COLOURS else next(free) for key in keys]
+
+
+def named(figure: Picture, alt: str, otherwise: str, title: str) -> Picture:
+    """Give the figure its alternative text: the author's, or what can be said without one."""
+    figure.alt = alt or (f"{title}: {otherwise}" if title else otherwise)
+    return figure

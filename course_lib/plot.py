@@ -1,0 +1,363 @@
+"""The figures of the course, in one style: every figure in it comes from these functions.
+
+Each returns a `Picture`, which a notebook shows when it is the last line of a cell. One colour
+always means one thing (`COLOURS`); the palette is Okabe and Ito's, made for every kind of eye.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import matplotlib
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+from torch import Tensor
+
+from course_lib.picture import (
+    COLOURS,
+    DPI,
+    STYLE,
+    WIDTH,
+    Picture,
+    as_array,
+    as_rgb,
+    canvas,
+    heading,
+    named,
+    new_figure,
+    panels_of,
+    pick_colours,
+    zoom_for,
+)
+
+_DENSITY = LinearSegmentedColormap.from_list("density", ["#FFFFFF", "#CFE3F1", "#5FA8D3"])
+
+
+def use_style() -> None:
+    """Give your own matplotlib figures the look of the course; those made here have it anyway."""
+    matplotlib.rcParams.update(STYLE)
+
+
+def show_images(
+    images: Tensor,
+    *,
+    columns: int | None = None,
+    title: str = "",
+    captions: Sequence[str] | None = None,
+    alt: str = "",
+) -> Picture:
+    """A grid of pictures, each pixel blown up to a square of screen pixels.
+
+    images     [n, 1 or 3, height, width]: uint8 in 0..255, or floats in [-1, 1] (others clipped)
+    columns    pictures in a row; 8 unless the pictures are large or few
+    captions   one short text for each picture, written below it
+    """
+    pixels = as_rgb(images)
+    n, height, width = pixels.shape[:3]
+    if captions is not None and len(captions) != n:
+        raise ValueError(f"{n} pictures need {n} captions, got {len(captions)}")
+    columns = columns or min(n, 8 if width <= 40 else 5)
+    rows = -(-n // columns)
+    zoom = zoom_for(columns, width, WIDTH * DPI)
+    below = 26 if captions is not None else 0
+    top = 40 if title else 0
+    with matplotlib.rc_context(STYLE):
+        figure, place = canvas(columns, rows, width * zoom, height * zoom + below, left=0, top=top)
+        for i, picture in enumerate(pixels):
+            axes = place(i // columns, i % columns, height * zoom)
+            axes.imshow(picture, interpolation="nearest", aspect="auto")
+            if captions is not None:
+                size = min(
+                    10.5, 72 * width * zoom / DPI / (0.62 * max(map(len, captions), default=1))
+                )
+                axes.set_title(captions[i], fontsize=size, y=-0.02, va="top", loc="center", pad=0)
+        heading(figure, title)
+    figure.keep_colours = True
+    return named(figure, alt, f"{n} pictures of {width}x{height} pixels", title)
+
+
+def show_rows(
+    rows: Mapping[str, Tensor],
+    *,
+    columns: Sequence[str] | None = None,
+    title: str = "",
+    alt: str = "",
+) -> Picture:
+    """Rows of pictures with a label before each row, e.g. x_t for falling t.
+
+    rows      label: pictures as in `show_images`; all rows of one length and one size
+    columns   a short heading for each column
+    """
+    pixels = {label: as_rgb(images) for label, images in rows.items()}
+    shapes = {row.shape for row in pixels.values()}
+    if len(shapes) != 1:
+        raise ValueError(f"rows must have one shape, got {sorted(shapes) or 'no rows'}")
+    (n, height, width, _) = shapes.pop()
+    left = 16 + 14 * max(len(line) for label in rows for line in label.split("\n"))
+    top = (40 if title else 0) + (34 if columns else 0)
+    zoom = zoom_for(n, width, WIDTH * DPI - left)
+    with matplotlib.rc_context(STYLE):
+        figure, place = canvas(n, len(rows), width * zoom, height * zoom, left=left, top=top)
+        for r, (label, row) in enumerate(pixels.items()):
+            for c, picture in enumerate(row):
+                axes = place(r, c, height * zoom)
+                axes.imshow(picture, interpolation="nearest", aspect="auto")
+                if r == 0 and columns:
+                    axes.set_title(columns[c], fontsize=10.5, loc="center", pad=4)
+                if c == 0:
+                    axes.text(-0.12, 0.5, label, transform=axes.transAxes, ha="right", va="center")
+        heading(figure, title)
+    figure.keep_colours = True
+    return named(figure, alt, f"rows of pictures: {'; '.join(rows)}", title)
+
+
+def show_points(
+    clouds: Tensor | Mapping[str, Tensor],
+    *,
+    colours: Sequence[str] | None = None,
+    behind: Tensor | None = None,
+    columns: int = 3,
+    limit: float | int | None = None,
+    title: str = "",
+    alt: str = "",
+) -> Picture:
+    """Point clouds side by side, all on the same axes of equal scale.
+
+    clouds    [n, 2], or title: cloud for several panels
+    colours   a key of `COLOURS` for each panel; without it a panel called "noise" is grey, etc.
+    behind    a cloud drawn faintly in every panel, to compare with
+    limit     axes run from -limit to limit; without it they hold 99.5 % of the points
+    """
+    clouds = {"": clouds} if isinstance(clouds, Tensor) else clouds
+    drawn = {label: as_array(cloud) for label, cloud in clouds.items()}
+    colours = colours or [label if label in COLOURS else "data" for label in drawn]
+    colours = pick_colours(drawn, colours)
+    every = np.concatenate(
+        list(drawn.values()) + ([as_array(behind)] if behind is not None else [])
+    )
+    limit = limit or 1.15 * float(np.quantile(np.abs(every), 0.995))
+    with matplotlib.rc_context(STYLE):
+        figure, panels = panels_of(len(drawn), columns, title, labelled=any(drawn))
+        for axes, (label, cloud), colour in zip(panels, drawn.items(), colours, strict=True):
+            if behind is not None:
+                _dots(axes, as_array(behind), size=3.0, colour="#D0D0D0")
+            size = float(np.clip(6000 / len(cloud), 2, 14))
+            _dots(axes, cloud, size=size, colour=colour, alpha=0.6)
+            _square(axes, limit, label)
+    return named(figure, alt, f"point clouds: {'; '.join(filter(None, drawn))}", title)
+
+
+def show_field(
+    field: Callable[[Tensor], Tensor],
+    *,
+    log_density: Callable[[Tensor], Tensor] | None = None,
+    points: Tensor | None = None,
+    limit: float | int = 2.5,
+    arrows: int = 17,
+    title: str = "",
+    alt: str = "",
+) -> Picture:
+    """Arrows of a vector field on the plane (a score, a velocity) over its density.
+
+    field         points [n, 2] to arrows [n, 2]; lengths are scaled so that the longest just fit
+    log_density   points [n, 2] to [n]; shaded blue where it is high
+    points        a cloud drawn on top
+    """
+    with matplotlib.rc_context(STYLE):
+        figure, [axes] = panels_of(1, 1, title, labelled=False)
+        axes.grid(False)
+        if log_density is not None:
+            fine = _grid(limit, 160)
+            density = as_array(log_density(fine).exp()).reshape(160, 160)
+            extent = (-limit, limit, -limit, limit)
+            axes.imshow(
+                density.T, origin="lower", extent=extent, cmap=_DENSITY, interpolation="bilinear"
+            )
+        where = _grid(limit * (1 - 1 / arrows), arrows)
+        arrow = as_array(field(where))
+        length = np.linalg.norm(arrow, axis=1, keepdims=True)
+        # Lengths span decades. The square root keeps short arrows visible and long ones apart.
+        spacing = 2 * limit / arrows
+        scaled = arrow / np.sqrt(np.maximum(length, 1e-12) * max(length.max(), 1e-12)) * spacing
+        axes.quiver(
+            *as_array(where).T, *scaled.T, angles="xy", scale_units="xy", scale=1, width=0.004,
+            color="#333333", headwidth=4.5,
+        )  # fmt: skip
+        if points is not None:
+            _dots(axes, as_array(points), size=8.0, colour=COLOURS["model"])
+        _square(axes, limit, "")
+    return named(figure, alt, "a vector field on the plane", title)
+
+
+def lines(
+    curves: Mapping[str, Any],
+    *,
+    x: Any = None,
+    colours: Sequence[str] | None = None,
+    log: str = "",
+    marker: str = "",
+    xlabel: str = "",
+    ylabel: str = "",
+    title: str = "",
+    alt: str = "",
+) -> Picture:
+    """Curves with their names written at their right ends.
+
+    curves   name: y, or name: (x, y). A name that is a key of `COLOURS` takes that colour
+    x        shared by all curves given as y alone; 0, 1, 2, ... without it
+    colours  a key of `COLOURS` for each curve
+    log      "", "x", "y" or "xy": axes with a logarithmic scale
+    marker   e.g. "o" where only the points were measured
+    """
+    if log not in ("", "x", "y", "xy"):
+        raise ValueError(f"log must be '', 'x', 'y' or 'xy', got {log!r}")
+    with matplotlib.rc_context(STYLE):
+        figure = new_figure((WIDTH, 3.6), title)
+        axes = figure.add_subplot()
+        axes.set(xlabel=xlabel, ylabel=ylabel)
+        axes.set_xscale("log" if "x" in log else "linear")
+        axes.set_yscale("log" if "y" in log else "linear")
+        for (name, curve), colour in zip(
+            curves.items(), pick_colours(curves, colours), strict=True
+        ):
+            xs, ys = curve if isinstance(curve, tuple) else (x, curve)
+            ys = as_array(ys)
+            xs = np.arange(len(ys)) if xs is None else as_array(xs)
+            axes.plot(xs, ys, color=colour, marker=marker, markersize=5, label=name)
+        axes.margins(x=0.02)
+        _label_ends(figure, axes)
+    return named(figure, alt, f"curves of {'; '.join(curves)} over {xlabel or 'x'}", title)
+
+
+def compare_bars(
+    values: Mapping[str, Any],
+    *,
+    floor: Any = None,
+    form: str = "{:.3g}",
+    xlabel: str = "",
+    title: str = "",
+    alt: str = "",
+) -> Picture:
+    """A horizontal bar for each value, with its number at the end.
+
+    values   name: number, or what float() makes a number of, such as a `Measured`. A name that is
+             a key of `COLOURS` takes that colour
+    floor    a line to compare with: what real data scores against real data
+    """
+    names, numbers = list(values), [float(value) for value in values.values()]
+    with matplotlib.rc_context(STYLE):
+        figure = new_figure(
+            (WIDTH, 0.9 + 0.42 * len(names) + (0.3 if floor is not None else 0)), title
+        )
+        axes = figure.add_subplot()
+        colours = [COLOURS.get(name, COLOURS["model"]) for name in names]
+        bars = axes.barh(names, numbers, color=colours, height=0.66)
+        axes.bar_label(bars, [form.format(number) for number in numbers], padding=4, fontsize=11)
+        if floor is not None:
+            axes.axvline(floor, color=COLOURS["data"], linestyle="--", linewidth=1.5)
+            label = f"real against real: {form.format(floor)}"
+            axes.annotate(
+                label, (floor, 1), (4, 2), ("data", "axes fraction"), "offset points",
+                color=COLOURS["data"], fontsize=10.5,
+            )  # fmt: skip
+        axes.invert_yaxis()
+        axes.grid(axis="y", visible=False)
+        axes.margins(x=0.14)
+        axes.set_xlabel(xlabel)
+    said = "; ".join(f"{k} {form.format(v)}" for k, v in zip(names, numbers, strict=True))
+    return named(figure, alt, f"bars: {said}", title)
+
+
+def histogram(
+    samples: Mapping[str, Tensor],
+    *,
+    density: Callable[[Tensor], Tensor] | None = None,
+    colours: Sequence[str] | None = None,
+    bins: int = 60,
+    limits: tuple[float | int, float | int] | None = None,
+    xlabel: str = "",
+    title: str = "",
+    alt: str = "",
+) -> Picture:
+    """Histograms of numbers, all with area 1, and the exact density as a line.
+
+    samples   name: numbers of any shape. A name that is a key of `COLOURS` takes that colour
+    colours   a key of `COLOURS` for each name
+    density   x [n] to p(x) [n], drawn in the colour of what is exact
+    """
+    flat = {name: as_array(numbers).ravel() for name, numbers in samples.items()}
+    every = np.concatenate(list(flat.values()))
+    low, high = limits or (float(every.min()), float(every.max()))
+    edges = np.linspace(low, high, bins + 1).tolist()
+    with matplotlib.rc_context(STYLE):
+        figure = new_figure((WIDTH, 3.3), title)
+        axes = figure.add_subplot()
+        for (name, numbers), colour in zip(flat.items(), pick_colours(flat, colours), strict=True):
+            # Weights, not density=True: what falls outside the limits must not raise the rest.
+            weights = np.full(len(numbers), 1 / (len(numbers) * (edges[1] - edges[0])))
+            axes.hist(
+                numbers, edges, weights=weights, color=colour, alpha=0.25, histtype="stepfilled",
+                label=name,
+            )  # fmt: skip
+            axes.hist(numbers, edges, weights=weights, color=colour, linewidth=1.5, histtype="step")
+        if density is not None:
+            x = torch.linspace(low, high, 400)
+            axes.plot(as_array(x), as_array(density(x)), color=COLOURS["exact"], label="exact")
+        axes.set(xlabel=xlabel, ylabel="density", xlim=(low, high))
+        axes.legend(loc="best")
+    return named(figure, alt, f"histograms of {'; '.join(flat)}", title)
+
+
+def _dots(axes: Axes, cloud: np.ndarray, *, size: float, colour: str, alpha: float = 1.0) -> None:
+    axes.scatter(cloud[:, 0], cloud[:, 1], s=size, c=colour, alpha=alpha, linewidths=0)
+
+
+def _square(axes: Axes, limit: float, label: str) -> None:
+    axes.set(xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal", title=label)
+    ticks = [tick for tick in range(-int(limit), int(limit) + 1) if limit < 4 or tick % 2 == 0]
+    axes.set_xticks(ticks)
+    axes.set_yticks(ticks)
+
+
+def _grid(limit: float, n: int) -> Tensor:
+    line = torch.linspace(-limit, limit, n)
+    return torch.cartesian_prod(line, line)
+
+
+def _label_ends(figure: Picture, axes: Axes) -> None:
+    """Write each curve's name at its right end, and push names apart where curves meet."""
+    figure.draw_without_rendering()
+    box = axes.get_window_extent()
+    ends = []
+    for line in axes.get_lines():
+        x, y = (np.asarray(values, float) for values in line.get_data())
+        last = np.flatnonzero(np.isfinite(x) & np.isfinite(y))[-1]
+        pixel = axes.transData.transform((x[last], y[last]))[1]
+        ends.append(((pixel - box.y0) / box.height, line))
+    ends.sort(key=lambda end: end[0])
+    apart = 1.25 * STYLE["font.size"] * DPI / 72 / box.height
+    heights = _push_apart([height for height, _ in ends], apart)
+    for height, (_, line) in zip(heights, ends, strict=True):
+        axes.annotate(
+            str(line.get_label()), (1, height), (5, 0), "axes fraction", "offset points",
+            color=line.get_color(), va="center", fontsize=11, fontweight="bold",
+        )  # fmt: skip
+
+
+def _push_apart(heights: list[float], apart: float) -> list[float]:
+    """Move rising numbers as little as it takes to be `apart`: groups that touch share a centre."""
+    groups: list[list[float]] = []
+    for height in heights:
+        groups.append([height])
+        while len(groups) > 1 and _top(groups[-2], apart) + apart > _bottom(groups[-1], apart):
+            groups[-2:] = [groups[-2] + groups[-1]]
+    return [_bottom(group, apart) + i * apart for group in groups for i in range(len(group))]
+
+
+def _bottom(group: list[float], apart: float) -> float:
+    return sum(group) / len(group) - (len(group) - 1) / 2 * apart
+
+
+def _top(group: list[float], apart: float) -> float:
+    return _bottom(group, apart) + (len(group) - 1) * apart

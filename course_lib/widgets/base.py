@@ -1,0 +1,71 @@
+"""What the widgets share: a module and a style read from beside them, and checks of arrays."""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+HERE = Path(__file__).parent
+
+
+def module(name: str) -> str:
+    """Source of the widget `name` as one self-contained ES module: `kit.js`, then `name.js`.
+
+    anywidget loads a module from a blob, from where no neighbour can be imported, so the import
+    of `kit.js` is resolved here. The same text goes to the website.
+    """
+    kit = (HERE / "kit.js").read_text(encoding="utf-8")
+    own = (HERE / f"{name}.js").read_text(encoding="utf-8")
+    kit = re.sub(r"^export ", "", kit, flags=re.MULTILINE)
+    own = re.sub(r'^import \{[^}]*\} from "\./kit\.js";\n', "", own, flags=re.MULTILINE)
+    return f"{kit}\n{own}"
+
+
+def style(name: str) -> str:
+    """Style of the widget `name`: `kit.css`, then `name.css` where there is one."""
+    own = HERE / f"{name}.css"
+    parts = [HERE / "kit.css", own] if own.exists() else [HERE / "kit.css"]
+    return "\n".join(part.read_text(encoding="utf-8") for part in parts)
+
+
+def named(value: ArrayLike | Mapping[str, ArrayLike], what: str) -> dict[str, NDArray]:
+    """`value` as a dict of NumPy arrays; a lone array gets the empty name.
+
+    Raises ValueError when there is none.
+    """
+    items = value.items() if isinstance(value, Mapping) else [("", value)]
+    arrays = {str(name): np.asarray(array) for name, array in items}
+    if not arrays:
+        raise ValueError(f"{what} is empty: give at least one array")
+    return arrays
+
+
+def pictures(array: NDArray, what: str) -> NDArray[np.uint8]:
+    """Pictures `[N, H, W]` (grey) or `[N, H, W, 3]` (colour) as contiguous uint8 `[N, H, W, C]`.
+
+    Raises TypeError unless the values are uint8, ValueError for another shape.
+    """
+    if array.dtype != np.uint8:
+        raise TypeError(
+            f"{what} must hold uint8 values 0..255, got {array.dtype}; "
+            "course_lib.core.tensors.to_pixels turns [-1, 1] into them"
+        )
+    if array.ndim == 3:
+        array = array[..., None]
+    if array.ndim != 4 or array.shape[-1] not in (1, 3) or 0 in array.shape:
+        raise ValueError(
+            f"{what} must have shape [N, H, W] or [N, H, W, 3], got {list(array.shape)}"
+        )
+    return np.ascontiguousarray(array)
+
+
+def texts(value: Sequence[object] | None, count: int, what: str) -> list[str]:
+    """`value` as `count` strings; None gives "0", "1", …  Raises ValueError for another length."""
+    if value is None:
+        return [str(i) for i in range(count)]
+    value = [str(item) for item in value]
+    if len(value) != count:
+        raise ValueError(f"{what} must name each of the {count} frames, got {len(value)}")
+    return value

@@ -1,0 +1,98 @@
+// Papers in the order of their dates, one row a year; the chosen one shows its neighbours.
+import { box, h, message, redraw, s } from "./kit.js";
+
+const MONTHS = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"];
+
+// The chapter's page on the website, or its notebook in JupyterLab, which opens it by itself when
+// a link carries this command (its "command linker").
+function chapterLink(file, text) {
+  const root = document.documentElement.dataset.content_root; // set by Sphinx; absent in JupyterLab
+  if (root !== undefined) return h("a", { href: `${root}notebooks/${file}.html` }, text);
+  const open = decodeURIComponent(location.pathname.split("/tree/")[1] ?? ""); // what the address names
+  const folder = open.endsWith(".ipynb") ? open.split("/").slice(0, -1) : ["notebooks"];
+  const path = [...folder, `${file}.ipynb`].join("/");
+  return h("a", {
+    href: `${file}.ipynb`, click: (event) => event.preventDefault(),
+    "data-commandlinker-command": "docmanager:open", "data-commandlinker-args": JSON.stringify({ path }),
+  }, text);
+}
+
+function render({ model, el }) {
+  const { root, close } = box(el, "papers", "Map of papers and chapters");
+  const papers = model.get("papers"), edges = model.get("edges"), parts = model.get("parts"), written = model.get("written");
+  if (!papers.length) {
+    message(root, "The papers of this map are missing from the saved page. Run the cell again in the notebook.");
+    return close;
+  }
+  const byId = new Map(papers.map((p) => [p.id, p]));
+  const chapters = new Map(parts.flatMap((part, k) => part.chapters.map((c) => [c.number, { ...c, part: k, partName: part.name }])));
+  const choose = (id) => {
+    model.set("chosen", id);
+    model.save_changes();
+  };
+  const shade = (paper) => (chapters.get(paper.chapter)?.part ?? 0) % 8;
+  const chips = new Map(papers.map((p) => [p.id, h("button", {
+    type: "button", class: `cw-chip cw-part${shade(p)} ${written[p.chapter] ? "cw-written" : "cw-planned"}`, title: p.title, click: () => choose(p.id),
+  }, p.short)]));
+
+  const years = [...new Set(papers.map((p) => p.date.slice(0, 4)))];
+  const rows = years.map((year) => h("div", { class: "cw-year" }, h("h4", {}, year), h("div", { class: "cw-chips" }, papers.filter((p) => p.date.startsWith(year)).map((p) => chips.get(p.id)))));
+  const lines = s("svg", { class: "cw-lines", "aria-hidden": "true" });
+  const board = h("div", { class: "cw-board" }, lines, rows);
+  const details = h("div", { class: "cw-details", "aria-live": "polite" });
+  const key = h("p", { class: "cw-legend" }, parts.map((part, k) => papers.some((p) => chapters.get(p.chapter)?.part === k) ? h("span", {}, h("i", { class: `cw-part${k % 8}` }), part.name) : null), h("span", {}, h("i", { class: "cw-dash" }), "chapter planned"));
+  const two = h("div", { class: "cw-two" }, board, details);
+  root.append(two, key);
+
+  const neighbours = (id, [from, to]) => edges.filter((e) => e[from] === id).map((e) => byId.get(e[to]));
+  const list = (text, some) => (some.length ? h("p", {}, `${text} `, some.map((p) => h("button", { type: "button", class: "cw-link", click: () => choose(p.id) }, p.short))) : null);
+
+  const draw = () => {
+    const id = model.get("chosen"), paper = byId.get(id);
+    const before = paper ? neighbours(id, [1, 0]) : [], after = paper ? neighbours(id, [0, 1]) : [];
+    const near = new Set([id, ...before.map((p) => p.id), ...after.map((p) => p.id)]);
+    chips.forEach((chip, key) => {
+      chip.setAttribute("aria-pressed", String(key === id));
+      chip.classList.toggle("cw-near", near.has(key));
+      chip.classList.toggle("cw-far", Boolean(paper) && !near.has(key));
+    });
+    if (paper) {
+      const chapter = chapters.get(paper.chapter), file = written[paper.chapter];
+      const [year, month] = paper.date.split("-"), name = `Chapter ${paper.chapter}: ${chapter?.title ?? ""}`;
+      details.replaceChildren(...[
+        h("h4", {}, paper.title),
+        h("p", { class: "cw-caption" }, `${paper.authors}, ${MONTHS[month - 1]} ${year}`, paper.arxiv ? ` · arXiv:${paper.arxiv}` : ""),
+        h("p", {}, paper.brought),
+        h("p", {}, file ? chapterLink(file, name) : `${name} (planned)`),
+        list("Stands on:", before), list("Led to:", after),
+      ].filter(Boolean));
+    }
+    lines.replaceChildren();
+    // On a narrow page the details open below the chosen paper's year; the paper stays where it is.
+    const seen = chips.get(id)?.getBoundingClientRect().top;
+    const narrow = root.clientWidth < 640, row = chips.get(id)?.closest(".cw-year");
+    if (narrow && row) row.after(details);
+    else two.append(details);
+    if (narrow && row && root.contains(document.activeElement)) window.scrollBy(0, chips.get(id).getBoundingClientRect().top - seen);
+    const from = board.getBoundingClientRect();
+    lines.setAttribute("width", from.width);
+    lines.setAttribute("height", from.height);
+    const point = (key, low) => {
+      const r = chips.get(key).getBoundingClientRect();
+      return [r.left - from.left + r.width / 2, (low ? r.bottom : r.top) - from.top];
+    };
+    for (const [a, b] of narrow ? [] : edges.filter((e) => e.includes(id))) {
+      const [x1, y1] = point(a, true), [x2, y2] = point(b, false), bend = Math.max(14, (y2 - y1) / 2);
+      lines.append(s("path", { d: `M${x1},${y1} C${x1},${y1 + bend} ${x2},${y2 - bend} ${x2},${y2}`, class: b === id ? "cw-in" : "cw-out" }));
+    }
+  };
+  model.on("change:chosen", draw);
+  const still = redraw(root, draw);
+  return () => {
+    still();
+    model.off("change:chosen", draw);
+    close();
+  };
+}
+
+export default { render };

@@ -1,0 +1,212 @@
+"""The denoisers whose answer is known, against autograd, integration, sampling and brute force."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.distributions import Categorical, MixtureSameFamily, MultivariateNormal
+
+from course_lib.diffusion.exact import Dataset, GaussianMixture
+from course_lib.diffusion.schedules import cosine_vp, edm, linear, rectified
+
+
+def float64(*values):
+    return torch.tensor(values, dtype=torch.float64)
+
+
+MEANS = float64([1.0, 0.5], [-1.0, 0.8], [0.2, -1.2])
+COVARIANCES = float64(
+    [[0.2, 0.1], [0.1, 0.3]], [[0.3, 0.0], [0.0, 0.1]], [[0.1, -0.05], [-0.05, 0.4]]
+)
+WEIGHTS = float64(5, 3, 2)
+
+
+def mixture():
+    return GaussianMixture(MEANS, COVARIANCES, WEIGHTS)
+
+
+def normal(shape, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(shape, generator=generator, dtype=torch.float64)
+
+
+def test_density_is_torchs():
+    theirs = MixtureSameFamily(Categorical(WEIGHTS), MultivariateNormal(MEANS, COVARIANCES))
+    x = 2 * normal((200, 2))
+    torch.testing.assert_close(mixture().log_prob(x), theirs.log_prob(x), atol=1e-10, rtol=1e-10)
+
+
+def test_density_far_away_does_not_underflow():
+    x = float64(200.0, -300.0)
+    theirs = MixtureSameFamily(Categorical(WEIGHTS), MultivariateNormal(MEANS, COVARIANCES))
+    torch.testing.assert_close(mixture().log_prob(x[None])[0], theirs.log_prob(x))
+
+
+def test_score_is_the_gradient_of_log_density():
+    x = (2 * normal((200, 2))).requires_grad_()
+    (gradient,) = torch.autograd.grad(mixture().log_prob(x).sum(), x)
+    torch.testing.assert_close(mixture().score(x.detach()), gradient, atol=1e-10, rtol=1e-10)
+
+
+def test_samples_have_the_moments_and_the_weights():
+    law, x = mixture(), mixture().sample(100_000)
+    share = WEIGHTS / WEIGHTS.sum()
+    mean = share @ MEANS
+    offset = MEANS - mean
+    cov = torch.einsum("k,kij->ij", share, COVARIANCES) + torch.einsum(
+        "k,ki,kj->ij", share, offset, offset
+    )
+    assert law.dim == 2 and x.shape == (100_000, 2) and x.dtype == torch.float64
+    assert (x.mean(0) - mean).abs().max() < 0.015
+    assert (x.T.cov() - cov).abs().max() < 0.02
+
+
+def test_samples_of_one_component_follow_its_correlation():
+    law = GaussianMixture(float64([0.0, 0.0]), float64([[1.0, 0.9], [0.9, 1.0]]))
+    x = law.sample(50_000)
+    assert abs(x.T.corrcoef()[0, 1] - 0.9) < 0.005
+
+
+def test_the_seed_decides_and_the_global_generator_is_left_alone():
+    state, law = torch.get_rng_state(), mixture()
+    assert torch.equal(law.sample(9, seed=3), law.sample(9, seed=3))
+    assert not torch.equal(law.sample(9, seed=3), law.sample(9, seed=4))
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_noised_is_the_law_of_noised_samples():
+    alpha, sigma = 0.6, 0.5
+    x_t = alpha * mixture().sample(100_000) + sigma * normal((100_000, 2))
+    law = mixture().noised(alpha, sigma)
+    direct = law.sample(100_000, seed=1)
+    assert (x_t.mean(0) - direct.mean(0)).abs().max() < 0.015
+    assert (x_t.T.cov() - direct.T.cov()).abs().max() < 0.015
+    # Beyond two moments: the mean log density under the law is the same for both.
+    assert abs(law.log_prob(x_t).mean() - law.log_prob(direct).mean()) < 0.015
+
+
+def test_noise_twice_is_noise_once():
+    once = mixture().noised(0.6 * 0.5, math.sqrt(0.25 * 0.5**2 + 0.3**2))
+    twice = mixture().noised(0.6, 0.5).noised(0.5, 0.3)
+    x = normal((20, 2))
+    torch.testing.assert_close(once.log_prob(x), twice.log_prob(x), atol=1e-10, rtol=1e-10)
+
+
+@pytest.mark.parametrize("schedule", [cosine_vp, rectified, edm])
+@given(t=st.floats(0.02, 0.98))
+def test_tweedie(schedule, t):
+    # E[x_0 | x_t] = (x_t + sigma² score_t(x_t)) / alpha
+    x_t, time = 2 * normal((10, 2)), torch.full((10,), t, dtype=torch.float64)
+    alpha, sigma = float(schedule.alpha(time)[0]), float(schedule.sigma(time)[0])
+    score = mixture().noised(alpha, sigma).score(x_t)
+    expected = (x_t + sigma**2 * score) / alpha
+    denoised = mixture().denoiser(schedule)(x_t, time)
+    torch.testing.assert_close(denoised, expected, atol=1e-8, rtol=1e-8)
+
+
+def posterior_mean_by_integration(law, x_t, alpha, sigma, side):
+    """Sum x_0 p(x_0) p(x_t | x_0) over a fine grid."""
+    axis = torch.linspace(-5, 5, side, dtype=torch.float64)
+    grid = torch.cartesian_prod(*[axis] * law.dim).view(-1, law.dim)
+    distance = (x_t - alpha * grid).square().sum(1)
+    weights = (law.log_prob(grid) - distance / (2 * sigma**2)).softmax(0)
+    return weights @ grid
+
+
+@pytest.mark.parametrize("alpha, sigma", [(0.9, 0.3), (0.5, 0.8), (1.0, 2.0)])
+def test_posterior_mean_is_the_integral_in_one_and_two_dimensions(alpha, sigma):
+    line = GaussianMixture(float64([-1.0], [0.5]), float64(0.3, 0.6), float64(1, 2))
+    for law, side in ((line, 4001), (mixture(), 201)):
+        for x_t in normal((3, law.dim), seed=1):
+            a, s = float64(alpha), float64(sigma)
+            ours = law.posterior_mean(x_t[None], a, s)[0]
+            theirs = posterior_mean_by_integration(law, x_t, alpha, sigma, side)
+            torch.testing.assert_close(ours, theirs, atol=1e-8, rtol=1e-8)
+
+
+def test_limits_of_the_denoiser():
+    law, x = mixture(), normal((5, 2))
+    denoise = law.denoiser(edm)
+    share = WEIGHTS / WEIGHTS.sum()
+    no_noise = denoise(x, torch.zeros(5).double())
+    torch.testing.assert_close(no_noise, x)  # x_t is the data itself
+    all_noise = denoise(x, torch.full((5,), 1e6).double())
+    expected = (share @ MEANS).expand(5, 2)
+    torch.testing.assert_close(all_noise, expected, atol=1e-5, rtol=0)  # nothing is known
+
+
+def test_one_noise_level_per_example():
+    x, t = normal((6, 2)), torch.linspace(0.1, 0.9, 6).double()
+    together = mixture().denoiser(cosine_vp)(x, t)
+    for i in range(6):
+        alone = mixture().denoiser(cosine_vp)(x[i : i + 1], t[i : i + 1])
+        torch.testing.assert_close(together[i : i + 1], alone)
+
+
+def test_round_gaussians_and_equal_weights_are_the_defaults():
+    stds = float64(0.2, 0.5, 1.0)
+    full = stds.square()[:, None, None] * torch.eye(2, dtype=torch.float64)
+    x = normal((10, 2))
+    short, long = GaussianMixture(MEANS, stds), GaussianMixture(MEANS, full, float64(7, 7, 7))
+    torch.testing.assert_close(short.log_prob(x), long.log_prob(x))
+
+
+def test_a_mixture_of_points_is_a_data_set():
+    points = normal((7, 2))
+    law = GaussianMixture(points, torch.zeros(7, dtype=torch.float64))
+    x, t = normal((20, 2), seed=1), torch.linspace(0.1, 1.0, 20).double()
+    ours, theirs = law.denoiser(edm)(x, t), Dataset(points).denoiser(edm)(x, t)
+    torch.testing.assert_close(ours, theirs, atol=1e-10, rtol=1e-10)
+
+
+@pytest.mark.parametrize(
+    "means, covariances, weights, said",
+    [
+        (MEANS, COVARIANCES[:2], None, r"need covariances \[3, 2, 2\].*got \[2, 2, 2\]"),
+        (MEANS, COVARIANCES, WEIGHTS[:2], r"weights \[3\].*\[2\]"),
+        (MEANS, COVARIANCES, float64(1, 0, 1), r"weights must be positive, got \[1.0, 0.0, 1.0\]"),
+        (MEANS[:1], float64([[1.0, 0.5], [0.0, 1.0]]), None, "must be symmetric"),
+        (MEANS[:1], float64([[1.0, 2.0], [2.0, 1.0]]), None, "negative eigenvalue -1"),
+    ],
+)
+def test_wrong_mixtures_are_named(means, covariances, weights, said):
+    with pytest.raises(ValueError, match=said):
+        unchecked = GaussianMixture.__init__.__wrapped__
+        unchecked(object.__new__(GaussianMixture), means, covariances, weights)
+
+
+@pytest.mark.parametrize("schedule, t", [(linear(), 300), (rectified, 0.4), (edm, 2.0)])
+def test_data_set_denoiser_is_the_sum_over_all_examples(schedule, t):
+    data, x_t = normal((30, 1, 4, 4)), normal((5, 1, 4, 4), seed=1)
+    t = torch.full((5,), t) if isinstance(t, int) else torch.full((5,), t).double()
+    alpha, sigma = schedule(t, like=x_t)
+    ours = Dataset(data).denoiser(schedule)(x_t, t)
+    for i in range(5):
+        logs = [-float((x_t[i] - alpha[i] * x).square().sum() / (2 * sigma[i] ** 2)) for x in data]
+        weights = [math.exp(log - max(logs)) for log in logs]
+        mean = sum(w * x for w, x in zip(weights, data, strict=True)) / sum(weights)
+        torch.testing.assert_close(ours[i], mean, atol=1e-10, rtol=1e-10)
+
+
+def test_data_set_denoiser_returns_an_example_at_low_noise_and_the_mean_at_high():
+    data = normal((30, 1, 4, 4)).float()
+    denoise = Dataset(data).denoiser(edm)
+    x = data[:5] + 0.01 * normal((5, 1, 4, 4), seed=1).float()
+    torch.testing.assert_close(denoise(x, torch.full((5,), 0.01)), data[:5])
+    mean = denoise(x, torch.full((5,), 1e5))
+    torch.testing.assert_close(mean, data.mean(0, keepdim=True).expand(5, -1, -1, -1))
+
+
+def test_data_set_denoiser_stays_within_the_data():
+    data = normal((12, 3))
+    x = 5 * normal((40, 3), seed=2)
+    denoised = Dataset(data).denoiser(rectified)(x, torch.linspace(0.01, 1, 40).double())
+    assert (denoised <= data.max(0).values + 1e-12).all()
+    assert (denoised >= data.min(0).values - 1e-12).all()
+
+
+def test_an_empty_data_set_is_refused():
+    with pytest.raises(ValueError, match="at least one example"):
+        Dataset(torch.zeros(0, 2))

@@ -1,0 +1,122 @@
+"""The variational bound: closed forms, published sizes, and a bound that bounds."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.distributions import Normal, kl_divergence
+
+from course_lib.diffusion.exact import GaussianMixture
+from course_lib.diffusion.likelihood import bits_per_dim, gaussian_kl, prior_bits, step_bits
+from course_lib.diffusion.schedules import cosine, linear
+from course_lib.diffusion.training import vlb_weight
+
+
+def float64(*values):
+    return torch.tensor(values, dtype=torch.float64)
+
+
+@given(st.floats(-3, 3), st.floats(0.1, 3), st.floats(-3, 3), st.floats(0.1, 3))
+def test_gaussian_kl_is_torchs(mean_q, std_q, mean_p, std_p):
+    mean_q, std_q, mean_p, std_p = (float64(v) for v in (mean_q, std_q, mean_p, std_p))
+    theirs = kl_divergence(Normal(mean_q, std_q), Normal(mean_p, std_p))
+    ours = gaussian_kl(mean_q, std_q**2, mean_p, std_p**2)
+    torch.testing.assert_close(ours, theirs, atol=1e-9, rtol=1e-9)
+
+
+def test_a_fair_coin_is_one_bit():
+    assert math.isclose(bits_per_dim(float64(math.log(2))), 1)
+
+
+def unit_data():
+    """One example whose squares have mean 1 exactly: unit variance without sampling noise."""
+    x = torch.linspace(-1, 1, 4096, dtype=torch.float64)
+    return (x / x.square().mean().sqrt()).view(1, 1, 64, 64)
+
+
+def test_prior_bits_of_ddpms_schedule_and_what_happens_with_fewer_steps():
+    # Ho et al. 2020, section 4: L_T is about 1e-5 bits/dim for image-like data at T = 1000.
+    # The same end points with T = 200 leave signal at t = T, and cost a tenth of a bit.
+    image_like = 0.5 * unit_data()
+    assert 0.5e-5 < prior_bits(linear(1000), image_like) < 2e-5
+    assert math.isclose(prior_bits(linear(1000), unit_data()), 2.9e-5, rel_tol=0.02)
+    assert math.isclose(prior_bits(linear(200), unit_data()), 0.10, rel_tol=0.06)
+    scaled = linear(200, first=1e-4 * 5, last=0.02 * 5)
+    assert prior_bits(scaled, unit_data()) < 1e-4
+
+
+def test_prior_bits_is_the_divergence_of_x_T_from_noise():
+    schedule, x_0 = linear(200), torch.randn(3, 1, 2, 2, generator=torch.Generator().manual_seed(0))
+    alpha, variance = schedule.alpha_bar[-1].sqrt(), 1 - schedule.alpha_bar[-1]
+    q, p = Normal(alpha * x_0.double(), variance.sqrt()), Normal(float64(0.0), float64(1.0))
+    expected = kl_divergence(q, p).mean((1, 2, 3)) / math.log(2)
+    torch.testing.assert_close(prior_bits(schedule, x_0.double()), expected)
+
+
+@pytest.mark.parametrize("t", [2, 50, 100])
+def test_step_bits_is_the_divergence_of_the_true_step_from_the_models(t):
+    schedule, law = linear(100, 1e-3, 0.2), GaussianMixture(float64([0.4]), float64(0.8))
+    denoise, x_0, eps = law.denoiser(schedule), float64(0.3), float64(-0.7)
+    beta, bar, bar_s = schedule.beta[t], schedule.alpha_bar[t], schedule.alpha_bar[t - 1]
+    x_t = bar.sqrt() * x_0 + (1 - bar).sqrt() * eps
+    spread = (beta * (1 - bar_s) / (1 - bar)).sqrt()
+
+    def posterior(x):  # Ho et al. 2020, eq. 6 and 7
+        a, b = bar_s.sqrt() * beta / (1 - bar), (1 - beta).sqrt() * (1 - bar_s) / (1 - bar)
+        return Normal(a * x + b * x_t, spread)
+
+    time = torch.tensor([t])
+    expected = kl_divergence(posterior(x_0), posterior(denoise(x_t[None], time)[0])) / math.log(2)
+    ours = step_bits(denoise, schedule, x_0[None], time, eps[None])
+    torch.testing.assert_close(ours, expected)
+
+
+def test_step_bits_averages_over_dimensions_and_keeps_examples_apart():
+    schedule, t = linear(), torch.tensor([10, 20])
+    x_0, eps = torch.zeros(2, 1, 2, 2).double(), torch.zeros(2, 1, 2, 2).double()
+    off = float64(1.0, 2.0).view(2, 1, 1, 1).expand(2, 1, 2, 2)
+    bits = step_bits(lambda x, t: off, schedule, x_0, t, eps)
+    expected = vlb_weight(schedule, t, "x_0") * float64(1.0, 4.0) / math.log(2)
+    torch.testing.assert_close(bits, expected)
+
+
+def bound(schedule, deviation, n=4_000):
+    """-ELBO in nats per example for one-dimensional N(0, deviation²) data and its exact denoiser.
+
+    L_T + the sum of L_{t-1} for t >= 2 + a Gaussian decoder with variance beta_1 at t = 1. Every
+    expectation is estimated with the same n pairs, x_0 at quantiles so that only eps is random.
+    """
+    law = GaussianMixture(float64([0.0]), float64(deviation))
+    denoise = law.denoiser(schedule)
+    quantiles = (torch.arange(n, dtype=torch.float64) + 0.5) / n
+    x_0 = (deviation * Normal(float64(0.0), float64(1.0)).icdf(quantiles))[:, None]
+    noise = torch.randn(x_0.shape, generator=torch.Generator().manual_seed(0)).double()
+
+    total = prior_bits(schedule, x_0)
+    for t in range(2, schedule.T + 1):
+        total = total + step_bits(denoise, schedule, x_0, torch.full((n,), t), noise)
+    one = torch.ones(n, dtype=torch.int64)
+    x_1 = schedule.alpha(one)[:, None] * x_0 + schedule.sigma(one)[:, None] * noise
+    decoder = Normal(denoise(x_1, one), schedule.beta[1].sqrt())
+    decoder_nats = -decoder.log_prob(x_0)[:, 0]
+    exact = -law.log_prob(x_0)
+    return float((total * math.log(2) + decoder_nats).mean()), float(exact.mean())
+
+
+def test_the_bound_bounds_and_tightens_with_more_steps():
+    # Gaussian data of unit variance, exact denoiser: -ELBO >= -log p, and the gap closes with T.
+    gaps = []
+    for T in (25, 50, 100):
+        ours, exact = bound(linear(T, 0.1 / T, 20 / T - 1e-3), 1.0)
+        assert math.isclose(exact, 0.5 * math.log(2 * math.pi * math.e), abs_tol=1e-3)
+        gaps.append(ours - exact)
+    assert 0 < gaps[2] < gaps[1] < gaps[0]
+
+
+def test_the_bound_on_narrow_data():
+    # beta-tilde is far from the true variance here, so few steps cost much; still it is a bound.
+    few, exact = bound(cosine(50), 0.5)
+    many, _ = bound(cosine(200), 0.5)
+    assert exact < many < few

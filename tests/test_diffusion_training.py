@@ -1,0 +1,108 @@
+"""Time laws are uniform, and the weights of the bound are the papers'."""
+
+import pytest
+import torch
+from scipy import stats
+
+from course_lib.diffusion.likelihood import gaussian_kl
+from course_lib.diffusion.predictions import PREDICTS, x_0_weight
+from course_lib.diffusion.schedules import cosine, from_betas, linear
+from course_lib.diffusion.training import stratified_times, uniform_times, vlb_weight
+
+SCHEDULES = {"linear": linear(), "cosine": cosine(), "short": linear(20, 5e-3, 0.5)}
+each_schedule = pytest.mark.parametrize("schedule", SCHEDULES.values(), ids=SCHEDULES)
+t_10 = from_betas(torch.full((10,), 0.1))
+
+
+@pytest.mark.parametrize("draw", [uniform_times, stratified_times])
+@pytest.mark.parametrize("n", [1, 7, 64])
+def test_every_time_is_equally_likely(draw, n):
+    # chi-square over the pooled draws of many batches; stratified batches only spread more evenly
+    torch.manual_seed(1)
+    times = torch.cat([draw(t_10, n) for _ in range(20_000 // n)])
+    counts = times.bincount(minlength=12)
+    assert counts[0] == 0 and counts[11] == 0  # 1..T and nothing else
+    assert stats.chisquare(counts[1:11].numpy()).pvalue > 1e-3
+
+
+def test_the_position_in_the_batch_says_nothing_about_the_time():
+    torch.manual_seed(0)
+    first = torch.stack([stratified_times(t_10, 10) for _ in range(4_000)])
+    for position in (0, 4, 9):
+        counts = first[:, position].bincount(minlength=11)[1:]
+        assert stats.chisquare(counts.numpy()).pvalue > 1e-3
+
+
+def test_stratified_times_fill_every_part_of_the_range_once():
+    torch.manual_seed(0)
+    times = stratified_times(linear(), 50).sort().values
+    assert torch.equal((times - 1) // 20, torch.arange(50))
+
+
+def test_a_stratified_batch_has_the_same_mean_with_less_noise():
+    torch.manual_seed(0)
+    loss = torch.linspace(1, 0, 1001).square()  # some loss that depends on t
+    means = {
+        draw: torch.stack([loss[draw(linear(), 64)].mean() for _ in range(500)])
+        for draw in (uniform_times, stratified_times)
+    }
+    exact = loss[1:1001].mean()
+    plain, spread = means[uniform_times], means[stratified_times]
+    assert abs(plain.mean() - exact) < 4 * plain.std() / 500**0.5
+    assert abs(spread.mean() - exact) < 4 * spread.std() / 500**0.5
+    assert spread.std() < plain.std() / 5
+
+
+@each_schedule
+def test_vlb_weight_of_eps_is_the_factor_of_ho_eq_12(schedule):
+    t = torch.arange(2, schedule.T + 1)
+    beta, alpha_bar = schedule.beta, schedule.alpha_bar
+    for variance in ("small", "large"):
+        spread = beta[t]
+        if variance == "small":
+            spread = beta[t] * (1 - alpha_bar[t - 1]) / (1 - alpha_bar[t])
+        paper = beta[t] ** 2 / (2 * spread * (1 - beta[t]) * (1 - alpha_bar[t]))
+        ours = vlb_weight(schedule, t, "eps", variance)
+        torch.testing.assert_close(ours, paper, atol=0, rtol=1e-9)
+
+
+@each_schedule
+def test_vlb_weight_of_x_0_is_the_difference_of_snrs(schedule):
+    # Kingma et al. 2021, eq. 13
+    t = torch.arange(2, schedule.T + 1)
+    halved = (schedule.snr(t - 1) - schedule.snr(t)) / 2
+    torch.testing.assert_close(vlb_weight(schedule, t, "x_0"), halved, atol=0, rtol=1e-6)
+
+
+@each_schedule
+@pytest.mark.parametrize("predicts", PREDICTS)
+def test_every_prediction_pays_the_same_for_the_same_error(schedule, predicts):
+    t = torch.arange(2, schedule.T + 1)
+    per_x_0 = vlb_weight(schedule, t, predicts) * x_0_weight(
+        predicts, schedule.alpha(t), schedule.sigma(t)
+    )
+    torch.testing.assert_close(per_x_0, vlb_weight(schedule, t, "x_0"), atol=0, rtol=1e-9)
+
+
+@pytest.mark.parametrize("variance", ["small", "large"])
+def test_the_weighted_error_is_the_divergence_of_the_two_steps(variance):
+    # KL between q(x_s | x_t, x_0) and the same Gaussian around a wrong x_0. With "large", both
+    # are given the variance beta, so that only the distance of the means is left.
+    schedule = linear(50, 2e-3, 0.4)
+    x_0, guess, x_t = 0.3, 0.55, 1.1
+    for t in (2, 10, 50):
+        beta, bar, bar_s = schedule.beta[t], schedule.alpha_bar[t], schedule.alpha_bar[t - 1]
+
+        def mean(x, beta=beta, bar=bar, bar_s=bar_s):  # Ho et al. 2020, eq. 7
+            a = bar_s.sqrt() * beta / (1 - bar)
+            return a * x + (1 - beta).sqrt() * (1 - bar_s) / (1 - bar) * x_t
+
+        spread = beta if variance == "large" else beta * (1 - bar_s) / (1 - bar)
+        kl = gaussian_kl(mean(x_0), spread, mean(guess), spread)
+        weight = vlb_weight(schedule, torch.tensor([t]), "x_0", variance)
+        torch.testing.assert_close(weight[0] * (guess - x_0) ** 2, kl, atol=0, rtol=1e-9)
+
+
+def test_an_unknown_variance_is_refused():
+    with pytest.raises(ValueError, match="'medium'. Use one of: small, large"):
+        vlb_weight(linear(), torch.tensor([5]), "eps", "medium")

@@ -1,0 +1,248 @@
+"""Figures: built without a warning, of the right size, with the right things drawn once."""
+
+import io
+
+import matplotlib
+import numpy as np
+import pytest
+import torch
+from matplotlib.colors import to_hex, to_rgb
+from PIL import Image
+
+from course_lib import plot
+from course_lib.plot import COLOURS
+
+pytestmark = pytest.mark.filterwarnings("error")
+GREY = torch.linspace(-1, 1, 5 * 28 * 28).reshape(5, 1, 28, 28)
+
+
+def pixels_of(picture: plot.Picture) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(picture.png())).convert("RGB"))
+
+
+def colours_of(artists) -> list[str]:
+    return [to_hex(artist.get_facecolor()[0]).upper() for artist in artists]
+
+
+def test_colours_can_be_told_apart_on_white_and_by_luminance():
+    def luminance(colour):
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour]
+        return float(np.dot([0.2126, 0.7152, 0.0722], linear))
+
+    contrast = {name: 1.05 / (luminance(to_rgb(c)) + 0.05) for name, c in COLOURS.items()}
+    assert min(contrast.values()) > 3, contrast  # WCAG 2.1's bound for graphics
+    assert len(set(COLOURS.values())) == len(COLOURS)
+
+
+def test_use_style_sets_the_look_of_other_figures():
+    with matplotlib.rc_context():
+        plot.use_style()
+        assert not matplotlib.rcParams["axes.spines.top"]
+        assert matplotlib.rcParams["font.size"] == plot.STYLE["font.size"]
+
+
+def test_a_figure_leaves_the_readers_own_style_alone():
+    before = dict(matplotlib.rcParams)
+    plot.lines({"a": [1, 2]})
+    assert dict(matplotlib.rcParams) == before
+
+
+def test_a_notebook_shows_a_picture_once_with_its_alt_text():
+    from IPython.core.formatters import DisplayFormatter
+
+    picture = plot.lines({"a": [1, 2, 3]}, title="Up", alt="a line that rises")
+    data, metadata = DisplayFormatter().format(picture)
+    assert data["image/png"] == picture.png()
+    assert data["text/plain"] == "Picture: a line that rises"
+    assert metadata["image/png"] == {"alt": "a line that rises", "width": 614}
+
+
+def test_pyplot_does_not_know_the_figures_so_none_is_shown_twice():
+    import matplotlib.pyplot as plt
+
+    plot.show_points(torch.randn(10, 2))
+    assert plt.get_fignums() == []
+
+
+def test_the_same_figure_gives_the_same_bytes():
+    assert plot.lines({"a": [1, 3]}).png() == plot.lines({"a": [1, 3]}).png()
+
+
+def test_each_picture_pixel_is_one_square_of_screen_pixels():
+    images = torch.arange(10 * 784).reshape(10, 1, 28, 28).remainder(256).to(torch.uint8)
+    drawn = pixels_of(plot.show_images(images, columns=5))
+    zoom = 6  # the largest that keeps five pictures of 28 pixels and the gaps within the width
+    assert drawn.shape == (2 * 28 * zoom + 6, 5 * 28 * zoom + 4 * 6, 3)
+    for i in range(10):
+        y, x = (i // 5) * (28 * zoom + 6), (i % 5) * (28 * zoom + 6)
+        square = drawn[y : y + 28 * zoom, x : x + 28 * zoom, 0]
+        blown_up = images[i, 0].numpy().repeat(zoom, 0).repeat(zoom, 1)
+        assert np.array_equal(square, blown_up)
+
+
+def test_colour_pictures_keep_their_colours():
+    images = torch.rand(4, 3, 16, 16, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    drawn = pixels_of(plot.show_images(images))
+    zoom = 13  # 216 // 16
+    expected = ((images[0] + 1) * 127.5).round().permute(1, 2, 0).numpy().astype(np.uint8)
+    assert np.array_equal(drawn[: 16 * zoom : zoom, : 16 * zoom : zoom], expected)
+
+
+def test_show_images_draws_titles_and_captions():
+    captions = ["one", "two", "three", "four", "five"]
+    picture = plot.show_images(GREY, columns=2, captions=captions, title="Greys")
+    assert [axes.get_title() for axes in picture.axes] == captions
+    assert [text.get_text() for text in picture.texts] == ["Greys"]
+    assert picture.alt == "Greys: 5 pictures of 28x28 pixels"
+    without = plot.show_images(GREY, columns=2)
+    assert picture.get_figheight() > without.get_figheight()
+
+
+def test_floats_outside_the_range_are_clipped_not_wrapped():
+    images = torch.full((1, 1, 4, 4), 1.7)
+    images[..., :2] = -3.0
+    drawn = pixels_of(plot.show_images(images))
+    assert set(np.unique(drawn)) == {0, 255}
+
+
+@pytest.mark.parametrize("shape", [(28, 28), (3, 28, 28), (2, 4, 8, 8), (0, 1, 8, 8)])
+def test_what_is_not_a_batch_of_pictures_is_named(shape):
+    with pytest.raises(ValueError, match=r"images must be \[n, 1 or 3, height, width\], got \["):
+        plot.show_images(torch.zeros(shape))
+
+
+def test_captions_must_match_in_number():
+    with pytest.raises(ValueError, match="5 pictures need 5 captions, got 1"):
+        plot.show_images(GREY, captions=["only one"])
+
+
+def test_show_rows_labels_rows_and_columns():
+    rows = {"t = 1000": GREY, "t = 0": GREY}
+    picture = plot.show_rows(rows, columns=list("abcde"), title="Falling t")
+    assert len(picture.axes) == 10
+    assert [t.get_text() for axes in picture.axes for t in axes.texts] == ["t = 1000", "t = 0"]
+    assert [axes.get_title() for axes in picture.axes[:5]] == list("abcde")
+    picture.draw_without_rendering()
+    for axes in picture.axes:  # no label runs out of the figure
+        for text in axes.texts:
+            assert text.get_window_extent().x0 >= 0
+    with pytest.raises(ValueError, match="rows must have one shape"):
+        plot.show_rows({"a": GREY, "b": GREY[:2]})
+
+
+def test_show_points_has_a_panel_for_each_cloud_in_its_colour():
+    clouds = {name: torch.randn(50, 2) for name in ("data", "noise", "model", "t = 3")}
+    picture = plot.show_points(clouds, columns=3, behind=torch.randn(20, 2), title="Four")
+    panels = [axes for axes in picture.axes if axes.axison]
+    assert [axes.get_title(loc="left") for axes in panels] == list(clouds)
+    for axes, colour in zip(panels, ("data", "noise", "model", "data"), strict=True):
+        faint, cloud = axes.collections
+        assert len(faint.get_offsets()) == 20 and len(cloud.get_offsets()) == 50
+        assert colours_of([cloud]) == [COLOURS[colour]]
+        assert axes.get_xlim() == axes.get_ylim() == panels[0].get_xlim()
+        assert axes.get_aspect() == 1
+    alone = plot.show_points(torch.randn(50, 2), colours=["exact"], limit=3.0)
+    assert alone.axes[0].get_xlim() == (-3, 3)
+    assert colours_of(alone.axes[0].collections) == [COLOURS["exact"]]
+
+
+def test_unknown_colours_list_the_known_ones():
+    with pytest.raises(ValueError, match=r"data, noise, model, exact, accent, got \['red'\]"):
+        plot.show_points(torch.randn(5, 2), colours=["red"])
+
+
+def test_show_field_points_its_arrows_along_the_field():
+    picture = plot.show_field(lambda x: -x, log_density=lambda x: -x.square().sum(1) / 2, arrows=9)
+    [axes] = picture.axes
+    [arrows] = axes.collections
+    start, step = np.asarray(arrows.XY), np.stack([arrows.U, arrows.V], axis=1)
+    assert len(start) == 81
+    inward = (start * step).sum(1)
+    assert (inward[np.linalg.norm(start, axis=1) > 0.1] < 0).all()
+    longest = np.linalg.norm(step, axis=1).max()
+    assert longest == pytest.approx(2 * 2.5 / 9)  # the longest just reaches its neighbour
+    assert len(axes.images) == 1 and axes.images[0].get_array().shape == (160, 160)
+
+
+def test_the_density_is_not_transposed():
+    picture = plot.show_field(
+        lambda x: x, log_density=lambda x: -20 * ((x - torch.tensor([2.0, -1.0])) ** 2).sum(1)
+    )
+    density = np.asarray(picture.axes[0].images[0].get_array())
+    row, column = np.unravel_index(density.argmax(), density.shape)
+    line = np.linspace(-2.5, 2.5, 160)
+    assert line[column] == pytest.approx(2.0, abs=0.02)  # x runs along a row
+    assert line[row] == pytest.approx(-1.0, abs=0.02)
+
+
+def test_a_field_of_zeros_is_drawn_without_a_warning():
+    assert plot.show_field(torch.zeros_like).png()
+
+
+def test_lines_are_labelled_at_their_ends_without_overlap():
+    curves = {"data": [1, 2, 3.0], "model": ([0, 1, 2], [3, 2, 3.0]), "other": [2, 2, 3.01]}
+    picture = plot.lines(curves, xlabel="step", ylabel="loss")
+    [axes] = picture.axes
+    assert [line.get_label() for line in axes.get_lines()] == list(curves)
+    assert axes.get_lines()[1].get_color() == COLOURS["model"]
+    assert axes.get_lines()[2].get_color() not in (COLOURS["model"], COLOURS["data"])
+    assert sorted(text.get_text() for text in axes.texts) == sorted(curves)
+    picture.draw_without_rendering()
+    boxes = sorted((text.get_window_extent() for text in axes.texts), key=lambda box: box.y0)
+    assert all(low.y1 <= high.y0 + 1 for low, high in zip(boxes, boxes[1:], strict=False))
+    assert all(box.x1 <= picture.get_figwidth() * plot.DPI for box in boxes)
+
+
+def test_lines_take_log_axes_tensors_and_gaps():
+    y = torch.tensor([1.0, 0.1, float("nan")])
+    picture = plot.lines({"a": y}, x=torch.tensor([1, 10, 100]), log="xy", marker="o")
+    [axes] = picture.axes
+    assert axes.get_xscale() == axes.get_yscale() == "log"
+    assert axes.get_lines()[0].get_xdata().tolist() == [1, 10, 100]
+    with pytest.raises(ValueError, match="got 'z'"):
+        plot.lines({"a": y}, log="z")
+
+
+def test_push_apart_keeps_order_distance_and_what_was_free():
+    heights = plot._push_apart([0.1, 0.5, 0.5, 0.52, 0.9], 0.1)
+    assert heights[0] == 0.1 and heights[-1] == 0.9
+    assert np.all(np.diff(heights) >= 0.1 - 1e-12)
+    assert np.mean(heights[1:4]) == pytest.approx(np.mean([0.5, 0.5, 0.52]))
+
+
+def test_compare_bars_writes_the_numbers_and_the_floor():
+    picture = plot.compare_bars({"DDPM": 7.66, "noise": 276.0}, floor=2.89, xlabel="distance")
+    [axes] = picture.axes
+    assert [bar.get_width() for bar in axes.patches] == [7.66, 276.0]
+    assert to_hex(axes.patches[1].get_facecolor()).upper() == COLOURS["noise"]
+    assert {"7.66", "276", "real against real: 2.89"} <= {t.get_text() for t in axes.texts}
+    assert "DDPM 7.66; noise 276" in picture.alt
+
+
+def test_histograms_have_area_one_even_when_some_fall_outside():
+    samples = {"data": torch.linspace(0, 4, 1000)}
+    picture = plot.histogram(samples, bins=10, limits=(0.0, 2.0), density=lambda x: x * 0 + 0.25)
+    [axes] = picture.axes
+    outline = axes.patches[0].get_xy()
+    area = np.abs(np.sum(np.diff(outline[:, 0]) * outline[1:, 1]))
+    assert area == pytest.approx(0.5, abs=0.01)  # half of the samples lie in the limits
+    assert len(axes.get_lines()) == 1
+    assert axes.get_lines()[0].get_color() == COLOURS["exact"]
+
+
+@pytest.mark.parametrize("title", ["", "A title"])
+def test_no_text_leaves_the_figure_at_the_width_of_a_page(title):
+    pictures = [
+        plot.show_images(GREY, captions=["ankle boot"] * 5, title=title),
+        plot.show_points({"noise": torch.randn(30, 2), "data": torch.randn(30, 2)}, title=title),
+        plot.lines({"long name of a curve": [1, 2]}, xlabel="x", ylabel="y", title=title),
+        plot.compare_bars({"a long name of a bar": 1.0}, xlabel="x", title=title),
+        plot.histogram({"data": torch.randn(30)}, xlabel="x", title=title),
+        plot.show_field(lambda x: x, title=title),
+    ]
+    for picture in pictures:
+        assert picture.get_figwidth() <= plot.WIDTH
+        picture.draw_without_rendering()
+        box = picture.get_tightbbox()
+        assert box.x0 > -0.02 and box.x1 < picture.get_figwidth() + 0.02, picture.alt
+        assert box.y0 > -0.02 and box.y1 < picture.get_figheight() + 0.02, picture.alt

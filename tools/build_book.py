@@ -1,0 +1,54 @@
+"""Render the website: the committed notebooks, with the outputs they were committed with.
+
+    python -m tools.build_book            into _build/html
+    python -m tools.build_book FOLDER     into FOLDER
+
+Needs the Python environment and nothing else; warnings are errors. The site makes no request to
+another host and can also be opened from disk.
+"""
+
+import shutil
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))  # for `python tools/build_book.py`
+
+from tools.frontend import FrontendError, copy_mathjax, copy_widgets  # noqa: E402
+
+FRONTEND = ROOT / "_build" / "frontend"
+
+
+def build(target: Path, source: Path = ROOT, *more: str) -> int:
+    """Build `source` into `target`; returns Sphinx's exit code, 0 when all is well.
+
+    more: further options of sphinx-build, such as `-D name=value`.
+    """
+    from sphinx.cmd.build import main as sphinx_build
+
+    shutil.rmtree(FRONTEND, ignore_errors=True)
+    copy_mathjax(FRONTEND / "mathjax")
+    copy_widgets(FRONTEND / "widgets")
+    options = ["--quiet", "--fresh-env", "--fail-on-warning", "--keep-going", *more]
+    folders = ["-c", str(ROOT / "book"), "-d", str(target.with_name(f"{target.name}-doctrees"))]
+    return sphinx_build(["-b", "html", *options, *folders, str(source), str(target)])
+
+
+def main(arguments: list[str]) -> int:
+    """Run from the command line."""
+    if len(arguments) > 1 or any(argument.startswith("-") for argument in arguments):
+        print(__doc__)
+        return 2
+    target = Path(arguments[0] if arguments else ROOT / "_build" / "html").resolve()
+    try:
+        code = build(target)
+    except FrontendError as problem:
+        print(f"build_book: {problem}", file=sys.stderr)
+        return 1
+    if code == 0:
+        print(f"The site is in {target}; open {target / 'index.html'} in a browser.")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
