@@ -5,7 +5,9 @@ stops and resumes draws the same batches and the same noise as one that never st
 and no random state has to be saved.
 """
 
+import hashlib
 import json
+import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -67,7 +69,7 @@ class Trainer:
         self.device = next(model.parameters()).device
         self.optimizer = torch.optim.AdamW(model.parameters(), lr=config.lr, weight_decay=0.0)
         self.ema = AveragedModel(
-            model, multi_avg_fn=_ema_update(config.ema_decay), use_buffers=False
+            model, multi_avg_fn=_ema_update(config.ema_decay, lambda: self.steps), use_buffers=False
         )
         self.losses: list[float] = []
         self.seconds = 0.0  # spent in `fit`, over all sittings
@@ -98,12 +100,18 @@ class Trainer:
     def fit(
         self, steps: int | None = None, checkpoint: str | Path | None = None, save_every: int = 1000
     ) -> nn.Module:
-        """Train until `steps` have been taken in all (the config's total by default); return the average.
+        """Train until `steps` are taken in all (by default the config's total); return the average.
 
         With a checkpoint file, first resumes from what an earlier call left there, then saves every
-        `save_every` steps and at the end. Raises FloatingPointError when a loss is not finite.
+        `save_every` steps and at the end. Raises FloatingPointError when a loss is not finite, and
+        ValueError for more steps than the learning rate lasts.
         """
         steps = self.config.total_steps if steps is None else steps
+        if self.config.final_steps and steps > self.config.total_steps:
+            raise ValueError(
+                f"the learning rate reaches 0 after {self.config.total_steps} steps, got {steps}."
+                " Give the config larger total_steps"
+            )
         if checkpoint is not None and Path(checkpoint).exists():
             self.load(checkpoint)
         self.model.train()
@@ -126,7 +134,7 @@ class Trainer:
         return self.ema.module.eval()
 
     def save(self, path: str | Path) -> None:
-        """Write the whole run (weights, averages, optimiser moments, history) to one file, all or nothing."""
+        """Write the whole run to one file: weights, averages, moments, history; all or nothing."""
         self._collect()
         moments = self.optimizer.state_dict()["state"]
         tensors = (
@@ -138,30 +146,41 @@ class Trainer:
                 for name, value in m.items()
             }
         )
-        record = {"config": asdict(self.config), "losses": self.losses, "seconds": self.seconds}
-        tensors = {name: value.contiguous() for name, value in tensors.items()}
-        atomic_write(path, save(tensors, metadata={"run": json.dumps(record)}))
+        tensors = {name: value.contiguous().cpu() for name, value in tensors.items()}
+        run = {"config": asdict(self.config), "losses": self.losses, "seconds": self.seconds}
+        record = json.dumps(run)
+        about = {"run": record, "sha256": _digest(record, tensors)}
+        atomic_write(path, save(tensors, metadata=about))
 
     def load(self, path: str | Path) -> "Trainer":
         """Carry on exactly where `save` left off.
 
-        Raises ValueError if the run was made with another config, or if the file is damaged.
+        Raises ValueError if the file is damaged, or if another config or model made it.
         """
         try:
             with safe_open(path, framework="pt") as file:
-                record = json.loads(file.metadata()["run"])
+                about = file.metadata()
                 tensors = {name: file.get_tensor(name) for name in file.keys()}
-        except (SafetensorError, OSError, KeyError, TypeError) as error:
+            if about["sha256"] != _digest(about["run"], tensors):
+                raise ValueError("its contents do not have the checksum it was saved with")
+            record = json.loads(about["run"])
+        except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
             raise ValueError(
                 f"{path} is not a whole checkpoint ({error}). Delete it to start again"
             ) from error
         if record["config"] != asdict(self.config):
             raise ValueError(
-                f"the run in {path} was made with {record['config']}, this one has {asdict(self.config)}."
-                " Use the same config, or another place"
+                f"the run in {path} was made with {record['config']}, this one has"
+                f" {asdict(self.config)}. Use the same config, or another place"
             )
-        self.model.load_state_dict(_under("model.", tensors))
-        self.ema.load_state_dict(_under("ema.", tensors))
+        try:
+            self.model.load_state_dict(_under("model.", tensors))
+            self.ema.load_state_dict(_under("ema.", tensors))
+        except RuntimeError as error:
+            first = str(error).split("\n\t")[1]
+            raise ValueError(
+                f"the run in {path} trained another model ({first}). Use another place"
+            ) from error
         state = self.optimizer.state_dict()
         for key, value in _under("optimizer.", tensors).items():
             index, name = key.split(".")
@@ -179,25 +198,23 @@ class Trainer:
         if not self._pending:
             return
         fetched = torch.stack(self._pending).float().cpu().tolist()
-        self._pending = []
-        self.losses += fetched
         for i, loss in enumerate(fetched):
-            if loss != loss or abs(loss) == float("inf"):
-                raise FloatingPointError(
-                    _not_finite(len(self.losses) - len(fetched) + i, loss, self.config)
-                )
+            if not math.isfinite(loss):  # they stay pending, so that `save` keeps refusing
+                raise FloatingPointError(_not_finite(len(self.losses) + i, loss, self.config))
+        self.losses += fetched
+        self._pending = []
 
 
-def _ema_update(decay: float) -> Callable:
+def _ema_update(decay: float, steps: Callable[[], int]) -> Callable:
     """The averaging rule: decay rises as (1 + n) / (10 + n) until it reaches `decay`.
 
     A fixed 0.999 would keep the random start in the average for thousands of steps.
     """
 
     @torch.no_grad()
-    def update(averaged: list[Tensor], current: list[Tensor], n: Tensor) -> None:
-        rate = min(decay, float((1 + n) / (10 + n)))
-        torch._foreach_lerp_(averaged, current, 1 - rate)
+    def update(averaged: list[Tensor], current: list[Tensor], _: Tensor) -> None:
+        n = steps()  # PyTorch's own count lies on the device: reading it would make a GPU wait
+        torch._foreach_lerp_(averaged, current, 1 - min(decay, (1 + n) / (10 + n)))
 
     return update
 
@@ -211,9 +228,18 @@ def _lr_factor(done: int, config: TrainConfig) -> float:
 
 def _not_finite(step: int, loss: float, config: TrainConfig) -> str:
     return (
-        f"loss or gradient not finite at step {step + 1} (loss {loss:g}). Usual causes: a learning rate"
-        f" too high (now {config.lr:g}), data outside [-1, 1], a division by sigma or alpha = 0"
+        f"loss or gradient not finite at step {step + 1} (loss {loss:g}). Usual causes: a learning"
+        f" rate too high (now {config.lr:g}), data outside [-1, 1], division by sigma or alpha = 0"
     )
+
+
+def _digest(record: str, tensors: dict[str, Tensor]) -> str:
+    """sha256 over the record and every tensor: one flipped bit in a weight is damage too."""
+    sha = hashlib.sha256(record.encode())
+    for name in sorted(tensors):
+        sha.update(name.encode())
+        sha.update(tensors[name].reshape(-1).view(torch.uint8).numpy())
+    return sha.hexdigest()
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -1,0 +1,152 @@
+"""Weights that others published, read into the course's own networks.
+
+`diffusers` stores a U-Net of DDPM's anatomy under its own names. The two networks are the same
+function; only the names differ, by this map (i, j count levels and blocks, N stands for a part):
+
+    ours                        theirs
+    stem                        conv_in
+    time.layers.0, .2           time_embedding.linear_1, .linear_2
+    down.i.blocks.j.0.N         down_blocks.i.resnets.j.N
+    down.i.blocks.j.1.N         down_blocks.i.attentions.j.N
+    down.i.shrink               down_blocks.i.downsamplers.0
+    middle.0, .1, .2            mid_block.resnets.0, mid_block.attentions.0, mid_block.resnets.1
+    up.i.blocks.j.0.N, .1.N     up_blocks.i.resnets.j.N, up_blocks.i.attentions.j.N
+    up.i.grow                   up_blocks.i.upsamplers.0
+    norm, head.out              conv_norm_out, conv_out
+
+    a residual block            norm1, conv1, time -> time_emb_proj, norm2, conv2,
+                                shortcut -> conv_shortcut
+    an attention block          norm -> group_norm, query, key, value, out -> to_q, to_k, to_v,
+                                to_out.0; in files of 2022 query, key, value, proj_attn
+
+Built up in chapter 12.
+"""
+
+import re
+from pathlib import Path
+
+from jaxtyping import Float
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from course_lib.core.types import Images, Time
+from course_lib.diffusion.denoiser import Denoiser
+from course_lib.diffusion.schedules import linear
+from course_lib.nn.unet import UNet
+
+_PLACES = (
+    (r"^time\.layers\.0", "time_embedding.linear_1"),
+    (r"^time\.layers\.2", "time_embedding.linear_2"),
+    (r"^stem", "conv_in"),
+    (r"^norm", "conv_norm_out"),
+    (r"^head\.out", "conv_out"),
+    (r"^middle\.0", "mid_block.resnets.0"),
+    (r"^middle\.1", "mid_block.attentions.0"),
+    (r"^middle\.2", "mid_block.resnets.1"),
+    (r"^(down|up)\.(\d+)\.blocks\.(\d+)\.0", r"\1_blocks.\2.resnets.\3"),
+    (r"^(down|up)\.(\d+)\.blocks\.(\d+)\.1", r"\1_blocks.\2.attentions.\3"),
+    (r"^down\.(\d+)\.shrink", r"down_blocks.\1.downsamplers.0"),
+    (r"^up\.(\d+)\.grow", r"up_blocks.\1.upsamplers.0"),
+    (r"(resnets\.\d+)\.time\.", r"\1.time_emb_proj."),
+    (r"(resnets\.\d+)\.shortcut\.", r"\1.conv_shortcut."),
+    (r"(attentions\.\d+)\.norm\.", r"\1.group_norm."),
+)
+_ATTENTION = {"query": "to_q", "key": "to_k", "value": "to_v", "out": "to_out.0"}
+_OLD_ATTENTION = {"query": "query", "key": "key", "value": "value", "out": "proj_attn"}
+
+
+def diffusers_name(name: str, *, old_attention: bool = False) -> str:
+    """What `diffusers` calls the parameter that our U-Net calls `name`.
+
+    old_attention   the names of files written in 2022, before query became to_q
+    """
+    for ours, theirs in _PLACES:
+        name = re.sub(ours, theirs, name)
+    parts = _OLD_ATTENTION if old_attention else _ATTENTION
+    return re.sub(
+        r"(attentions\.\d+)\.(query|key|value|out)\.",
+        lambda found: f"{found[1]}.{parts[found[2]]}.",
+        name,
+    )
+
+
+def fill_unet(unet: UNet, path: str | Path) -> UNet:
+    """Fill `unet` from a safetensors file of `diffusers`' names, and put it in evaluation mode.
+
+    Names and shapes are compared before a single weight is read. Raises ValueError for another kind
+    of file, and for one that holds another network, naming the first parameter that differs.
+    """
+    path = Path(path)
+    if path.suffix != ".safetensors":
+        raise ValueError(
+            f"{path.name} is not a .safetensors file. Pickles (.bin, .pt, .ckpt) can run code when"
+            " they are opened, so the course reads none. Convert it once, safely, with:"
+            f" import torch, safetensors.torch as st; st.save_file(torch.load({path.name!r},"
+            f" weights_only=True), {path.stem + '.safetensors'!r})"
+        )
+    if not path.exists():
+        raise ValueError(f"{path} does not exist")
+    try:
+        with safe_open(path, framework="pt") as file:
+            there = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}
+            old = any(".proj_attn." in name for name in there)
+            own = unet.state_dict()
+            names = {diffusers_name(name, old_attention=old): name for name in own}
+            wanted = {theirs: tuple(own[name].shape) for theirs, name in names.items()}
+            _refuse_difference(wanted, there, path.name)
+            tensors = {name: file.get_tensor(theirs) for theirs, name in names.items()}
+    except SafetensorError as error:
+        raise ValueError(f"{path.name} is not a whole safetensors file ({error})") from error
+    unet.load_state_dict(tensors)
+    return unet.eval().requires_grad_(False)
+
+
+class CountsFromZero(nn.Module):
+    """A network trained with times 0..T-1, taking the 1..T of the papers and of this course."""
+
+    def __init__(self, net: nn.Module):
+        super().__init__()
+        self.net = net
+
+    def forward(self, x_t: Images, t: Time) -> Float[Tensor, "batch out_channels height width"]:
+        return self.net(x_t, t - 1)
+
+
+def cifar10_unet() -> UNet:
+    """The network of Ho et al. 2020, appendix B, for 32 × 32 × 3: 35.7 million parameters."""
+    return UNet(
+        3,
+        3,
+        widths=(128, 256, 256, 256),
+        blocks=2,
+        attention_at=(1,),  # at 16 × 16
+        pad="right",
+        eps=1e-6,
+        time_shift=1.0,
+    )
+
+
+def ddpm_cifar10(path: str | Path) -> Denoiser:
+    """DDPM on CIFAR-10 from a file of the `google/ddpm-cifar10-32` layout, ready to sample.
+
+    path   diffusion_pytorch_model.safetensors, which you download yourself
+
+    Released to be sampled with clip(denoise) and ddpm_step(variance="large"). Images in [-1, 1].
+    Raises ValueError as `fill_unet` does.
+    """
+    return Denoiser(
+        CountsFromZero(fill_unet(cifar10_unet(), path)), linear(), predicts="eps"
+    ).eval()
+
+
+def _refuse_difference(
+    wanted: dict[str, tuple[int, ...]], there: dict[str, tuple[int, ...]], file: str
+) -> None:
+    odd = sorted(name for name in wanted | there if wanted.get(name) != there.get(name))
+    if odd:
+        first, missing = odd[0], "nothing"
+        raise ValueError(
+            f"{file} holds another network: {len(odd)} parameters differ, the first is {first!r},"
+            f" of shape {there.get(first, missing)} in the file and {wanted.get(first, missing)}"
+            " in this U-Net"
+        )

@@ -1,0 +1,152 @@
+"""Shipped weights: whole, hashed, named, and never overwritten by a reader's training."""
+
+import hashlib
+import json
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from course_lib.weights import load_or_train, load_weights, manifest, save_weights
+
+
+def net(width=4, seed=0):
+    torch.manual_seed(seed)
+    return nn.Sequential(nn.Linear(3, width), nn.BatchNorm1d(width), nn.Linear(width, 1))
+
+
+@pytest.fixture
+def shipped(tmp_path):
+    save_weights("small", net(), {"made": "in a test"}, folder=tmp_path)
+    return tmp_path
+
+
+def test_full_precision_comes_back_to_the_bit(tmp_path):
+    save_weights("exact", net(), {}, half=False, folder=tmp_path)
+    back = load_weights("exact", net(seed=1), tmp_path)
+    for ours, theirs in zip(back.state_dict().values(), net().state_dict().values(), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_half_precision_comes_back_rounded_once_in_the_networks_own_precision(shipped):
+    back = load_weights("small", net(seed=1), shipped)
+    for name, theirs in net().state_dict().items():
+        ours = back.state_dict()[name]
+        assert ours.dtype == theirs.dtype
+        rounded = theirs.half().to(theirs.dtype) if theirs.is_floating_point() else theirs
+        assert torch.equal(ours, rounded)
+    stored = load_file(shipped / "small.safetensors")
+    assert stored["0.weight"].dtype == torch.float16
+    assert stored["1.num_batches_tracked"].dtype == torch.int64
+    # Once rounded, saving and loading again changes nothing.
+    save_weights("again", back, {}, folder=shipped)
+    again = load_weights("again", net(seed=2), shipped)
+    for ours, theirs in zip(again.state_dict().values(), back.state_dict().values(), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_loaded_weights_are_for_use_not_for_training(shipped):
+    back = load_weights("small", net(), shipped)
+    assert not back.training and not any(p.requires_grad for p in back.parameters())
+
+
+def test_the_manifest_says_what_was_said_and_what_was_written(shipped):
+    save_weights("a_second", net(5), {"steps": 10, "Fréchet": 1.5}, folder=shipped)
+    entries = manifest(shipped)
+    assert list(entries) == ["a_second", "small"]  # sorted, so that files change little
+    assert entries["small"]["made"] == "in a test"
+    assert entries["a_second"]["Fréchet"] == 1.5
+    for name, entry in entries.items():
+        content = (shipped / f"{name}.safetensors").read_bytes()
+        assert entry["sha256"] == hashlib.sha256(content).hexdigest()
+    # Learnt numbers only: 3·5 + 5, norm 5 + 5, 5 + 1.
+    assert entries["a_second"]["parameters"] == 36
+
+
+def test_without_a_manifest_there_are_no_weights(tmp_path):
+    assert manifest(tmp_path) == {}
+
+
+def test_an_unknown_name_lists_the_known_ones(shipped):
+    with pytest.raises(ValueError, match="unknown weights 'large'. Use one of: small"):
+        load_weights("large", net(), shipped)
+
+
+def test_a_missing_file_says_how_to_get_it(shipped):
+    (shipped / "small.safetensors").unlink()
+    with pytest.raises(ValueError, match=r"small\.safetensors is missing.*git checkout -- data"):
+        load_weights("small", net(), shipped)
+
+
+@pytest.mark.parametrize("cut", [0, 10, -1, None])
+def test_a_damaged_file_is_refused_with_both_hashes(shipped, cut):
+    path = shipped / "small.safetensors"
+    content = path.read_bytes()
+    found = content[:cut] if cut is not None else content[:-1] + bytes([content[-1] ^ 1])
+    path.write_bytes(found)
+    before, model = net(seed=1).state_dict(), net(seed=1)
+    with pytest.raises(ValueError) as error:
+        load_weights("small", model, shipped)
+    for part in (
+        "small.safetensors is damaged",
+        hashlib.sha256(found).hexdigest(),
+        hashlib.sha256(content).hexdigest(),
+        "git checkout -- data/weights/small.safetensors",
+    ):
+        assert part in str(error.value)
+    assert all(torch.equal(before[k], v) for k, v in model.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    "other, first",
+    [(net(5), "0.bias"), (nn.Linear(3, 1), "0.bias"), (nn.Sequential(net()), "0.0.bias")],
+)
+def test_another_network_is_refused_and_left_alone(shipped, other, first):
+    before = {k: v.clone() for k, v in other.state_dict().items()}
+    with pytest.raises(ValueError, match=rf"does not fit this network.*the first is '{first}'"):
+        load_weights("small", other, shipped)
+    assert all(torch.equal(before[k], v) for k, v in other.state_dict().items())
+
+
+def test_load_or_train_says_which(shipped, capsys):
+    load_or_train("small", net(), folder=shipped)
+    assert capsys.readouterr().out == "small: shipped weights, 29 parameters, in a test\n"
+
+
+def test_training_never_touches_the_shipped_file(shipped, capsys):
+    before = {path.name: path.read_bytes() for path in shipped.iterdir()}
+
+    def train(module):
+        trained = net(seed=9)
+        assert module is not trained
+        return trained
+
+    module = net(seed=1)
+    back = load_or_train("small", module, train, folder=shipped)
+    assert back is module and not back.training
+    for ours, theirs in zip(
+        back.state_dict().values(), net(seed=9).state_dict().values(), strict=True
+    ):
+        assert torch.equal(ours, theirs)
+    assert {path.name: path.read_bytes() for path in shipped.iterdir()} == before
+    assert "trained here; the shipped weights are left as they are" in capsys.readouterr().out
+
+
+def test_an_interrupted_save_leaves_the_old_weights_loadable(shipped, monkeypatch):
+    def full(*_):
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr("os.replace", full)
+    with pytest.raises(OSError, match="no space"):
+        save_weights("small", net(seed=5), {}, folder=shipped)
+    back = load_weights("small", net(seed=1), shipped)
+    assert torch.equal(back[0].weight, net()[0].weight.half().float())
+
+
+def test_a_name_written_by_hand_into_the_manifest_is_not_enough(shipped):
+    save_file({"a": torch.zeros(1)}, shipped / "forged.safetensors")
+    entries = manifest(shipped) | {"forged": {"sha256": "0" * 64, "parameters": 1}}
+    (shipped / "manifest.json").write_text(json.dumps(entries))
+    with pytest.raises(ValueError, match="forged.safetensors is damaged"):
+        load_weights("forged", net(), shipped)
