@@ -68,8 +68,8 @@ def garments() -> Images:
     return to_unit(load_fashion_mnist("train")[0])
 
 
-# Long enough for clear digits, short enough to repeat: two minutes on a core of its own.
-_DIGITS = TrainConfig(lr=2e-3, final_steps=500, total_steps=2500)
+# Long enough for clear digits, short enough to repeat: a minute or two on a core of its own.
+_DIGITS = TrainConfig(lr=2e-3, final_steps=500, total_steps=1500)
 _FASHION = TrainConfig(final_steps=2000, total_steps=7000, warmup_steps=200)
 
 TRAININGS: dict[str, Callable[..., nn.Module]] = {
