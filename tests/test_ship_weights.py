@@ -61,17 +61,13 @@ def test_replaces_only_when_asked(
     assert path.read_bytes() != b"the reader's own"
 
 
-def test_says_how_to_make_a_missing_run(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_says_how_to_make_a_missing_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert ship(tmp_path / "nowhere", tmp_path) == 2
     assert "course train digits_ddpm" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
 
-def test_repeats_and_unclipped_samples_are_measured_the_same_way(
-    run: Path, tmp_path: Path
-) -> None:
+def test_repeats_and_unclipped_samples_are_measured_the_same_way(run: Path, tmp_path: Path) -> None:
     assert ship(run, tmp_path, "--unclipped", "--repeats", str(run)) == 0
     entry = manifest(tmp_path)["digits_ddpm"]
     [repeat] = entry["repeats"]
@@ -79,6 +75,15 @@ def test_repeats_and_unclipped_samples_are_measured_the_same_way(
     assert repeat["clipped"] == entry["metrics"]["frechet_distance"]["value"]
     assert repeat["unclipped"] == entry["unclipped_metrics"]["frechet_distance"]["value"]
     assert repeat["unclipped"] != repeat["clipped"]
+
+
+def test_a_walk_that_diverges_is_named_and_not_measured() -> None:
+    model = TRAININGS["digits_ddpm"].model()
+    torch.nn.init.constant_(model.net.head.out.bias, float("inf"))
+    free = ship_weights.Sampler(steps=2, clipped=False)
+    entry = ship_weights.measure(model, free, ship_weights.digits_reference(), 40)
+    assert entry["metrics"] is None
+    assert entry["diverged"] == "40 of 40 samples"
 
 
 def test_samples_depend_on_the_seed_alone() -> None:

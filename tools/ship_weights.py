@@ -145,10 +145,17 @@ def averaged(model: nn.Module, checkpoint: Path) -> tuple[nn.Module, dict[str, A
 
 
 def measure(model: nn.Module, sampler: Sampler, reference: Reference, n: int) -> dict[str, Any]:
-    """Compare n samples with the test set, and n real training pictures in the same way."""
+    """Compare n samples with the test set, and n real training pictures in the same way.
+
+    No metrics if a sample holds a number that is not finite: the walk has diverged.
+    """
     started = time.perf_counter()
     images = sampler(model, (n, *reference.test.shape[1:]))
     seconds = time.perf_counter() - started
+    about = {"sampler": str(sampler), "sampling_seconds": round(seconds, 1)}
+    if lost := n - int(images.flatten(1).isfinite().all(1).sum()):
+        # Infinite pixels have no distance to anything: say so in place of a number.
+        return about | {"metrics": None, "diverged": f"{lost:,} of {n:,} samples"}
     see = partial(features, name=reference.net)
     made, real, test = see(images), see(reference.train[:n]), see(reference.test)
     m = min(n, len(test))
@@ -160,23 +167,20 @@ def measure(model: nn.Module, sampler: Sampler, reference: Reference, n: int) ->
         "recall": with_floor(lambda a, b: precision_recall(a, b)[1], *few, name="recall"),
     }
     shares = classify(images, reference.net).argmax(1).bincount(minlength=10) / n
-    return {
-        "sampler": str(sampler),
-        "sampling_seconds": round(seconds, 1),
-        "metrics": {name: as_entry(score) for name, score in scores.items()}
-        | {"class_shares": [round(float(share), 4) for share in shares]},
-    }
+    metrics = {name: as_entry(score) for name, score in scores.items()}
+    return about | {"metrics": metrics | {"class_shares": [round(float(p), 4) for p in shares]}}
 
 
 def again(
     name: str, run: Path, sampler: Sampler, reference: Reference, n: int, unclipped: bool
-) -> dict[str, float | int]:
+) -> dict[str, float | int | None]:
     """Fréchet distances of another run of the same training, which differs in its seed alone."""
     model, record = averaged(TRAININGS[name].model(), run / CHECKPOINT)
-    entry: dict[str, float | int] = {"seed": record["config"]["seed"]}
+    entry: dict[str, float | int | None] = {"seed": record["config"]["seed"]}
     for clipped in (True, False) if unclipped else (sampler.clipped,):
         scores = measure(model, replace(sampler, clipped=clipped), reference, n)["metrics"]
-        entry["clipped" if clipped else "unclipped"] = scores["frechet_distance"]["value"]
+        value = scores["frechet_distance"]["value"] if scores else None
+        entry["clipped" if clipped else "unclipped"] = value
     return entry
 
 

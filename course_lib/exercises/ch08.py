@@ -107,33 +107,33 @@ def check_linear_loss(linear_loss: Callable[..., Any]) -> None:
     require(equal(answer, eps_loss.mean()), "at alpha_bar = 0.8 the loss is not right.")
 
 
-@exercise("the nearest picture, and how far it is")
-def check_nearest(nearest: Callable[..., Any]) -> None:
-    """Exercise 4: for each sample its distance to the nearest training picture, and which it is."""
-    train, samples = torch.randn(7, 1, 4, 4), torch.randn(5, 1, 4, 4)
-    samples[2] = train[6]
-    answer = nearest(samples, train)
+@exercise("a copy is nearer to the training pictures than almost any unseen picture is")
+def check_copies(copies: Callable[..., Any]) -> None:
+    """Exercise 4: which samples are suspiciously near to a training picture."""
+    train, unseen, samples = torch.randn(60, 16), torch.randn(200, 16), torch.randn(8, 16)
+    samples[[1, 5]] = train[[7, 30]] + 0.02 * torch.randn(2, 16)
+    answer = torch.as_tensor(copies(samples, train, unseen))
     require(
-        isinstance(answer, (tuple, list)) and len(answer) == 2,
-        "return two things: the distances and the rows of the nearest training pictures.",
+        answer.dtype == torch.bool and answer.shape == (8,),
+        "return one True or False for each sample.",
     )
-    distance, row = answer
-    all_pairs = (samples[:, None] - train[None]).flatten(2).norm(dim=2)
+    near, usual = (torch.cdist(x, train).min(1).values for x in (samples, unseen))
     reject(
-        torch.as_tensor(row).shape == (7,),
-        "you have an answer for each training picture. For each sample is wanted: the other axis.",
-    )
-    reject(
-        equal(row, all_pairs.argmax(1)),
-        "these are the farthest pictures: look for the smallest distance.",
+        equal(answer, near > usual.quantile(0.01)),
+        "the comparison is the wrong way round: copies are nearer than usual.",
     )
     reject(
-        equal(row, all_pairs.argmin(1)) and equal(distance, all_pairs.min(1).values.square()),
-        "the rows are right, but the distances are squared.",
+        equal(answer, near < usual.quantile(0.99)) or equal(answer, near < usual.median()),
+        "most unseen pictures would count as copies. Flag what is below the 1 % quantile.",
     )
     reject(
-        equal(row, all_pairs.argmin(1)) and equal(distance, all_pairs.min(1).values / 4),
-        "the rows are right, but the distances are root mean squares. Leave the mean out.",
+        equal(answer, near < near.quantile(0.01)),
+        "your threshold comes from the samples themselves, so about one in a hundred is always a"
+        " copy, even of nothing. Take it from unseen pictures.",
     )
-    require(equal(row, all_pairs.argmin(1)), "the rows are not those of the nearest pictures.")
-    require(equal(distance, all_pairs.min(1).values, atol=1e-2), "the distances are not Euclidean.")
+    back = torch.cdist(samples, unseen).min(1).values
+    reject(
+        equal(answer, back < usual.quantile(0.01)),
+        "you measure how near the samples are to the unseen pictures. Copies come from `train`.",
+    )
+    require(equal(answer, near < usual.quantile(0.01)), "the wrong samples are flagged.")
