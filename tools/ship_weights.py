@@ -123,6 +123,8 @@ def main(arguments: list[str] | None = None) -> int:
     if options.unclipped:
         free = measure(model, replace(sampler, clipped=False), reference, n)
         measured["unclipped_metrics"] = free["metrics"]
+        if "diverged" in free:
+            measured["unclipped_diverged"] = free["diverged"]
     measured["repeats"] = [
         again(options.name, folder, sampler, reference, n, options.unclipped)
         for folder in options.repeats
