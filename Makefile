@@ -55,8 +55,8 @@ run: setup  ## execute one chapter into runs/: make run NN=07 [PROFILE=cpu]
 train: setup  ## train one model into runs/: make train NAME=... [TRAIN_ARGS=...]
 	@$(BIN)/course train $(NAME) $(TRAIN_ARGS)
 
-chapter: setup  ## start a chapter from the template: make chapter NAME=07_ddpm_maths
-	@$(BIN)/python tools/new_chapter.py $(NAME)
+chapter: setup  ## start a chapter from the template: make chapter NAME=34_flow_matching
+	@$(BIN)/python tools/new_chapter.py $(NAME) $(if $(TITLE),"$(TITLE)")
 
 outputs: setup  ## execute the notebooks in place, keeping outputs and widget state
 	@$(ONE_THREAD) $(BIN)/python tools/execute_notebooks.py $(NOTEBOOKS)

@@ -1,4 +1,4 @@
-"""Sphinx extension of the book: the path on the front page, and numbers that start anew in each chapter."""
+"""Sphinx extension of the book: the path on the front page, and numbers by chapter."""
 
 import json
 import re

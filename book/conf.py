@@ -67,4 +67,3 @@ html_static_path = [str(ROOT / path) for path in CONFIG["sphinx"]["config"]["htm
 html_static_path.append(str(BUILD / "frontend"))  # MathJax and the widgets, put there by tools/
 html_logo = str(ROOT / CONFIG["sphinx"]["config"]["html_logo"])
 html_favicon = str(ROOT / CONFIG["sphinx"]["config"]["html_favicon"])
-

@@ -6,8 +6,8 @@ The numbers mean something only against each other: this is not Inception, and n
 """
 
 import platform
-from collections.abc import Iterator
-from functools import cache
+from collections.abc import Callable, Iterator
+from functools import cache, partial
 from pathlib import Path
 
 import torch
@@ -126,15 +126,10 @@ def train_fashion_features(
 ) -> FeatureNet:
     """Train `fashion_features` into `folder`, resuming what is there; return the network."""
     config = TrainConfig(
-        lr=2e-3,
-        total_steps=steps or 4_000,
-        final_steps=(steps or 4_000) // 2,
-        ema_decay=0.998,
-        precision=precision,
+        lr=2e-3, total_steps=4_000, final_steps=2_000, ema_decay=0.998, precision=precision
     )
-    train, test = load_fashion_mnist("train"), load_fashion_mnist("test")
-    about = {"data": "fashion_mnist train, 20,000 pictures", "recipe": "train_fashion_features"}
-    return _train("fashion_features", config, train, test, 255, 2, about, folder, device)
+    train = partial(_train, "fashion_features", load_fashion_mnist, top=255, reach=2)
+    return train(config, folder, device, steps)
 
 
 def train_digits_features(
@@ -142,52 +137,54 @@ def train_digits_features(
 ) -> FeatureNet:
     """Train `digits_features` into `folder`, resuming what is there; return the network."""
     config = TrainConfig(
-        lr=2e-3,
-        total_steps=steps or 1_500,
-        final_steps=(steps or 1_500) // 2,
-        ema_decay=0.998,
-        precision=precision,
+        lr=2e-3, total_steps=1_500, final_steps=750, ema_decay=0.998, precision=precision
     )
-    train, test = load_digits("train"), load_digits("test")
-    about = {"data": "scikit-learn digits, 1,352 pictures", "recipe": "train_digits_features"}
-    return _train("digits_features", config, train, test, TOP, 1, about, folder, device)
+    train = partial(_train, "digits_features", load_digits, top=TOP, reach=1)
+    return train(config, folder, device, steps)
 
 
 def _train(
     name: str,
+    load: Callable[[str], tuple[Tensor, Tensor]],
     config: TrainConfig,
-    train: tuple[Tensor, Tensor],
-    test: tuple[Tensor, Tensor],
-    top: int,
-    reach: int,
-    about: dict,
     folder: Path,
     device: str,
+    steps: int | None,
+    *,
+    top: int,
+    reach: int,
 ) -> FeatureNet:
     where = pick_device(device)
+    (train, labels), (test, truth) = (
+        (to_unit(x, top), y) for x, y in (load("train"), load("test"))
+    )
     torch.manual_seed(config.seed)
-    net = NETS[name]().to(where)
-    net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    x, labels = to_unit(train[0], top).to(where), train[1].to(where)
+    model = NETS[name]().to(where)
+    model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def loss(net: nn.Module, x: Images, labels: Int64[Tensor, " n"]) -> Tensor:
         moved = _shift(x, reach).contiguous(memory_format=torch.channels_last)
         return F.cross_entropy(net(moved), labels, label_smoothing=0.05)
 
-    trainer = Trainer(net, loss, random_batches(x, labels, size=128), config)
-    trainer.fit(checkpoint=folder / f"{name}_run.safetensors")
+    get_batch = random_batches(train.to(where), labels.to(where), size=128)
+    trainer = Trainer(model, loss, get_batch, config)
+    trainer.fit(steps, checkpoint=folder / "checkpoint.safetensors")
     net = NETS[name]()
     net.load_state_dict(trainer.ema.module.state_dict())
     net = net.eval().requires_grad_(False)
-    _standardise(net, to_unit(train[0], top))
-    about["floors"] = floors(net, to_unit(train[0], top), to_unit(test[0], top))
-    accuracy = _accuracy(net, to_unit(test[0], top), test[1])
-    made = (
-        f"{trainer.steps:,} steps in {trainer.seconds / 60:.1f} minutes on {where.type}"
-        f" ({platform.machine()}), {100 * accuracy:.1f} % of the test pictures right"
-    )
-    about |= {"steps": trainer.steps, "seconds": round(trainer.seconds, 1), "made": made}
-    save_weights(name, net, about | {"test_accuracy": round(accuracy, 4)}, folder=folder)
+    _standardise(net, train)
+    accuracy = _accuracy(net, test, truth)
+    about = {
+        "data": f"{load.__name__}('train'), {len(train):,} pictures",
+        "recipe": f"train_{name}",
+        "steps": trainer.steps,
+        "seconds": round(trainer.seconds, 1),
+        "made": f"{trainer.steps:,} steps in {trainer.seconds / 60:.1f} minutes on {where.type}"
+        f" ({platform.machine()}), {accuracy:.1%} of the test pictures right",
+        "test_accuracy": round(accuracy, 4),
+        "floors": floors(net, train, test),
+    }
+    save_weights(name, net, about, folder=folder)
     return net
 
 
@@ -227,8 +224,5 @@ def _standardise(net: FeatureNet, x: Images) -> None:
 
 @torch.no_grad()
 def _accuracy(net: FeatureNet, x: Images, labels: Int64[Tensor, " n"]) -> float:
-    right = [
-        (net(part).argmax(1) == truth).sum().item()
-        for part, truth in zip(x.split(500), labels.split(500), strict=True)
-    ]
-    return sum(right) / len(labels)
+    guesses = torch.cat([net(part).argmax(1) for part in x.split(500)])
+    return float((guesses == labels).double().mean())

@@ -61,6 +61,9 @@ def with_floor(
 ) -> Measured:
     """Measure `samples` against `real_a`, and in the same way `real_b`, which is real as well.
 
+    Classes count too. If samples have random labels, take random rows of real data: ours are
+    loaded with the classes in turn, which no unconditional model can match.
+
     metric   called as metric(samples, real_a); a distance or a share
     name     how the result calls itself; the metric's own name without it
 
@@ -80,7 +83,7 @@ SHORT = {"frechet distance": "FD", "kernel distance": "KD"}
 
 
 def frechet_distance(a: Rows, b: Rows) -> float:
-    """Squared Fréchet distance of the Gaussians fitted to a and b (Dowson & Landau 1982, eq. 4).
+    """Squared Fréchet distance of the Gaussians fitted to a and b (Dowson & Landau 1982).
 
     This is FID's formula (Heusel et al. 2017) on features of our own, so the numbers cannot be
     compared with any FID. Its bias falls like 1/N: compare only equal N, and see the floor.
@@ -186,7 +189,7 @@ def precision_recall(samples: Rows, real: Rows, *, k: int = 3) -> tuple[float, f
     """Share of samples that look real, and share of the real that samples reach, each in 0..1.
 
     A row lies in a set's manifold if it is as near to some row of the set as that row's own k-th
-    neighbour (Kynkäänniemi et al. 2019, eq. 1 and 2). Real against real scores well below 1.
+    neighbour (Kynkäänniemi et al. 2019). Real against real scores well below 1.
 
     Raises ValueError unless there are more than k rows in each set.
     """

@@ -4,6 +4,7 @@
 """
 
 import io
+import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from itertools import cycle
 from typing import Any
@@ -21,11 +22,12 @@ COLOURS = {
     "noise": "#7A7A7A",  # grey
     "model": "#D55E00",  # vermilion: what a network made
     "exact": "#009E73",  # green: what mathematics knows
-    "accent": "#AA4499",  # purple: whatever else needs to be pointed at
+    "accent": "#AA4499",  # purple (Tol): whatever else needs to be pointed at
 }
 # For things without a meaning of their own, in the order in which they come.
 _OTHERS = ("#0072B2", "#D55E00", "#009E73", "#AA4499", "#E69F00", "#56B4E9")
 WIDTH, DPI = 6.4, 150  # inches, and pixels in one of them
+_LETTER = 15  # pixels: the width of one letter of a title, amply
 
 STYLE: dict[Any, Any] = {
     "font.size": 11.5,
@@ -97,42 +99,62 @@ def as_rgb(images: Tensor) -> np.ndarray:
     return pixels.expand(-1, 3, -1, -1).permute(0, 2, 3, 1).numpy()
 
 
-GAP = 6  # pixels between pictures
-
-
 def zoom_for(columns: int, width: int, room: float) -> int:
     """Screen pixels for one pixel of a picture: whole, so that all come out the same size."""
-    return max(1, int(min((room / columns - GAP) // width, 216 // width)))
+    gap = _gap(columns)
+    fits = int(min((room / columns - gap) // width, 216 // width))
+    # Small pictures may be a little wider than the page rather than too small to judge.
+    grown = columns * ((fits + 1) * width + gap)
+    return fits + 1 if fits < 3 and grown <= 1.15 * room else max(fits, 1)
 
 
 def canvas(
-    columns: int, rows: int, width: int, height: int, *, left: int, top: int
-) -> tuple[Picture, Callable[[int, int, int], Axes]]:
-    """A figure measured in pixels, and `place(row, column, picture height)` to put axes in it."""
-    w = left + columns * (width + GAP) - GAP
-    h = top + rows * (height + GAP) - GAP
-    figure = Picture(figsize=(w / DPI, h / DPI), dpi=DPI)
+    columns: int,
+    rows: int,
+    width: int,
+    height: int,
+    *,
+    title: str,
+    left: int = 0,
+    above: int = 0,
+    below: int = 0,
+) -> tuple[Picture, Callable[[int, int], Axes]]:
+    """A figure measured in screen pixels, and `place(row, column)` to put one picture's axes in it.
 
-    def place(row: int, column: int, tall: int) -> Axes:
-        x, y = left + column * (width + GAP), top + row * (height + GAP)
-        axes = figure.add_axes((x / w, 1 - (y + tall) / h, width / w, tall / h))
+    width, height         of each picture
+    left, above, below    room before each row, over the first one, and under each picture
+    """
+    gap, lines = _gap(columns), _wrapped(title, WIDTH)
+    wide = left + columns * (width + gap) - gap
+    w = max(wide, *(_LETTER * len(line) for line in lines)) if lines else wide
+    top = above + (36 * len(lines) + 4 if lines else 0)
+    h = top + rows * (height + below + gap) - gap
+    figure = Picture(figsize=(w / DPI, h / DPI), dpi=DPI)
+    size = STYLE["axes.titlesize"]
+    figure.text(0, 1 - 4 / h, "\n".join(lines), va="top", fontsize=size)
+
+    def place(row: int, column: int) -> Axes:
+        x, y = left + column * (width + gap), top + row * (height + below + gap)
+        axes = figure.add_axes((x / w, 1 - (y + height) / h, width / w, height / h))
         axes.set_axis_off()
         return axes
 
     return figure, place
 
 
-def heading(figure: Picture, title: str) -> None:
-    """Write the title at the upper left of a `canvas`."""
-    if title:
-        height = figure.get_figheight() * DPI
-        figure.text(0, 1 - 4 / height, title, va="top", fontsize=STYLE["axes.titlesize"])
+def _gap(columns: int) -> int:
+    return 6 if columns <= 10 else 3
+
+
+def _wrapped(title: str, inches: float) -> list[str]:
+    return textwrap.wrap(title, int(inches * DPI / _LETTER))
 
 
 def new_figure(size: tuple[float, float], title: str) -> Picture:
     """A figure of `size` inches that makes room for its labels."""
     figure = Picture(figsize=size, dpi=DPI, layout="constrained")
     if title:
+        title = "\n".join(_wrapped(title, size[0]))
         figure.suptitle(title, x=0.01, ha="left", fontsize=STYLE["axes.titlesize"])
     return figure
 

@@ -1,7 +1,8 @@
 """The figures of the course, in one style: every figure in it comes from these functions.
 
 Each returns a `Picture`, which a notebook shows when it is the last line of a cell. One colour
-always means one thing (`COLOURS`); the palette is Okabe and Ito's, made for every kind of eye.
+always means one thing (`COLOURS`). Blue, vermilion and green are Okabe
+and Ito's, which eyes of every kind can tell apart.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,6 +13,7 @@ import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from course_lib.picture import (
@@ -23,7 +25,6 @@ from course_lib.picture import (
     as_array,
     as_rgb,
     canvas,
-    heading,
     named,
     new_figure,
     panels_of,
@@ -61,18 +62,16 @@ def show_images(
     rows = -(-n // columns)
     zoom = zoom_for(columns, width, WIDTH * DPI)
     below = 26 if captions is not None else 0
-    top = 40 if title else 0
     with matplotlib.rc_context(STYLE):
-        figure, place = canvas(columns, rows, width * zoom, height * zoom + below, left=0, top=top)
+        figure, place = canvas(columns, rows, width * zoom, height * zoom, title=title, below=below)
         for i, picture in enumerate(pixels):
-            axes = place(i // columns, i % columns, height * zoom)
+            axes = place(i // columns, i % columns)
             axes.imshow(picture, interpolation="nearest", aspect="auto")
             if captions is not None:
                 size = min(
                     10.5, 72 * width * zoom / DPI / (0.62 * max(map(len, captions), default=1))
                 )
                 axes.set_title(captions[i], fontsize=size, y=-0.02, va="top", loc="center", pad=0)
-        heading(figure, title)
     figure.keep_colours = True
     return named(figure, alt, f"{n} pictures of {width}x{height} pixels", title)
 
@@ -95,19 +94,20 @@ def show_rows(
         raise ValueError(f"rows must have one shape, got {sorted(shapes) or 'no rows'}")
     (n, height, width, _) = shapes.pop()
     left = 16 + 14 * max(len(line) for label in rows for line in label.split("\n"))
-    top = (40 if title else 0) + (34 if columns else 0)
     zoom = zoom_for(n, width, WIDTH * DPI - left)
+    above = 34 if columns else 0
     with matplotlib.rc_context(STYLE):
-        figure, place = canvas(n, len(rows), width * zoom, height * zoom, left=left, top=top)
+        figure, place = canvas(
+            n, len(rows), width * zoom, height * zoom, title=title, left=left, above=above
+        )
         for r, (label, row) in enumerate(pixels.items()):
             for c, picture in enumerate(row):
-                axes = place(r, c, height * zoom)
+                axes = place(r, c)
                 axes.imshow(picture, interpolation="nearest", aspect="auto")
                 if r == 0 and columns:
                     axes.set_title(columns[c], fontsize=10.5, loc="center", pad=4)
                 if c == 0:
                     axes.text(-0.12, 0.5, label, transform=axes.transAxes, ha="right", va="center")
-        heading(figure, title)
     figure.keep_colours = True
     return named(figure, alt, f"rows of pictures: {'; '.join(rows)}", title)
 
@@ -118,7 +118,7 @@ def show_points(
     colours: Sequence[str] | None = None,
     behind: Tensor | None = None,
     columns: int = 3,
-    limit: float | int | None = None,
+    limit: float | None = None,
     title: str = "",
     alt: str = "",
 ) -> Picture:
@@ -141,11 +141,41 @@ def show_points(
         figure, panels = panels_of(len(drawn), columns, title, labelled=any(drawn))
         for axes, (label, cloud), colour in zip(panels, drawn.items(), colours, strict=True):
             if behind is not None:
-                _dots(axes, as_array(behind), size=3.0, colour="#D0D0D0")
+                _dots(axes, as_array(behind), size=3, colour="#D0D0D0")
             size = float(np.clip(6000 / len(cloud), 2, 14))
             _dots(axes, cloud, size=size, colour=colour, alpha=0.6)
             _square(axes, limit, label)
     return named(figure, alt, f"point clouds: {'; '.join(filter(None, drawn))}", title)
+
+
+def show_paths(
+    states: Sequence[Tensor] | Mapping[str, Sequence[Tensor]],
+    *,
+    behind: Tensor | None = None,
+    columns: int = 3,
+    limit: float | None = None,
+    title: str = "",
+    alt: str = "",
+) -> Picture:
+    """The ways that points took: grey where they began, a thin line, vermilion where they ended.
+
+    states   the positions [n, 2] after each step, as a sampler yields them, or title: positions
+    behind   a cloud drawn faintly in every panel, to compare with
+    """
+    runs = states if isinstance(states, Mapping) else {"": states}
+    drawn = {label: np.stack([as_array(x) for x in run]) for label, run in runs.items()}
+    every = np.concatenate([run.reshape(-1, 2) for run in drawn.values()])
+    limit = limit or 1.15 * float(np.quantile(np.abs(every), 0.995))
+    with matplotlib.rc_context(STYLE):
+        figure, panels = panels_of(len(drawn), columns, title, labelled=any(drawn))
+        for axes, (label, run) in zip(panels, drawn.items(), strict=True):
+            if behind is not None:
+                _dots(axes, as_array(behind), size=3, colour="#D0D0D0")
+            axes.plot(run[:, :, 0], run[:, :, 1], color="#444444", linewidth=0.5, alpha=0.5)
+            _dots(axes, run[0], size=7, colour=COLOURS["noise"])
+            _dots(axes, run[-1], size=9, colour=COLOURS["model"])
+            _square(axes, limit, label)
+    return named(figure, alt, f"paths of points: {'; '.join(filter(None, drawn))}", title)
 
 
 def show_field(
@@ -153,7 +183,7 @@ def show_field(
     *,
     log_density: Callable[[Tensor], Tensor] | None = None,
     points: Tensor | None = None,
-    limit: float | int = 2.5,
+    limit: float = 2.5,
     arrows: int = 17,
     title: str = "",
     alt: str = "",
@@ -185,7 +215,7 @@ def show_field(
             color="#333333", headwidth=4.5,
         )  # fmt: skip
         if points is not None:
-            _dots(axes, as_array(points), size=8.0, colour=COLOURS["model"])
+            _dots(axes, as_array(points), size=8, colour=COLOURS["model"])
         _square(axes, limit, "")
     return named(figure, alt, "a vector field on the plane", title)
 
@@ -275,7 +305,7 @@ def histogram(
     density: Callable[[Tensor], Tensor] | None = None,
     colours: Sequence[str] | None = None,
     bins: int = 60,
-    limits: tuple[float | int, float | int] | None = None,
+    limits: tuple[float, float] | None = None,
     xlabel: str = "",
     title: str = "",
     alt: str = "",
@@ -315,9 +345,8 @@ def _dots(axes: Axes, cloud: np.ndarray, *, size: float, colour: str, alpha: flo
 
 def _square(axes: Axes, limit: float, label: str) -> None:
     axes.set(xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal", title=label)
-    ticks = [tick for tick in range(-int(limit), int(limit) + 1) if limit < 4 or tick % 2 == 0]
-    axes.set_xticks(ticks)
-    axes.set_yticks(ticks)
+    for axis in (axes.xaxis, axes.yaxis):  # few enough not to touch, however far the points fly
+        axis.set_major_locator(MaxNLocator(8, integer=True, steps=[1, 2, 5, 10]))
 
 
 def _grid(limit: float, n: int) -> Tensor:
@@ -350,13 +379,14 @@ def _push_apart(heights: list[float], apart: float) -> list[float]:
     groups: list[list[float]] = []
     for height in heights:
         groups.append([height])
-        while len(groups) > 1 and _top(groups[-2], apart) + apart > _bottom(groups[-1], apart):
+        while len(groups) > 1 and _bottom(groups[-1], apart) < _top(groups[-2], apart) + apart:
             groups[-2:] = [groups[-2] + groups[-1]]
     return [_bottom(group, apart) + i * apart for group in groups for i in range(len(group))]
 
 
 def _bottom(group: list[float], apart: float) -> float:
-    return sum(group) / len(group) - (len(group) - 1) / 2 * apart
+    span = (len(group) - 1) * apart
+    return max(0.0, min(sum(group) / len(group) - span / 2, 1 - span))  # within the axes
 
 
 def _top(group: list[float], apart: float) -> float:

@@ -17,7 +17,7 @@ def ddpm(net: nn.Module, schedule: DiscreteSchedule | None = None) -> Denoiser:
 
 
 def ddpm_loss(model: Denoiser, x_0: Data) -> Float[Tensor, ""]:
-    """L_simple of one batch (Ho et al. 2020, eq. 14): every time equally likely, every error equal."""
+    """L_simple of one batch (Ho et al. 2020, eq. 14): every time and every error counts alike."""
     t = stratified_times(model.schedule, len(x_0), x_0.device)
     return model.loss(x_0, t, torch.randn_like(x_0)).mean()
 

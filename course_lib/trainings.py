@@ -17,6 +17,7 @@ from course_lib.data.digits import TOP, load_digits
 from course_lib.data.fashion_mnist import load_fashion_mnist
 from course_lib.diffusion.denoiser import Denoiser
 from course_lib.diffusion.schedules import linear
+from course_lib.features import train_digits_features, train_fashion_features
 from course_lib.recipes import (
     MeanAsNoise,
     ddpm,
@@ -83,4 +84,7 @@ TRAININGS: dict[str, Callable[..., nn.Module]] = {
         lambda: Denoiser(digits_unet(), linear(), "x_0"), ddpm_loss, digits, 64, _DIGITS
     ),
     "fashion_ddpm": Training(lambda: ddpm(fashion_unet()), ddpm_loss, garments, 128, _FASHION),
+    # What samples are looked at with; these two measure and ship themselves.
+    "digits_features": train_digits_features,
+    "fashion_features": train_fashion_features,
 }

@@ -21,7 +21,7 @@ WEIGHTS = Path(__file__).resolve().parent.parent / "data" / "weights"
 
 
 def manifest(folder: Path = WEIGHTS) -> dict[str, dict[str, Any]]:
-    """What is known of each shipped file: recipe, data, steps, hardware, metrics with floors, sha256."""
+    """What is known of each shipped file: recipe, data, steps, hardware, metrics, sha256."""
     path = folder / "manifest.json"
     return json.loads(path.read_text()) if path.exists() else {}
 

@@ -110,12 +110,13 @@ def test_an_unknown_network_lists_the_known_ones():
 
 def test_training_resumes_to_the_bit_and_leaves_the_shipped_weights_alone(tmp_path):
     shipped = (WEIGHTS / "manifest.json").read_bytes()
-    once = module.train_digits_features(tmp_path / "once", "cpu", "fp32", steps=6)
-    entry = manifest(tmp_path / "once")["digits_features"]
+    through = module.train_digits_features(tmp_path / "through", "cpu", "fp32", steps=6)
+    module.train_digits_features(tmp_path / "stopped", "cpu", "fp32", steps=4)
+    resumed = module.train_digits_features(tmp_path / "stopped", "cpu", "fp32", steps=6)
+    for key, value in through.state_dict().items():
+        torch.testing.assert_close(resumed.state_dict()[key], value, rtol=0, atol=0)
+    entry = manifest(tmp_path / "stopped")["digits_features"]
     assert entry["steps"] == 6 and 0 <= entry["test_accuracy"] <= 1
-    again = module.train_digits_features(tmp_path / "again", "cpu", "fp32", steps=6)
-    for key, value in once.state_dict().items():
-        torch.testing.assert_close(again.state_dict()[key], value, rtol=0, atol=0)
     assert (WEIGHTS / "manifest.json").read_bytes() == shipped
 
 

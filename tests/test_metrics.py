@@ -141,7 +141,7 @@ def test_kernel_distance_of_gaussians_in_closed_form():
     assert found.error < 0.2 * exact
 
 
-@pytest.mark.parametrize("shift", [0.0, 0.4])
+@pytest.mark.parametrize("shift", [0.0, 1.0])
 def test_kernel_distance_is_unbiased_and_knows_its_error(shift):
     # Between equal laws the first-order variance vanishes; the error must hold there as well.
     runs = [kernel_distance(normal(60, 4, s) + shift, normal(60, 4, 5_000 + s)) for s in range(300)]
@@ -151,7 +151,7 @@ def test_kernel_distance_is_unbiased_and_knows_its_error(shift):
         kernel_distance(normal(6_000, 4) + shift, normal(6_000, 4, 7_777)).value if shift else 0
     )
     assert abs(values.mean() - exact) < 4 * spread / sqrt(300) + 0.01 * shift
-    assert claimed.square().mean().sqrt() == pytest.approx(spread, rel=0.35)
+    assert claimed.square().mean().sqrt() == pytest.approx(spread, rel=0.2)
 
 
 def test_kernel_distance_wants_equally_many():

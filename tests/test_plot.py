@@ -146,6 +146,20 @@ def test_show_points_has_a_panel_for_each_cloud_in_its_colour():
     assert colours_of(alone.axes[0].collections) == [COLOURS["exact"]]
 
 
+def test_show_paths_draws_each_way_once_with_its_two_ends():
+    steps = [torch.full((4, 2), 3.0 - k) + torch.arange(4)[:, None] for k in range(6)]
+    picture = plot.show_paths({"Heun": steps, "DDIM": steps[::5]}, behind=torch.randn(9, 2))
+    for axes, length in zip(picture.axes, (6, 2), strict=True):
+        assert [len(line.get_xdata()) for line in axes.get_lines()] == [length] * 4
+        faint, begin, end = axes.collections
+        assert np.allclose(begin.get_offsets(), steps[0]) and np.allclose(
+            end.get_offsets(), steps[5]
+        )
+        assert colours_of([begin, end]) == [COLOURS["noise"], COLOURS["model"]]
+        assert axes.get_lines()[0].get_zorder() < 3
+    assert len(plot.show_paths(steps).axes) == 1
+
+
 def test_unknown_colours_list_the_known_ones():
     with pytest.raises(ValueError, match=r"data, noise, model, exact, accent, got \['red'\]"):
         plot.show_points(torch.randn(5, 2), colours=["red"])
@@ -208,6 +222,27 @@ def test_push_apart_keeps_order_distance_and_what_was_free():
     assert heights[0] == 0.1 and heights[-1] == 0.9
     assert np.all(np.diff(heights) >= 0.1 - 1e-12)
     assert np.mean(heights[1:4]) == pytest.approx(np.mean([0.5, 0.5, 0.52]))
+
+
+def test_push_apart_stays_within_the_axes_while_there_is_room():
+    heights = plot._push_apart([0.99, 1.0, 1.0], 0.1)
+    assert heights == pytest.approx([0.8, 0.9, 1.0])
+    assert plot._push_apart([0.0, 0.01], 0.1) == pytest.approx([0.0, 0.1])
+
+
+def test_a_long_title_is_wrapped_and_never_cut():
+    title = "A title that is much longer than the single small picture below it, and than the page"
+    for picture in (plot.show_images(GREY[:1], title=title), plot.lines({"a": [1]}, title=title)):
+        picture.draw_without_rendering()
+        [text] = picture.texts
+        assert text.get_text().split() == title.split() and "\n" in text.get_text()
+        assert text.get_window_extent().x1 <= picture.get_figwidth() * plot.DPI
+        assert text.get_window_extent().y0 >= 0
+
+
+def test_small_pictures_are_blown_up_even_in_wide_grids():
+    sixteen = plot.show_images(GREY[:1].expand(32, -1, -1, -1), columns=16)
+    assert sixteen.get_figwidth() * plot.DPI == pytest.approx(16 * 2 * 28 + 15 * 3)
 
 
 def test_compare_bars_writes_the_numbers_and_the_floor():

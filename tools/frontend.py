@@ -69,14 +69,18 @@ def read(path: Path) -> bytes:
 def copy_widgets(target: Path) -> None:
     """Write each widget as a plain script that `static-host.js` can load, and one style for all."""
     from course_lib.widgets.base import HERE, module
+    from course_lib.widgets.paper_map import written_chapters
 
     target.mkdir(parents=True, exist_ok=True)
     for path in sorted(HERE.glob("*.js")):
         if path.stem == "kit":
             continue
         source = module(path.stem).replace("export default", "return").replace("export ", "")
-        script = f"courseWidgets.{path.stem} = (() => {{\n{source}\n}})();\n"
-        (target / path.name).write_text(script, encoding="utf-8")
+        source = f"courseWidgets.{path.stem} = (() => {{\n{source}\n}})();\n"
+        (target / path.name).write_text(source, encoding="utf-8")
+    # The map was saved with the chapters of its day; on the site it shows those of the site.
+    with (target / "paper_map.js").open("a", encoding="utf-8") as script:
+        script.write(f"courseWidgets.chapters = {json.dumps(written_chapters())};\n")
     own = [path for path in sorted(HERE.glob("*.css")) if path.stem != "kit"]
     styles = [path.read_text(encoding="utf-8") for path in (HERE / "kit.css", *own)]
     (target / "widgets.css").write_text("\n".join(styles), encoding="utf-8")

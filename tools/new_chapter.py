@@ -47,7 +47,7 @@ def copies(number: str, name: str) -> dict[Path, Path]:
 
 
 def with_chapter(contents: str, name: str) -> str:
-    """The table of contents with one more chapter, after the one with the next smaller number."""
+    """The table of contents with one more chapter and its solutions, in the order of numbers."""
     lines = contents.splitlines()
     entry = re.compile(r"(\s*)- file: notebooks/(\d\d)_")
     found = [(i, m) for i, line in enumerate(lines) if (m := entry.match(line))]
@@ -59,7 +59,11 @@ def with_chapter(contents: str, name: str) -> str:
     place += 1
     while place < len(lines) and lines[place].startswith(indent + " "):
         place += 1  # the neighbour's own sections
-    lines.insert(place, f"{indent}- file: notebooks/{name}")
+    lines[place:place] = [
+        f"{indent}- file: notebooks/{name}",
+        f"{indent}  sections:",
+        f"{indent}    - file: notebooks/solutions/{name}",
+    ]
     return "\n".join(lines) + "\n"
 
 

@@ -15,7 +15,14 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
@@ -24,14 +31,39 @@ STAMP = VENV / "complete.sha256"
 
 
 def main() -> int:
-    """Set the environment up, or say in one line why it cannot be."""
+    """Set the environment up unless it is complete; say why if it cannot be."""
     if not (3, 11) <= sys.version_info[:2] <= (3, 13):
         ours = f"{sys.executable} is {platform.python_version()}"
         return fail(f"the course needs Python 3.11, 3.12 or 3.13; {ours}.")
     torch = sys.argv[1] if len(sys.argv) > 1 else pinned_torch()
     if stamp_text(torch) == read(STAMP):
         return 0
+    with alone():
+        return 0 if stamp_text(torch) == read(STAMP) else set_up(torch)
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Wait until no other set-up of this folder runs: `make lab` and `make test` may meet.
+
+    The system drops the lock when its holder ends, however it ends. Windows has no such lock here.
+    """
+    if fcntl is None:
+        yield
+        return
+    with open(__file__) as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            say("another set-up is running here; waiting for it")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def set_up(torch: str) -> int:
+    """Install everything; 0 if that went well."""
     start = time.perf_counter()
+    STAMP.unlink(missing_ok=True)  # from here on it is no longer what the stamp says
     try:
         make_venv()
         remove_half_installed()

@@ -40,6 +40,7 @@ from course_lib.trainings import CHECKPOINT, TRAININGS, Training
 from course_lib.weights import WEIGHTS, save_weights
 
 ROOT = Path(__file__).resolve().parent.parent
+MODELS = {name: one for name, one in TRAININGS.items() if isinstance(one, Training)}
 STEPS = {"ddpm": ddpm_step, "ddim": ddim_step, "heun": heun_step}
 
 
@@ -113,7 +114,7 @@ def main(arguments: list[str] | None = None) -> int:
         return fail(f"{shipped.name} is shipped already. To put a new one there, add --replace")
     if not checkpoint.exists():
         return fail(f"no {checkpoint}. Make it: course train {options.name}")
-    training = TRAININGS[options.name]
+    training = MODELS[options.name]
     model, record = averaged(training.model(), checkpoint)
     reference = digits_reference() if options.name.startswith("digits") else fashion_reference()
     model = model.to(pick_device(options.device))
@@ -177,7 +178,7 @@ def again(
     name: str, run: Path, sampler: Sampler, reference: Reference, n: int, unclipped: bool
 ) -> dict[str, float | int | None]:
     """Fréchet distances of another run of the same training, which differs in its seed alone."""
-    model, record = averaged(TRAININGS[name].model(), run / CHECKPOINT)
+    model, record = averaged(MODELS[name].model(), run / CHECKPOINT)
     entry: dict[str, float | int | None] = {"seed": record["config"]["seed"]}
     for clipped in (True, False) if unclipped else (sampler.clipped,):
         scores = measure(model, replace(sampler, clipped=clipped), reference, n)["metrics"]
@@ -230,7 +231,7 @@ def revision() -> str:
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("name", choices=sorted(TRAININGS), metavar="NAME", help="which training")
+    parser.add_argument("name", choices=sorted(MODELS), metavar="NAME", help="which training")
     parser.add_argument("--run", type=Path, help="folder of its run (default: runs/train/NAME)")
     parser.add_argument(
         "--sampler", choices=sorted(STEPS), default="ddpm", help="which step (ddpm)"

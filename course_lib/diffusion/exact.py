@@ -37,14 +37,15 @@ class GaussianMixture:
         weights = torch.ones(components, dtype=means.dtype) if weights is None else weights
         if covariances.shape != (components, dim, dim) or weights.shape != (components,):
             raise ValueError(
-                f"{components} means of {dim} numbers need covariances [{components}, {dim}, {dim}] and weights"
-                f" [{components}]; got {list(covariances.shape)} and {list(weights.shape)}"
+                f"{components} means of {dim} numbers need covariances [{components}, {dim}, {dim}]"
+                f" and weights [{components}];"
+                f" got {list(covariances.shape)} and {list(weights.shape)}"
             )
         if bool((weights <= 0).any()):
             raise ValueError(f"weights must be positive, got {weights.tolist()}")
         if not torch.allclose(covariances, covariances.transpose(1, 2)):
             raise ValueError("covariances must be symmetric")
-        # Noise changes only the eigenvalues of a covariance, so they are all that is ever recomputed.
+        # Noise changes only the eigenvalues of a covariance: nothing else is ever recomputed.
         variances, self.axes = torch.linalg.eigh(covariances)
         if bool((variances < -1e-8).any()):
             raise ValueError(f"a covariance has the negative eigenvalue {variances.min():g}")
@@ -65,13 +66,16 @@ class GaussianMixture:
         return self.means[which] + (spread @ noise[:, :, None])[:, :, 0]
 
     def noised(self, alpha: float | Tensor, sigma: float | Tensor) -> "GaussianMixture":
-        """The law of alpha x_0 + sigma eps: again a mixture, with moved means and wider covariances."""
+        """The law of alpha x_0 + sigma eps: a mixture again, its means moved, its clumps wider."""
         covariances = (self.axes * self.variances[:, None, :]) @ self.axes.transpose(1, 2)
         noise = torch.eye(self.dim, dtype=self.means.dtype) * sigma**2
         return GaussianMixture(alpha * self.means, alpha**2 * covariances + noise, self.weights)
 
     def log_prob(self, x: Points) -> PerExample:
-        """log p(x) in nats. Needs covariances without zero eigenvalues: noise a mixture of points first."""
+        """log p(x) in nats.
+
+        Needs covariances without zero eigenvalues: noise a mixture of points first.
+        """
         one, zero = torch.ones(len(x), dtype=x.dtype), torch.zeros(len(x), dtype=x.dtype)
         return self._log_joint(x, one, zero).logsumexp(1)
 
@@ -87,7 +91,7 @@ class GaussianMixture:
         """E[x_0 | x_t] for x_t = alpha x_0 + sigma eps, exactly, one noise level per example."""
         responsible = self._log_joint(x_t, alpha, sigma).softmax(1)
         a, s = alpha[:, None, None], sigma[:, None, None]
-        # Within a component the answer is Gaussian conditioning, coordinate by coordinate in its axes.
+        # Within a component the answer is Gaussian conditioning, coordinate by coordinate.
         gain = a * self.variances / (a**2 * self.variances + s**2)
         shift = torch.einsum("kij,bkj->bki", self.axes, gain * self._in_axes(x_t, alpha))
         return (responsible[:, :, None] * (self.means + shift)).sum(1)
@@ -102,7 +106,7 @@ class GaussianMixture:
         return denoise
 
     def _in_axes(self, x: Tensor, alpha: Tensor) -> Tensor:
-        """x minus each component's noised mean, in that component's axes: [batch, components, dim]."""
+        """x minus each noised mean, in that component's axes: [batch, components, dim]."""
         offset = x[:, None, :] - alpha[:, None, None] * self.means
         return torch.einsum("kij,bki->bkj", self.axes, offset)
 
@@ -129,7 +133,7 @@ class Dataset:
         self.x_0 = x_0
 
     def denoiser(self, schedule: NoiseSchedule) -> Denoise:
-        """E[x_0 | x_t]: the mean of the examples, weighted by how likely each is to have become x_t."""
+        """E[x_0 | x_t]: the mean of the examples, each weighted by its chance to become x_t."""
         flat = self.x_0.flatten(1)
         squares = flat.square().sum(1)
 

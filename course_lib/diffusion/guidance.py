@@ -6,7 +6,7 @@ from course_lib.core.types import Denoise
 
 
 def clip(denoise: Denoise, low: float = -1.0, high: float = 1.0) -> Denoise:
-    """Keep the estimate of x_0 in the range that data can have (chapter 08 shows what this is worth).
+    """Keep the estimate of x_0 in the range of data (chapter 08 shows what this is worth).
 
     Raises ValueError unless low < high.
     """

@@ -32,12 +32,23 @@ def prior_bits(schedule: DiscreteSchedule, x_0: Data) -> PerExample:
 
 
 def step_bits(
-    denoise: Denoise, schedule: DiscreteSchedule, x_0: Data, t: Time, eps: Data
+    denoise: Denoise,
+    schedule: DiscreteSchedule,
+    x_0: Data,
+    t: Time,
+    eps: Data,
+    variance: str = "small",
 ) -> PerExample:
-    """L_{t-1}: bits per dimension of one reverse step, for t >= 2, with the small variance.
+    """L_{t-1}: bits per dimension of one reverse step, for t >= 2 (Ho et al. 2020, eq. 5).
 
-    One draw of eps gives an unbiased estimate.
+    The model's step has the posterior variance ("small") or beta_t ("large"). One draw of eps gives
+    an unbiased estimate.
     """
     alpha, sigma = schedule(t, like=x_0)
     error = (denoise(alpha * x_0 + sigma * eps, t) - x_0).square().flatten(1).mean(1)
-    return bits_per_dim(vlb_weight(schedule, t, "x_0").to(x_0.dtype) * error)
+    nats = vlb_weight(schedule, t, "x_0", variance) * error
+    if variance == "large":
+        # Means aside, the two variances differ: what a perfect mean still pays.
+        beta, noise = schedule.beta.to(t.device), 1 - schedule.alpha_bar.to(t.device)
+        nats = nats + gaussian_kl(error * 0, beta[t] * noise[t - 1] / noise[t], error * 0, beta[t])
+    return bits_per_dim(nats).to(x_0.dtype)

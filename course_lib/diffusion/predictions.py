@@ -1,4 +1,4 @@
-"""What a network may predict: some mix a x_0 + b eps. Which (a, b) is all that sets the papers apart.
+"""What a network may predict: some mix a x_0 + b eps. The choice of (a, b) sets papers apart.
 
 Two equations, x_t = alpha x_0 + sigma eps and out = a x_0 + b eps, give the two unknowns. With
 det = a sigma - b alpha the solution is x_0 = (sigma out - b x_t) / det.

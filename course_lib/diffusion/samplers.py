@@ -31,8 +31,11 @@ def ddpm_step(
 ) -> Data:
     """Draw x_s from q(x_s | x_t, x_0) with the denoiser's x_0 in place of the true one.
 
-    Ho et al. 2020, eq. 7, for any pair s < t of a variance-preserving schedule. Neighbours s = t - 1
-    give algorithm 2. variance="small" is the posterior's own, beta-tilde; "large" is beta (section 3.2).
+    Ho et al. 2020, eq. 7, for any pair s < t of a variance-preserving schedule. Neighbours
+    s = t - 1 give algorithm 2.
+
+    variance   "small" is the posterior's own, beta-tilde; "large" is beta (section 3.2)
+
     Nothing is added at s = 0, where the result is the denoiser's answer.
     """
     if variance not in ("small", "large"):
@@ -72,8 +75,8 @@ def ddim_step(
 def euler_step(denoise: Denoise, schedule: NoiseSchedule, x_t: Data, t: Time, s: Time) -> Data:
     """One Euler step of the probability-flow ODE, in the coordinates that make it straightest.
 
-    With z = x / alpha and n = sigma / alpha the ODE reads dz/dn = (z - x_0) / n (Karras et al. 2022,
-    eq. 1 with their s(t) divided out). The result is DDIM's with eta = 0: chapter 14 proves it.
+    With z = x / alpha and n = sigma / alpha the ODE reads dz/dn = (z - x_0) / n (Karras et al.
+    2022, eq. 1 and 3, for z). The result is DDIM's with eta = 0: chapter 14 proves it.
     """
     z, n_t, n_s, alpha_s = _scaled(schedule, x_t, t, s)
     slope = (z - denoise(x_t, t)) / n_t
@@ -117,7 +120,7 @@ def walk(
 def sample(
     step: Step, denoise: Denoise, schedule: NoiseSchedule, x: Data, times: Shaped[Tensor, " times"]
 ) -> Data:
-    """Walk x, noise at times[0], down to times[-1]. With times ending in 0 what comes out is data."""
+    """Walk x, noise at times[0], down to times[-1]: with times that end in 0, to data."""
     *_, x_0 = walk(step, denoise, schedule, x, times)
     return x_0
 

@@ -1,7 +1,7 @@
 """How much signal and how much noise there is at time t:  x_t = alpha(t) x_0 + sigma(t) eps.
 
-t = 0 is data and larger is noisier, everywhere. A discrete schedule counts t = 1..T as the papers do
-and stores T + 1 values with alpha_bar[0] = 1, so that no first or last step is a special case.
+t = 0 is data and larger is noisier, everywhere. A discrete schedule counts t = 1..T as the papers
+do and stores T + 1 values with alpha_bar[0] = 1, so that no first or last step is a special case.
 Built by hand in chapters 00 and 07.
 """
 
@@ -42,7 +42,10 @@ class NoiseSchedule:
         return (self.alpha(t) / self.sigma(t)).square()
 
     def log_snr(self, t: Time) -> PerExample:
-        """log(alpha² / sigma²): Kingma et al. 2021 call it minus gamma; DPM-Solver's lambda is half of it."""
+        """log(alpha² / sigma²), the logarithm of `snr`.
+
+        Kingma et al. 2021 write it as minus gamma; DPM-Solver's lambda is half of it.
+        """
         return 2 * (self.alpha(t).log() - self.sigma(t).log())
 
 
@@ -94,7 +97,9 @@ def from_alpha_bar(alpha_bar: Float[Tensor, " times"], max_beta: float = 0.999) 
     """The schedule whose cumulative products are `alpha_bar` (T + 1 values, the first one 1).
 
     Step noises are capped at `max_beta`, so that the last ones do not destroy everything at once
-    (Nichol & Dhariwal 2021, section 3.2). Raises ValueError if alpha_bar does not start at 1 and fall.
+    (Nichol & Dhariwal 2021, section 3.2).
+
+    Raises ValueError if alpha_bar does not start at 1 and fall at every step.
     """
     alpha_bar = alpha_bar.to(torch.float64)
     if len(alpha_bar) < 2 or alpha_bar[0] != 1 or not bool((alpha_bar.diff() < 0).all()):
@@ -112,7 +117,7 @@ def linear(T: int = 1000, first: float = 1e-4, last: float = 0.02) -> DiscreteSc
 
 
 def cosine(T: int = 1000, offset: float = 0.008) -> DiscreteSchedule:
-    """Nichol & Dhariwal 2021, eq. 17: alpha_bar falls like a squared cosine, gently at both ends."""
+    """alpha_bar falls as a squared cosine, slowly at both ends (Nichol & Dhariwal 2021, eq. 17)."""
     u = torch.linspace(0, 1, T + 1, dtype=torch.float64)
     f = torch.cos((u + offset) / (1 + offset) * math.pi / 2).square()
     return from_alpha_bar(f / f[0])
@@ -123,7 +128,7 @@ def cosine(T: int = 1000, offset: float = 0.008) -> DiscreteSchedule:
 cosine_vp = NoiseSchedule(
     lambda t: torch.cos(t * math.pi / 2), lambda t: torch.sin(t * math.pi / 2)
 )
-# Liu et al. 2023; Lipman et al. 2023: a straight line from data to noise. Their time runs the other way.
+# Liu et al. 2023; Lipman et al. 2023: a straight line from data to noise. Their time is 1 - t.
 rectified = NoiseSchedule(lambda t: 1 - t, lambda t: t)
 # Karras et al. 2022: the signal keeps its size and t is the noise level itself.
 edm = NoiseSchedule(torch.ones_like, lambda t: t, t_max=80.0)
@@ -142,7 +147,7 @@ def spaced_times(schedule: DiscreteSchedule, steps: int) -> Int[Tensor, " times"
 def karras_times(
     steps: int, low: float = 0.002, high: float = 80.0, rho: float = 7.0
 ) -> Float[Tensor, " times"]:
-    """Noise levels from `high` to `low` that are denser near data, then 0 (Karras et al. 2022, eq. 5).
+    """Noise levels from `high` to `low`, denser near data, then 0 (Karras et al. 2022, eq. 5).
 
     Times of the `edm` schedule. Raises ValueError unless 0 < low < high and steps >= 2.
     """

@@ -134,9 +134,8 @@ def ddpm_cifar10(path: str | Path) -> Denoiser:
     Released to be sampled with clip(denoise) and ddpm_step(variance="large"). Images in [-1, 1].
     Raises ValueError as `fill_unet` does.
     """
-    return Denoiser(
-        CountsFromZero(fill_unet(cifar10_unet(), path)), linear(), predicts="eps"
-    ).eval()
+    net = CountsFromZero(fill_unet(cifar10_unet(), path))
+    return Denoiser(net, linear(), predicts="eps").eval()
 
 
 def _refuse_difference(

@@ -25,7 +25,7 @@ class ResBlock(nn.Module):
     """Two normalised convolutions beside a shortcut; the time enters between them.
 
     `inject="add"` shifts the features, as DDPM does; `inject="scale_shift"` also scales them after
-    the second normalisation (AdaGN, Dhariwal & Nichol 2021, eq. 5).
+    the second normalisation (AdaGN, Dhariwal & Nichol 2021, section 3.1).
     """
 
     def __init__(
@@ -70,8 +70,8 @@ class ResBlock(nn.Module):
 class Downsample(nn.Module):
     """Halve height and width by a convolution of stride 2.
 
-    `pad="right"` pads below and to the right only, as TensorFlow does and so DDPM's released weights
-    expect; `pad="even"` pads all round and also takes odd sizes (7 becomes 4).
+    `pad="right"` pads below and to the right only, as TensorFlow does and as DDPM's released
+    weights expect; `pad="even"` pads all round and also takes odd sizes (7 becomes 4).
     """
 
     def __init__(self, channels: int, pad: str = "even"):
@@ -86,7 +86,7 @@ class Downsample(nn.Module):
 
 
 class Upsample(nn.Module):
-    """Nearest-neighbour to the size of the skip that waits there (4 becomes 7), then a convolution."""
+    """Repeat pixels up to the size of the skip that waits there (4 becomes 7), then convolve."""
 
     def __init__(self, channels: int):
         super().__init__()

@@ -39,6 +39,8 @@ class FourierFeatures(nn.Module):
     Lets a small MLP draw sharp shapes: without it, a network in few dimensions prefers blobs.
     """
 
+    frequencies: Tensor
+
     def __init__(self, in_dim: int, features: int, scale: float = 1.0, seed: int = 0):
         super().__init__()
         generator = torch.Generator().manual_seed(seed)

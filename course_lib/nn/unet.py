@@ -23,8 +23,8 @@ class UNet(nn.Module):
     widths         channels at each resolution; the resolution halves between them
     blocks         residual blocks per resolution on the way down (one more on the way up)
     attention_at   indices into `widths` of the resolutions whose blocks are followed by attention
-    patch          2 reads the image in patches of 2 × 2, so all the deep work happens on a quarter of
-                   the pixels, and a thin full-resolution head gives the detail back
+    patch          2 reads the image in patches of 2 × 2, so all the deep work happens on a quarter
+                   of the pixels, and a thin full-resolution head gives the detail back
     num_classes    None: no labels. Otherwise labels 0..num_classes-1, and num_classes itself means
                    "no label" (chapter 17)
     inject         how blocks read the time: "add" (DDPM) or "scale_shift" (ADM)

@@ -1,13 +1,22 @@
-"""What the widgets share: a module and a style read from beside them, and checks of arrays."""
+"""What the widgets share: how they name themselves, their module and style, checks of arrays."""
 
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import anywidget
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 HERE = Path(__file__).parent
+
+
+class LiveFigure(anywidget.AnyWidget):
+    """A widget that, where it cannot be drawn, says in words what stands there."""
+
+    def __repr__(self) -> str:
+        # Kept in the saved notebook: the same on every run, which an object's address is not.
+        return f"An interactive figure ({type(self).__name__}): run this cell to bring it to life."
 
 
 def module(name: str) -> str:
@@ -65,7 +74,6 @@ def texts(value: Sequence[object] | None, count: int, what: str) -> list[str]:
     """`value` as `count` strings; None gives "0", "1", …  Raises ValueError for another length."""
     if value is None:
         return [str(i) for i in range(count)]
-    value = [str(item) for item in value]
     if len(value) != count:
         raise ValueError(f"{what} must name each of the {count} frames, got {len(value)}")
-    return value
+    return [str(item) for item in value]

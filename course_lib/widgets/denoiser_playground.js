@@ -58,8 +58,7 @@ function render({ model, el }) {
   const plane = (x, y) => [((2 * x) / size - 1) * extent, (1 - (2 * y) / size) * extent].map((v) => Math.max(-extent, Math.min(extent, v)));
 
   const back = s("rect", { x: 0, y: 0, width: "100%", height: "100%", fill: "transparent" });
-  drag(back, svg, () => {});
-  back.addEventListener("pointerdown", (event) => {
+  back.addEventListener("click", (event) => { // a tap drops the point; a swipe still scrolls the page
     const rect = svg.getBoundingClientRect();
     put("x", plane(event.clientX - rect.left, event.clientY - rect.top));
   });

@@ -2,17 +2,16 @@
 
 from collections.abc import Sequence
 
-import anywidget
 import numpy as np
 import traitlets
 from numpy.typing import ArrayLike
 
-from course_lib.widgets.base import module, style
+from course_lib.widgets.base import LiveFigure, module, style
 
 THREE_MODES = ((-1.6, -0.9), (1.7, -0.7), (0.1, 1.7))
 
 
-class DenoiserPlayground(anywidget.AnyWidget):
+class DenoiserPlayground(LiveFigure):
     """Drag a noisy point, or the data; see the posterior mean and the DDIM path to the data.
 
     The path of noise is alpha = cos(pi t / 2), sigma = sin(pi t / 2), t in [0, 1].
@@ -49,7 +48,7 @@ class DenoiserPlayground(anywidget.AnyWidget):
         if centres.ndim != 2 or centres.shape[1] != 2 or not 1 <= len(centres) <= 8:
             raise ValueError(f"means must be [K, 2] with K in 1..8, got {list(centres.shape)}")
         if not extent > 0 or not np.isfinite(centres).all() or np.abs(centres).max() > extent:
-            raise ValueError(f"every mean must lie within extent = {extent} of 0, got {means}")
+            raise ValueError(f"every mean must lie within extent = {extent} of 0, got {means!r}")
         spread = np.broadcast_to(np.asarray(stds, dtype=np.float64), len(centres))
         if not (spread > 0).all():
             raise ValueError(f"stds must be positive, got {stds}")

@@ -2,16 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 
-import anywidget
 import traitlets
 from numpy.typing import ArrayLike
 
-from course_lib.widgets.base import module, named, pictures, style, texts
+from course_lib.widgets.base import LiveFigure, module, named, pictures, style, texts
 
 TARGET_WIDTH = 224  # CSS pixels of a picture when no scale is given
 
 
-class FrameScrubber(anywidget.AnyWidget):
+class FrameScrubber(LiveFigure):
     """Scrub or play frames; several named sets move together, side by side.
 
     frames: uint8 `[N, H, W]` or `[N, H, W, 3]`, or a dict of such arrays with one N.

@@ -191,7 +191,8 @@ export function drag(node, surface, move) {
     const rect = surface.getBoundingClientRect();
     move(event.clientX - rect.left, event.clientY - rect.top);
   };
-  node.style.touchAction = "none";
+  // Keeps the page from scrolling away under the finger; inside SVG, touch-action does not.
+  node.addEventListener("touchstart", (event) => event.preventDefault(), { passive: false });
   node.addEventListener("pointerdown", (event) => {
     event.preventDefault();
     node.focus?.();

@@ -19,7 +19,9 @@ function chapterLink(file, text) {
 
 function render({ model, el }) {
   const { root, close } = box(el, "papers", "Map of papers and chapters");
-  const papers = model.get("papers"), edges = model.get("edges"), parts = model.get("parts"), written = model.get("written");
+  const papers = model.get("papers"), edges = model.get("edges"), parts = model.get("parts");
+  // The website knows which chapters it holds; a saved notebook knows which there were.
+  const written = window.courseWidgets?.chapters ?? model.get("written");
   if (!papers.length) {
     message(root, "The papers of this map are missing from the saved page. Run the cell again in the notebook.");
     return close;
@@ -73,7 +75,7 @@ function render({ model, el }) {
     const narrow = root.clientWidth < 640, row = chips.get(id)?.closest(".cw-year");
     if (narrow && row) row.after(details);
     else two.append(details);
-    if (narrow && row && root.contains(document.activeElement)) window.scrollBy(0, chips.get(id).getBoundingClientRect().top - seen);
+    if (narrow && row && root.contains(document.activeElement)) window.scrollBy({ top: chips.get(id).getBoundingClientRect().top - seen, behavior: "instant" });
     const from = board.getBoundingClientRect();
     lines.setAttribute("width", from.width);
     lines.setAttribute("height", from.height);

@@ -5,10 +5,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import anywidget
 import traitlets
 
-from course_lib.widgets.base import HERE, module, style
+from course_lib.widgets.base import HERE, LiveFigure, module, style
 
 NOTEBOOKS = HERE.parent.parent / "notebooks"
 
@@ -23,7 +22,7 @@ def written_chapters(notebooks: Path = NOTEBOOKS) -> dict[str, str]:
     return {path.stem[:2]: path.stem for path in sorted(notebooks.glob("[0-9][0-9]_*.ipynb"))}
 
 
-class PaperMap(anywidget.AnyWidget):
+class PaperMap(LiveFigure):
     """Papers by year; a click shows what one brought, what it stands on, and its chapter.
 
     nodes: dicts with id, short, title, authors, date "YYYY-MM", chapter "NN", brought and,

@@ -2,17 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 
-import anywidget
 import numpy as np
 import traitlets
 from numpy.typing import ArrayLike, NDArray
 
-from course_lib.widgets.base import module, named, style, texts
+from course_lib.widgets.base import LiveFigure, module, named, style, texts
 
 ROLES = ("data", "noise", "model")  # what a colour means everywhere in the course
 
 
-class PointFlow(anywidget.AnyWidget):
+class PointFlow(LiveFigure):
     """Scrub or play a trajectory of 2-D points; several named ones get a chooser.
 
     trajectory: `[T, N, 2]`, or a dict of such arrays with one T (N may differ).

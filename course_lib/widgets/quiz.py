@@ -3,10 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-import anywidget
 import traitlets
 
-from course_lib.widgets.base import module, style
+from course_lib.widgets.base import LiveFigure, module, style
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ class Route:
     text: str
 
 
-class Quiz(anywidget.AnyWidget):
+class Quiz(LiveFigure):
     """Ask `questions`, explain each answer, then recommend the route with the most points.
 
     Points to a route that `routes` does not name, a question with fewer than two choices or with

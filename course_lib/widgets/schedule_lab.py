@@ -1,18 +1,15 @@
 """A noise schedule to take apart by hand."""
 
-from typing import Literal
-
-import anywidget
 import numpy as np
 import traitlets
 from numpy.typing import ArrayLike
 
-from course_lib.widgets.base import module, pictures, style
+from course_lib.widgets.base import LiveFigure, module, pictures, style
 
 KINDS = ("linear", "cosine")
 
 
-class ScheduleLab(anywidget.AnyWidget):
+class ScheduleLab(LiveFigure):
     """Move beta's ends and T; see alpha_bar, SNR, L_T and one picture being noised.
 
     picture: uint8 `[H, W]` or `[H, W, 3]`, small (32 pixels do); None shows none.
@@ -38,7 +35,7 @@ class ScheduleLab(anywidget.AnyWidget):
         self,
         picture: ArrayLike | None = None,
         *,
-        kind: Literal["linear", "cosine"] = "linear",
+        kind: str = "linear",
         beta_first: float = 1e-4,
         beta_last: float = 0.02,
         steps: int = 1000,

@@ -53,10 +53,10 @@ QUESTIONS = (
     _knows(
         "a and b are independent, each N(0, 1). What is the standard deviation of 0.6a + 0.8b?",
         "sums of independent Gaussians",
-        ("1.4", "Standard deviations do not add; variances do: 0.36 + 0.64 = 1, so 1."),
         ("1", "Variances add: 0.36 + 0.64 = 1. Every noising step in this course uses this."),
+        ("1.4", "Standard deviations do not add; variances do: 0.36 + 0.64 = 1, so 1."),
         ("0.7", "Variances add, without averaging: 0.36 + 0.64 = 1, so 1."),
-        right=1,
+        right=0,
         for_=THEORIST,
     ),
     _knows(
@@ -67,14 +67,14 @@ QUESTIONS = (
             "That wins when only an exact hit counts. Squared error asks for E[x | y].",
         ),
         (
-            "the mean of x given y",
-            "E[x | y]: this is why a network trained on squared error denoises.",
-        ),
-        (
             "the median of x given y",
             "The median wins for absolute error. Squared error asks for E[x | y].",
         ),
-        right=1,
+        (
+            "the mean of x given y",
+            "E[x | y]: this is why a network trained on squared error denoises.",
+        ),
+        right=2,
         for_=THEORIST,
     ),
     _knows(
@@ -90,9 +90,9 @@ QUESTIONS = (
         "KL(q ‖ p) is zero exactly when…",
         "the Kullback–Leibler divergence",
         ("q and p have the same mean", "It compares whole distributions: one mean is not enough."),
-        ("q = p", "It is never negative, and zero only where the two agree."),
         ("q is wider than p", "Width alone decides nothing: it is zero only when q = p."),
-        right=1,
+        ("q = p", "It is never negative, and zero only where the two agree."),
+        right=2,
         for_=THEORIST,
     ),
     _knows(
@@ -126,12 +126,12 @@ QUESTIONS = (
         "loss.backward() runs twice, optimiser.zero_grad() never. What do the gradients hold?",
         "how autograd accumulates",
         ("the second gradient", "backward() adds to what is there: they hold the sum of both."),
+        ("nothing", "backward() fills .grad and adds to what is there: the sum of both."),
         (
             "the sum of both",
             "backward() adds to .grad; that is why each step starts by clearing it.",
         ),
-        ("nothing", "backward() fills .grad and adds to what is there: the sum of both."),
-        right=1,
+        right=2,
         for_=ENGINEER,
     ),
     Question(

@@ -1,15 +1,19 @@
-"""A page that holds every element a chapter may hold: what the site and its widgets are tested on."""
+"""A page with every element that a chapter may hold, on which site and widgets are tested."""
 
+import shutil
+import warnings
 from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
+from tools.build_book import ROOT, build
+
 TEXT = r"""# 90 · Every element of a page
 
-A paragraph with inline maths, $x_t = \alpha_t x_0 + \sigma_t \epsilon$, a citation of {cite:t}`ddpm`,
-a term, {term}`posterior mean`, and a link to [the notation](../docs/notation.md).
+A paragraph with inline maths, $x_t = \alpha_t x_0 + \sigma_t \epsilon$, a citation of
+{cite:t}`ddpm`, a term, {term}`posterior mean`, and a link to [the notation](../docs/notation.md).
 
 ```{admonition} What you will learn
 :class: tip
@@ -23,11 +27,13 @@ $$
 q(x_t \mid x_0) = \mathcal{N}\!\left(x_t;\ \sqrt{\bar\alpha_t}\,x_0,\ (1 - \bar\alpha_t) I\right)
 $$ (eq-test-forward)
 
-By {eq}`eq-test-forward`, and by {eq}`eq-everything` of another page, a long line that must scroll on
-a phone and not push the page:
+By {eq}`eq-test-forward`, and by {eq}`eq-everything` of another page, a long line that must scroll
+on a phone and not push the page:
 
 $$
-L_\mathrm{vlb} = \mathbb{E}_q\!\left[ \mathrm{KL}(q(x_T \mid x_0)\,\|\,p(x_T)) + \sum_{t > 1} \mathrm{KL}(q(x_{t-1} \mid x_t, x_0)\,\|\,p_\theta(x_{t-1} \mid x_t)) - \log p_\theta(x_0 \mid x_1) \right]
+L_\mathrm{vlb} = \mathbb{E}_q\!\left[ \mathrm{KL}(q(x_T \mid x_0)\,\|\,p(x_T))
+  + \sum_{t > 1} \mathrm{KL}(q(x_{t-1} \mid x_t, x_0)\,\|\,p_\theta(x_{t-1} \mid x_t))
+  - \log p_\theta(x_0 \mid x_1) \right]
 $$ (eq-test-vlb)
 
 | schedule | steps | $L_T$, bits per dimension | samples |
@@ -93,9 +99,10 @@ POINTS = """angle = rng.integers(8, size=400) * np.pi / 4
 ring = 2 * np.stack([np.cos(angle), np.sin(angle)], 1) + 0.1 * rng.standard_normal((400, 2))
 moons = np.stack([np.cos(angle * 2.1), np.sin(angle * 2.1) * 1.5], 1)
 noise = rng.standard_normal((400, 2))
-flow = {name: np.stack([np.cos(u * np.pi / 2) * x + np.sin(u * np.pi / 2) * noise for u in levels])
-        for name, x in {"eight Gaussians": ring, "an ellipse": moons}.items()}
-PointFlow(flow, labels=[f"{u:.2f}" for u in levels], other={"eight Gaussians": ring, "an ellipse": moons}, extent=3.2)"""
+sets = {"eight Gaussians": ring, "an ellipse": moons}
+mix = lambda x, u: np.cos(u * np.pi / 2) * x + np.sin(u * np.pi / 2) * noise
+flow = {name: np.stack([mix(x, u) for u in levels]) for name, x in sets.items()}
+PointFlow(flow, labels=[f"{u:.2f}" for u in levels], other=sets, extent=3.2)"""
 
 
 def notebook(folder: Path) -> nbformat.NotebookNode:
@@ -125,3 +132,20 @@ def notebook(folder: Path) -> nbformat.NotebookNode:
     client = NotebookClient(page, timeout=120, resources={"metadata": {"path": str(folder)}})
     client.execute()
     return page
+
+
+def build_everything(folder: Path) -> Path:
+    """Build that page and the book's own pages into `folder`/html, and return where it is."""
+    source = folder / "source"
+    (source / "notebooks").mkdir(parents=True)
+    nbformat.write(notebook(source), source / "notebooks" / "90_everything.ipynb")
+    for name in ("docs", "book"):
+        shutil.copytree(ROOT / name, source / name)
+    contents = folder / "_toc.yml"
+    pages = ["notebooks/90_everything", "docs/notation", "docs/glossary", "docs/bibliography"]
+    lines = "".join(f"- file: {page}\n" for page in pages)
+    contents.write_text(f"format: jb-book\nroot: book/index\nchapters:\n{lines}")
+    with warnings.catch_warnings():  # the theme uses names that a later Sphinx will retire
+        warnings.simplefilter("ignore")
+        assert build(folder / "html", source, "-D", f"external_toc_path={contents}") == 0
+    return folder / "html"

@@ -1,0 +1,276 @@
+"""The exercises of chapter 07: tables, posterior, conversions, five planted bugs, two extremes."""
+
+from collections.abc import Callable
+from itertools import count, product
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from course_lib.exercises.checking import equal, exercise, reject, require
+
+
+@exercise("alpha_bar has T + 1 entries and begins with the clean data's 1")
+def check_alpha_bar(alpha_bar_from: Callable[..., Any]) -> None:
+    """Exercise 1: alpha_bar_0 ... alpha_bar_T from the betas (Ho et al. 2020, below eq. 4)."""
+    ours = alpha_bar_from(torch.tensor([0.1, 0.2, 0.5]))
+    reject(
+        equal(ours, [0.9, 0.72, 0.36]),
+        "these are T entries, and the products are right. The clean data's own is missing before"
+        " them: alpha_bar_0 = 1.",
+    )
+    reject(
+        equal(ours, [0.9, 0.72, 0.36, 1.0]),
+        "the 1 is on the wrong side. It belongs to t = 0, the clean data, so it comes first.",
+    )
+    reject(
+        equal(ours, [0.0, 0.9, 0.72, 0.36]),
+        "alpha_bar_0 is the share of signal in clean data. That is all of it, not nothing.",
+    )
+    reject(
+        equal(ours, [1.0, 0.9, 0.8, 0.5]),
+        "1 - beta_t is what one step keeps, the paper's alpha_t. alpha_bar_t is the running product"
+        " of all steps up to t.",
+    )
+    reject(
+        equal(ours, [1.0, 0.1, 0.02, 0.01]),
+        "a step with noise beta_t keeps 1 - beta_t of the variance. Multiply those, not the betas.",
+    )
+    reject(
+        equal(ours, torch.tensor([1.0, 0.9, 0.72, 0.36]).sqrt()),
+        "alpha_bar is a share of the variance, without a root. Its root is what multiplies x_0.",
+    )
+    require(equal(ours, [1.0, 0.9, 0.72, 0.36]), "it is not 1, then the running product.")
+
+
+@exercise("the posterior mean, from x_0 and from the noise")
+def check_means(means: Callable[..., Any]) -> None:
+    """Exercise 2: the mean of q(x_{t-1} | x_t, x_0) by eq. 7 and by eq. 11 (Ho et al. 2020)."""
+    beta = torch.cat([torch.zeros(1), torch.linspace(0.01, 0.3, 20)])
+    alpha_bar, t = (1 - beta).cumprod(0), 7
+    x_0, eps = torch.randn(2, 64)
+    x_t = alpha_bar[t].sqrt() * x_0 + (1 - alpha_bar[t]).sqrt() * eps
+    ours = means(x_t, x_0, eps, beta, alpha_bar, t)
+    require(
+        isinstance(ours, tuple | list) and len(ours) == 2,
+        "return two tensors: the mean from x_0, and the mean from eps.",
+    )
+    _diagnose_mean_from_x_0(ours[0], x_t, x_0, beta[t], alpha_bar[t], alpha_bar[t - 1])
+    _diagnose_mean_from_eps(ours[1], x_t, eps, beta[t], alpha_bar[t])
+    first, _ = means(x_t, x_0, eps, beta, alpha_bar, 1)
+    require(equal(first, x_0), "at t = 1 the mean from x_0 must be x_0 itself.")
+
+
+def _diagnose_mean_from_x_0(
+    ours: Any, x_t: Tensor, x_0: Tensor, beta: Tensor, now: Tensor, before: Tensor
+) -> None:
+    keep = (1 - beta).sqrt()
+    of_x_0, of_x_t = before.sqrt() * beta / (1 - now), keep * (1 - before) / (1 - now)
+    reject(
+        equal(ours, now.sqrt() * beta / (1 - now) * x_0 + keep * x_t),
+        "eq. 7 speaks of the step before: alpha_bar[t - 1] in both numerators, not alpha_bar[t].",
+    )
+    reject(
+        equal(ours, of_x_0 * x_t + of_x_t * x_0),
+        "the two factors are swapped. For small steps nearly all of the mean is x_t.",
+    )
+    reject(
+        equal(ours, before * beta / (1 - now) * x_0 + of_x_t * x_t),
+        "the factor of x_0 needs the root of alpha_bar[t - 1].",
+    )
+    reject(
+        equal(ours, of_x_0 * x_0 + of_x_t * keep * x_t),
+        "the factor of x_t needs the root of 1 - beta_t.",
+    )
+    reject(
+        equal(ours, of_x_0 * x_0 + now.sqrt() * (1 - before) / (1 - now) * x_t),
+        "the paper's alpha_t in the factor of x_t is 1 - beta_t, one step's. You took alpha_bar_t.",
+    )
+    require(equal(ours, of_x_0 * x_0 + of_x_t * x_t), "the mean from x_0 is not eq. 7's.")
+
+
+def _diagnose_mean_from_eps(ours: Any, x_t: Tensor, eps: Tensor, beta: Tensor, now: Tensor) -> None:
+    keep, noise = (1 - beta).sqrt(), (1 - now).sqrt()
+    reject(
+        equal(ours, (x_t - beta / (1 - now) * eps) / keep),
+        "in eq. 11 the noise is divided by the root of 1 - alpha_bar_t, a standard deviation.",
+    )
+    reject(
+        equal(ours, x_t - beta / noise * eps),
+        "the bracket of eq. 11 is still to be divided by the root of 1 - beta_t.",
+    )
+    reject(
+        equal(ours, (x_t + beta / noise * eps) / keep),
+        "the step goes back, so the noise is taken away: a minus before eps.",
+    )
+    reject(
+        equal(ours, (x_t - noise * eps) / now.sqrt()),
+        "that is x_0, all the way back. Eq. 11 goes one step: beta_t / root(1 - alpha_bar_t).",
+    )
+    require(equal(ours, (x_t - beta / noise * eps) / keep), "the mean from eps is not eq. 11's.")
+
+
+@exercise("x_0 and v from the noise")
+def check_conversions(x_0_and_v: Callable[..., Any]) -> None:
+    """Exercise 3: solve x_t = alpha x_0 + sigma eps, then v = alpha eps - sigma x_0."""
+    x_0, eps = torch.randn(2, 64)
+    alpha, sigma = torch.tensor(0.6), torch.tensor(0.8)
+    x_t = alpha * x_0 + sigma * eps
+    ours = x_0_and_v(eps, x_t, alpha, sigma)
+    require(isinstance(ours, tuple | list) and len(ours) == 2, "return two tensors: x_0 and v.")
+    reject(equal(ours[0], x_t - sigma * eps), "without the noise, alpha x_0 is left. Divide.")
+    reject(
+        equal(ours[0], (x_t - sigma**2 * eps) / alpha),
+        "sigma is already the root of 1 - alpha_bar: it multiplies eps as it is, not squared.",
+    )
+    reject(equal(ours[0], (x_t - eps) / alpha), "the noise in x_t is sigma eps, not eps.")
+    require(equal(ours[0], x_0), "x_0 does not solve x_t = alpha x_0 + sigma eps.")
+    reject(equal(ours[1], sigma * x_0 - alpha * eps), "v has the opposite sign: alpha eps - ...")
+    reject(
+        equal(ours[1], alpha * x_0 - sigma * eps),
+        "alpha and sigma are swapped: in v, alpha goes with the noise.",
+    )
+    reject(
+        equal(ours[1], eps - x_0),
+        "eps - x_0 is the velocity of a flow (chapter 34). v weighs the two by alpha and sigma.",
+    )
+    require(equal(ours[1], alpha * eps - sigma * x_0), "v is not alpha eps - sigma x_0.")
+
+
+EpsModel = Callable[[Tensor, Tensor], Tensor]  # (x_t, alpha_bar_t) -> the noise in x_t
+
+# The five bugs of exercise 4, in the order in which they stand in the code.
+SYMPTOMS = (
+    "with fewer steps than 1,000 the schedule does not reach noise: L_T is large",
+    "the noisiest level is hardly noisy at all: its alpha_bar is what one step keeps",
+    "beta-tilde of the first step is not 0, and the samples come out too large",
+    "feed it unit-variance data: the x_0 it computes from x_t and the true noise is not x_0",
+    "the result is not the denoiser's own answer at t = 1: there is a grain of noise on it",
+)
+
+
+def sampler_with_bugs(
+    eps_model: EpsModel,
+    x: Tensor,
+    T: int,
+    randn_like: Callable[[Tensor], Tensor],
+    bugs: tuple[bool, ...] = (False,) * 5,
+    tilde: bool = False,
+) -> Tensor:
+    """Ancestral sampling with reverse variance beta, and with those of the five bugs asked for.
+
+    bugs    schedule not rescaled with T; alpha for alpha_bar; alpha_bar of the step before off by
+            one; 1 - alpha_bar without its root; noise at the last step
+    tilde   the smaller reverse variance
+    """
+    not_rescaled, not_product, off_by_one, no_root, last_noise = bugs
+    scale = 1.0 if not_rescaled else 1000 / T
+    beta = torch.cat([torch.zeros(1), scale * torch.linspace(1e-4, 0.02, T)])
+    alpha_bar = 1 - beta if not_product else (1 - beta).cumprod(0)
+    for t in range(T, 0, -1):
+        now, before = alpha_bar[t], alpha_bar[t if off_by_one else t - 1]
+        noise = (1 - now) if no_root else (1 - now).sqrt()
+        x_0 = (x - noise * eps_model(x, now)) / now.sqrt()
+        mean = before.sqrt() * beta[t] * x_0 + (1 - beta[t]).sqrt() * (1 - before) * x
+        variance = beta[t] * (1 - before) / (1 - now) if tilde else beta[t]
+        x = mean / (1 - now)
+        if t > 1 or last_noise:
+            x = x + variance.sqrt() * randn_like(x)
+    return x
+
+
+@exercise("all five bugs are gone")
+def check_repaired_sampler(sampler: Callable[..., Any]) -> None:
+    """Exercise 4: find the set of bugs, of 32, that reproduces the answer, and say what is left."""
+
+    def eps_model(x: Tensor, alpha_bar: Tensor) -> Tensor:
+        # The perfect noise prediction for data from N(0, 0.5²).
+        return (1 - alpha_bar).sqrt() * x / (0.25 * alpha_bar + 1 - alpha_bar)
+
+    start = torch.randn(64)
+    for T in (50, 100):
+        ours = sampler(eps_model, start, T, _noise())
+        require(
+            isinstance(ours, Tensor) and ours.shape == start.shape,
+            f"return x_0, a tensor of the shape of x, {list(start.shape)}.",
+        )
+        # From 0, and with no noise before the last step, only noise at the last step leaves 0.
+        last_noise = bool(sampler(eps_model, torch.zeros(64), T, _noise(silent=T - 1)).any())
+
+        candidates = {
+            (*bugs, last_noise): sampler_with_bugs(
+                eps_model, start, T, _noise(), (*bugs, last_noise)
+            )
+            for bugs in product((False, True), repeat=4)
+        }
+        left = min(candidates, key=lambda bugs: _apart(ours, candidates[bugs]))
+        with_tilde = sampler_with_bugs(eps_model, start, T, _noise(), tilde=True)
+        reject(
+            _apart(ours, with_tilde) < 1e-3,
+            "no bug is left, but the task asks for the reverse variance beta_t, not beta-tilde.",
+        )
+        require(
+            _apart(ours, candidates[left]) < 1e-3,
+            "the samples differ from the paper's by something that was not there before.",
+        )
+        symptoms = [symptom for bug, symptom in zip(left, SYMPTOMS, strict=True) if bug]
+        reject(any(left), f"{sum(left)} of 5 bugs left. One symptom: {''.join(symptoms[:1])}.")
+
+
+def _noise(silent: int = 0) -> Callable[[Tensor], Tensor]:
+    """Noise that repeats, whoever draws it; the first `silent` draws are 0."""
+    generator, draws = torch.Generator().manual_seed(0), count(1)
+    return lambda x: torch.randn(x.shape, generator=generator) * (next(draws) > silent)
+
+
+def _apart(ours: Tensor, theirs: Tensor) -> float:
+    """Largest difference in units of the largest sample; infinite if not a number."""
+    gap = float((ours - theirs).abs().max() / theirs.abs().max())
+    return gap if gap == gap else float("inf")
+
+
+@exercise("the exact reverse variance; s = 1 gives beta, s = 0 beta-tilde, all others lie between")
+def check_reverse_variance(reverse_variance: Callable[..., Any]) -> None:
+    """Exercise 5: Var[x_{t-1} | x_t] for data from N(0, s²), and its two extremes."""
+    beta = torch.cat([torch.zeros(1), torch.linspace(0.01, 0.3, 20)]).double()
+    alpha_bar, s, t = (1 - beta).cumprod(0), 0.5, 7
+    now, before = alpha_bar[t], alpha_bar[t - 1]
+    v_t, v_s = now * s**2 + 1 - now, before * s**2 + 1 - before
+    ours = reverse_variance(beta, alpha_bar, t, s)
+    reject(
+        equal(ours, beta[t], atol=1e-6),
+        "beta_t is the answer for s = 1 alone. Here the data has variance s².",
+    )
+    reject(
+        equal(ours, beta[t] * (1 - before) / (1 - now), atol=1e-6),
+        "beta-tilde is the answer for s = 0 alone: x_0 is not known here, only its law.",
+    )
+    reject(
+        equal(ours, beta[t] * v_t / v_s, atol=1e-6),
+        "the ratio is upside down: the variance of x_{t-1} stands above that of x_t.",
+    )
+    reject(
+        equal(ours, beta[t] * (s**2 + 1 - before) / (s**2 + 1 - now), atol=1e-6),
+        "the signal shrinks on its way: its variance in x_t is alpha_bar_t s², not s².",
+    )
+    reject(
+        equal(ours, beta[t] * before / now, atol=1e-6),
+        "x_t holds noise as well as signal: its variance is alpha_bar_t s² + 1 - alpha_bar_t.",
+    )
+    for t in (1, 2, 7, 20):
+        for s in (0.0, 0.3, 0.8, 1.0):
+            right = _by_conditioning(beta, alpha_bar, t, s)
+            ours = reverse_variance(beta, alpha_bar, t, s)
+            require(
+                equal(ours, right, atol=1e-6),
+                f"for t = {t}, s = {s} conditioning gives {right:.4f}, not {float(ours):.4f}.",
+            )
+
+
+def _by_conditioning(beta: Tensor, alpha_bar: Tensor, t: int, s: float) -> Tensor:
+    """Var[x_{t-1} | x_t] from the covariance matrix of (x_0, noise so far, noise of this step)."""
+    sources = torch.tensor([s**2, 1.0, 1.0]).double()
+    before = torch.stack([alpha_bar[t - 1].sqrt(), (1 - alpha_bar[t - 1]).sqrt(), 0 * beta[t]])
+    now = (1 - beta[t]).sqrt() * before + torch.stack([0 * beta[t], 0 * beta[t], beta[t].sqrt()])
+    both = (before * now * sources).sum()
+    return (before**2 * sources).sum() - both**2 / (now**2 * sources).sum()

@@ -1,0 +1,140 @@
+"""The website as its reader meets it: in a browser, at two widths, in light and dark."""
+
+from pathlib import Path
+
+import pytest
+from chromium import Page
+
+PAGE = "/notebooks/90_everything.html"
+READY = "document.readyState === 'complete' && document.querySelector('.cw-quiz') !== null"
+READY += " && document.querySelectorAll('mjx-container').length > 5"
+LOOKS = [(1300, False), (390, True), (1300, True), (390, False)]
+PICTURE = """(() => { const c = document.querySelector('%s canvas');
+const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;
+return d.reduce((h, v) => (h * 31 + v) | 0, 7) })()"""
+
+
+@pytest.mark.parametrize(("width", "dark"), LOOKS)
+def test_everything_is_drawn_from_this_host_alone(page: Page, address: str, width: int, dark: bool):
+    page.look(width, dark=dark)
+    page.open(address + PAGE, READY)
+    assert page.run("document.documentElement.dataset.theme") == ("dark" if dark else "light")
+    assert page.run("document.querySelectorAll('.course-widget').length") == 6
+    assert page.run("document.querySelectorAll('mjx-merror').length") == 0
+    overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    assert page.run(overflow) == 0
+    assert page.errors == []
+    elsewhere = [r for r in page.requests if not r.startswith((address, "data:", "about:"))]
+    assert elsewhere == []
+    assert any(request.endswith(".woff") for request in page.requests)
+
+
+def test_it_also_works_when_opened_from_disk(site: Path):
+    with Page() as page:  # a browser of its own: Chromium goes from disk to a host badly
+        page.look(1300)
+        page.open((site / PAGE[1:]).as_uri(), READY)
+        assert page.run("document.querySelectorAll('.course-widget').length") == 6
+        assert [r for r in page.requests if not r.startswith(("file:", "data:", "about:"))] == []
+
+
+def test_the_browser_refuses_another_host(page: Page, address: str):
+    page.open(address + PAGE, READY)
+    blocked = page.run(
+        "new Promise((done) => {"
+        "addEventListener('securitypolicyviolation', (event) => done(event.blockedURI));"
+        "new Image().src = 'http://127.0.0.2:9/x.png' })"
+    )
+    assert blocked == "http://127.0.0.2:9/x.png"
+
+
+def test_frames_move_by_key_button_and_play(page: Page, address: str):
+    page.open(address + PAGE, READY)
+    before = page.run(PICTURE % ".cw-frames")
+    page.run("document.querySelector('.cw-frames input').focus()")
+    page.press("ArrowRight", 39, times=3)
+    label = "document.querySelector('.cw-frames output').textContent"
+    assert page.run(label) == "0.55"
+    assert page.run(PICTURE % ".cw-frames") != before
+    page.run("document.querySelector('.cw-frames .cw-step').click()")
+    assert page.run(label) == "0.50"
+    page.run("document.querySelector('.cw-frames .cw-play').click()")
+    page.wait(f"{label} === '1.00'")
+    page.wait("document.querySelector('.cw-frames .cw-play').textContent === 'Play'")
+
+
+def test_another_set_of_points_is_chosen(page: Page, address: str):
+    page.open(address + PAGE, READY)
+    before = page.run(PICTURE % ".cw-points")
+    page.run("document.querySelectorAll('.cw-points .cw-chooser button')[1].click()")
+    assert page.run(PICTURE % ".cw-points") != before
+    chosen = "document.querySelector('.cw-points [aria-pressed=true]').textContent"
+    assert page.run(chosen) == "an ellipse"
+
+
+def test_a_schedule_with_too_few_steps_is_found_out(page: Page, address: str):
+    verdict = "document.querySelector('.cw-verdict').textContent"
+    page.open(address + PAGE, READY)
+    assert "below 0.001" in page.run(verdict)
+    page.run(
+        "(() => { const t = document.querySelector('.cw-schedule input');"
+        "t.value = 4; t.dispatchEvent(new Event('input')) })()"
+    )
+    assert "above 0.001" in page.run(verdict)
+    page.drag(".cw-schedule .cw-handle:last-of-type", 0, -40)
+    assert "below 0.001" in page.run(verdict)
+
+
+@pytest.mark.parametrize("width", [1300, 390])
+def test_the_noisy_point_and_the_data_can_be_dragged(page: Page, address: str, width: int):
+    page.look(width)
+    page.open(address + PAGE, READY)
+    readout = "document.querySelector('.cw-playground .cw-caption').textContent"
+    first = page.run(readout)
+    page.drag(".cw-noisy", 50, -50)
+    second = page.run(readout)
+    assert second != first
+    mode = "Number(document.querySelector('.cw-mode').getAttribute('cx'))"
+    before = page.run(mode)
+    page.drag(".cw-mode", 30, 30)
+    assert page.run(mode) == pytest.approx(before + 30, abs=2)
+    page.run("document.querySelector('.cw-noisy').focus()")
+    page.press("ArrowUp", 38)
+    third = page.run(readout)
+    assert third != second
+    page.drag(".cw-playground rect", 0, 0)  # a tap in the middle
+    assert "= (0.0" in page.run(readout) or "= (−0.0" in page.run(readout)
+
+
+def test_the_map_opens_a_paper_and_its_neighbours(page: Page, address: str):
+    page.open(address + PAGE, READY)
+    page.run(
+        "[...document.querySelectorAll('.cw-chip')].find(e => e.textContent === 'DDIM').click()"
+    )
+    details = page.run("document.querySelector('.cw-details').textContent")
+    assert "Denoising Diffusion Implicit Models" in details and "October 2020" in details
+    assert page.run("document.querySelectorAll('.cw-lines path').length") > 2
+
+
+def test_the_quiz_ends_in_a_route(page: Page, address: str):
+    page.look(390)
+    page.open(address + PAGE, READY)
+    first = "document.querySelectorAll('.cw-quiz fieldset button:first-child')"
+    page.run(f"{first}.forEach((button) => button.click())")
+    end = page.run("document.querySelector('.cw-end').textContent")
+    assert end.startswith("Your route: story") and "of 8 right" in end
+
+
+def test_search_finds_a_word_of_a_chapter(page: Page, address: str):
+    page.open(f"{address}/search.html?q=Tweedie", "document.querySelector('ul.search li a')")
+    assert "Glossary" in page.run("document.querySelector('ul.search').textContent")
+    assert page.errors == []
+
+
+def test_saved_state_that_is_lost_is_said(page: Page, site: Path, address: str):
+    text = (site / PAGE[1:]).read_text(encoding="utf-8")
+    mark = "application/vnd.jupyter.widget-state+json"
+    (site / "notebooks" / "lost.html").write_text(text.replace(mark, "application/json"))
+    page.open(f"{address}/notebooks/lost.html", "document.querySelector('p.course-widget')")
+    notes = "[...document.querySelectorAll('p.course-widget')].map(e => e.textContent)"
+    said = page.run(notes)
+    assert len(said) == 6 and all("saved without its data" in note for note in said)

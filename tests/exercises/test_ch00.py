@@ -1,0 +1,104 @@
+"""Wrong answers that the checks of this chapter must catch, each by its own diagnosis."""
+
+import torch
+
+from course_lib.exercises.ch00 import check_noisy, check_posterior_mean, check_step
+
+
+def logits(x_t, examples, alpha, sigma):
+    return -torch.cdist(x_t, alpha * examples).square() / (2 * sigma**2)
+
+
+def not_normalised(x_t, examples, prior, alpha, sigma):
+    return (prior * logits(x_t, examples, alpha, sigma).exp()) @ examples
+
+
+def softmax_over_the_batch(x_t, examples, prior, alpha, sigma):
+    return (logits(x_t, examples, alpha, sigma) + prior.log()).softmax(0) @ examples
+
+
+def scaled(factor):
+    def wrong(x_t, examples, prior, alpha, sigma):
+        squares = torch.cdist(x_t, alpha * examples).square()
+        return (prior.log() - squares / factor(sigma)).softmax(1) @ examples
+
+    return wrong
+
+
+def without_alpha(x_t, examples, prior, alpha, sigma):
+    return (prior.log() + logits(x_t, examples, 1.0, sigma)).softmax(1) @ examples
+
+
+def distance_not_squared(x_t, examples, prior, alpha, sigma):
+    distance = torch.cdist(x_t, alpha * examples)
+    return (prior.log() - distance / (2 * sigma**2)).softmax(1) @ examples
+
+
+def nearest(x_t, examples, prior, alpha, sigma):
+    return examples[(prior.log() + logits(x_t, examples, alpha, sigma)).argmax(1)]
+
+
+def shrunk(x_t, examples, prior, alpha, sigma):
+    return (prior.log() + logits(x_t, examples, alpha, sigma)).softmax(1) @ (alpha * examples)
+
+
+def without_prior(x_t, examples, prior, alpha, sigma):
+    return logits(x_t, examples, alpha, sigma).softmax(1) @ examples
+
+
+def prior_without_log(x_t, examples, prior, alpha, sigma):
+    return (prior + logits(x_t, examples, alpha, sigma)).softmax(1) @ examples
+
+
+def prior_after_softmax(x_t, examples, prior, alpha, sigma):
+    return (logits(x_t, examples, alpha, sigma).softmax(1) * prior) @ examples
+
+
+def away(x_t, x_0, t, s):
+    return x_t + (t - s) / t * (x_t - x_0)
+
+
+# check, a wrong answer, words that its diagnosis must contain; tests/test_exercises.py runs them
+WRONG = [
+    (check_noisy, lambda x_0, a, eps: a * x_0 + (1 - a) * eps, "shares of the variance"),
+    (check_noisy, lambda x_0, a, eps: a**0.5 * x_0 + (1 - a) * eps, "multiplied by 1 - alpha_bar"),
+    (check_noisy, lambda x_0, a, eps: a * x_0 + (1 - a) ** 0.5 * eps, "multiplied by alpha_bar;"),
+    (check_noisy, lambda x_0, a, eps: (1 - a) ** 0.5 * x_0 + a**0.5 * eps, "swapped"),
+    (check_noisy, lambda x_0, a, eps: a**0.5 * x_0 + (1 - a**0.5) * eps, "squares of the factors"),
+    (check_noisy, lambda x_0, a, eps: x_0 + eps, "x_t is not root(alpha_bar) x_0"),
+    (check_posterior_mean, not_normalised, "must add up to 1"),
+    (check_posterior_mean, softmax_over_the_batch, "runs over the batch"),
+    (check_posterior_mean, scaled(lambda sigma: 1), "not divided by 2 sigma^2"),
+    (check_posterior_mean, scaled(lambda sigma: 2), "divided by 2, but not by sigma^2"),
+    (check_posterior_mean, scaled(lambda sigma: sigma**2), "by sigma^2, but not by 2"),
+    (check_posterior_mean, scaled(lambda sigma: 2 * sigma), "divided by 2 sigma;"),
+    (check_posterior_mean, without_alpha, "alpha is forgotten"),
+    (check_posterior_mean, distance_not_squared, "not squared"),
+    (check_posterior_mean, nearest, "most likely example"),
+    (check_posterior_mean, shrunk, "alpha times the examples"),
+    (check_posterior_mean, without_prior, "the prior changes nothing"),
+    (check_posterior_mean, prior_without_log, "add its logarithm"),
+    (check_posterior_mean, prior_after_softmax, "multiply first, then normalise"),
+    (check_posterior_mean, lambda x_t, examples, *_: 0 * x_t, "not the weighted mean"),
+    (check_step, lambda x_t, x_0, t, s: x_0, "at once"),
+    (check_step, lambda x_t, x_0, t, s: x_t, "has not moved"),
+    (check_step, away, "the sign is wrong"),
+    (
+        check_step,
+        lambda x_t, x_0, t, s: (1 - s) * x_t + s * (x_t - (1 - t) * x_0) / t,
+        "is the guess, x_0",
+    ),
+    (check_step, lambda x_t, x_0, t, s: (1 - s) * x_0 + s * (x_t - x_0) / t, "off whole"),
+    (
+        check_step,
+        lambda x_t, x_0, t, s: (1 - s) * x_0 + s * (x_t - (1 - t) * x_0),
+        "not divided by t",
+    ),
+    (check_step, lambda x_t, x_0, t, s: (1 - s) * x_0 + s * x_t, "Find eps first"),
+    (
+        check_step,
+        lambda x_t, x_0, t, s: s * x_0 + (1 - s) * (x_t - (1 - t) * x_0) / t,
+        "swapped",
+    ),
+    (check_step, lambda x_t, x_0, t, s: 0 * x_t, "that x_t and the guess imply"),
+]

@@ -1,0 +1,271 @@
+"""The website: its configuration, its pages, their links, and that nothing comes from elsewhere."""
+
+import csv
+import json
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+import yaml
+from everything import build_everything
+
+from tools import frontend
+from tools.new_chapter import with_chapter
+
+ROOT = Path(__file__).resolve().parent.parent
+CONFIG = yaml.safe_load((ROOT / "jupyter_book.yml").read_text(encoding="utf-8"))
+
+# What jupyter-book 1's schema allows, and our one addition, `toc`, which it tolerates.
+JUPYTER_BOOK_1 = {
+    "title": str,
+    "author": str,
+    "exclude_patterns": list,
+    "only_build_toc_files": bool,
+    "execute": dict,
+    "bibtex_bibfiles": list,
+    "parse": dict,
+    "html": dict,
+    "sphinx": dict,
+    "toc": dict,
+}
+
+
+# ---- the configuration --------------------------------------------------------------------------
+
+
+def test_the_configuration_keeps_to_jupyter_book_1():
+    assert set(CONFIG) <= set(JUPYTER_BOOK_1)
+    for key, value in CONFIG.items():
+        assert isinstance(value, JUPYTER_BOOK_1[key]), key
+    assert CONFIG["execute"]["execute_notebooks"] in ("auto", "force", "cache", "inline", "off")
+    assert set(CONFIG["parse"]) <= {"myst_enable_extensions", "myst_url_schemes"}
+    assert set(CONFIG["sphinx"]) <= {"extra_extensions", "local_extensions", "config"}
+    assert set(CONFIG["toc"]) == {"format", "root", "parts"}
+    assert CONFIG["toc"]["format"] == "jb-book"
+
+
+def listed(node: object) -> list[str]:
+    """Every `file` and `root` of the table of contents, in its order."""
+    if isinstance(node, list):
+        return [name for item in node for name in listed(item)]
+    if isinstance(node, dict):
+        own = [node[key] for key in ("root", "file") if key in node]
+        return own + [name for value in node.values() for name in listed(value)]
+    return []
+
+
+def test_the_contents_list_every_notebook_once_and_nothing_else():
+    names = listed(CONFIG["toc"])
+    found = [*ROOT.glob("notebooks/[0-9]*.ipynb"), *ROOT.glob("notebooks/solutions/[0-9]*.ipynb")]
+    notebooks = {path.relative_to(ROOT).with_suffix("").as_posix() for path in found}
+    assert len(names) == len(set(names))
+    assert {name for name in names if name.startswith("notebooks/")} == notebooks
+    rest = [name for name in names if not name.startswith("notebooks/")]
+    assert all((ROOT / f"{name}.md").exists() for name in rest)
+
+
+@pytest.mark.parametrize("name", ["01_refresher", "09_how_good", "34_flow_matching"])
+def test_a_new_chapter_and_its_solutions_enter_the_contents_in_order(name):
+    text = (ROOT / "jupyter_book.yml").read_text(encoding="utf-8")
+    names = listed(yaml.safe_load(with_chapter(text, name))["toc"])
+    chapters = [name for name in names if name.startswith("notebooks/")]
+    assert set(names) - set(listed(CONFIG["toc"])) == {
+        f"notebooks/{name}",
+        f"notebooks/solutions/{name}",
+    }
+    numbers = [Path(chapter).name[:2] for chapter in chapters]
+    assert numbers == sorted(numbers)
+
+
+def test_the_notation_has_one_row_for_each_name():
+    with (ROOT / "book" / "notation.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.reader(file))
+    assert {len(row) for row in rows} == {4}
+    names = [name for row in rows[1:] for name in re.findall(r"`([^`]+)`", row[2])]
+    assert len(names) == len(set(names)) > 15
+    assert {"x_0", "x_t", "eps", "alpha", "sigma", "alpha_bar", "beta", "t", "s"} <= set(names)
+
+
+# ---- the front-end files ------------------------------------------------------------------------
+
+
+def test_the_installed_package_is_the_locked_one(tmp_path):
+    frontend.copy_mathjax(tmp_path)
+    lock = json.loads(frontend.LOCK.read_text())
+    assert (tmp_path / "tex-chtml.js").stat().st_size > 1_000_000
+    assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == len(lock["files"]) > 50
+    assert "Apache License" in (tmp_path / "LICENSE").read_text()
+
+
+def locked(tmp_path, monkeypatch, **change) -> None:
+    lock = json.loads(frontend.LOCK.read_text()) | change
+    (tmp_path / "lock.json").write_text(json.dumps(lock))
+    monkeypatch.setattr(frontend, "LOCK", tmp_path / "lock.json")
+
+
+def test_a_changed_file_is_refused_with_both_checksums(tmp_path, monkeypatch):
+    locked(tmp_path, monkeypatch, files={"es5/tex-chtml.js": "0" * 64})
+    with pytest.raises(frontend.FrontendError, match=rf"tex-chtml\.js has sha256 \w+.*{'0' * 64}"):
+        frontend.copy_mathjax(tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_another_version_is_refused(tmp_path, monkeypatch):
+    locked(tmp_path, monkeypatch, version="0.0.1")
+    with pytest.raises(frontend.FrontendError, match=r"lock was made for 0\.0\.1"):
+        frontend.copy_mathjax(tmp_path / "out")
+
+
+def test_a_missing_package_or_file_is_named_with_the_cure(tmp_path, monkeypatch):
+    locked(tmp_path, monkeypatch, files={"es5/gone.js": "0" * 64})
+    with pytest.raises(frontend.FrontendError, match=r"gone\.js is missing: install"):
+        frontend.copy_mathjax(tmp_path / "out")
+    monkeypatch.setattr(frontend, "PACKAGE", "no-such-package-here")
+    with pytest.raises(frontend.FrontendError, match=r'pip install -e "\.\[book\]"'):
+        frontend.copy_mathjax(tmp_path / "out")
+
+
+# ---- the pages ----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module", params=["every element", "the course"])
+def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two sites: one with every element on a page, and the course itself by its own command."""
+    folder = tmp_path_factory.mktemp("site")
+    if request.param == "every element":
+        return build_everything(folder)
+    command = [sys.executable, "-m", "tools.build_book", str(folder / "html")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "WARNING" not in done.stderr
+    return folder / "html"
+
+
+class Links(HTMLParser):
+    """What a page loads, where it links, and the ids it offers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loads: list[str] = []
+        self.links: list[str] = []
+        self.ids: set[str] = set()
+        self.policies: list[str] = []
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        values = {name: value or "" for name, value in attributes}
+        self.ids |= {values[name] for name in ("id", "name") if name in values}
+        if tag == "a" and "href" in values:
+            self.links.append(values["href"])
+        elif tag == "link" and values.get("rel") not in ("canonical", "author"):
+            self.loads.append(values["href"])
+        elif "src" in values:
+            self.loads.append(values["src"])
+        if values.get("http-equiv") == "Content-Security-Policy":
+            self.policies.append(values["content"])
+
+
+def read(path: Path) -> Links:
+    page = Links()
+    page.feed(path.read_text(encoding="utf-8"))
+    return page
+
+
+def pages(site: Path) -> dict[Path, Links]:
+    """Every page, without the theme's templates and the empty one that leads to the front page."""
+    found = [path for path in site.rglob("*.html") if "_static" not in path.parts]
+    return {path: read(path) for path in found if path != site / "index.html"}
+
+
+def target(page: Path, link: str) -> Path:
+    """The file that a relative link names."""
+    path = unquote(urlsplit(link).path)
+    return (page.parent / path).resolve() if path else page.resolve()
+
+
+def test_nothing_is_loaded_from_another_host(site: Path):
+    for path, page in pages(site).items():
+        for load in page.loads:
+            if load.startswith("data:"):
+                continue
+            assert not re.match(r"(\w+:)?//", load), (path, load)
+            assert target(path, load).is_file(), (path, load)
+    for style in site.rglob("*.css"):
+        assert not re.search(r"(url\(|@import )['\"]?(https?:)?//", style.read_text()), style
+
+
+def test_every_page_forbids_other_hosts(site: Path):
+    for path, page in pages(site).items():
+        assert len(page.policies) == 1, path
+        assert "script-src 'self' 'unsafe-inline';" in page.policies[0]
+        assert "eval" not in page.policies[0] and "http" not in page.policies[0]
+
+
+def test_every_internal_link_arrives(site: Path):
+    everything = {path.resolve(): page for path, page in pages(site).items()}
+    checked = 0
+    for path, page in everything.items():
+        for link in page.links:
+            if re.match(r"(https?|mailto):", link) or "javascript:" in link:
+                continue
+            file, fragment = target(path, link), unquote(urlsplit(link).fragment)
+            if file == site.resolve() / "index.html":
+                continue
+            assert file.is_file(), (path, link)
+            if fragment and file in everything:
+                assert fragment in everything[file].ids, (path, link)
+            checked += 1
+    assert checked > 50
+
+
+def test_the_first_page_leads_to_the_front_page(site: Path):
+    assert "book/index.html" in (site / "index.html").read_text()
+
+
+def test_every_notebook_can_be_downloaded(site: Path):
+    notebooks = list((site / "notebooks").rglob("*.html"))
+    assert notebooks
+    for path in notebooks:
+        downloads = [link for link in read(path).links if link.endswith(".ipynb")]
+        assert any(target(path, link).is_file() for link in downloads), path
+        copy = next(target(path, link) for link in downloads if target(path, link).is_file())
+        assert json.loads(copy.read_text(encoding="utf-8"))["cells"]
+
+
+def test_every_chapter_s_widgets_have_their_state_and_their_script(site: Path):
+    for path in (site / "notebooks").rglob("*.html"):
+        text = path.read_text(encoding="utf-8")
+        blocks = re.findall(
+            r'<script type="(application/vnd\.jupyter[^"]*)">(.*?)</script>', text, re.S
+        )
+        views = [json.loads(body)["model_id"] for kind, body in blocks if "widget-view" in kind]
+        states = [json.loads(body)["state"] for kind, body in blocks if "widget-state" in kind]
+        for view in views:
+            identity = states[0][view]["state"].get("_anywidget_id", "")
+            if identity.startswith("course_lib.widgets."):
+                name = identity.split(".")[-2]
+                assert (site / "_static" / "widgets" / f"{name}.js").is_file(), (path, name)
+
+
+def test_search_knows_the_words_of_the_pages(site: Path):
+    index = (site / "searchindex.js").read_text(encoding="utf-8")
+    assert "tweedi" in index.lower() and '"docs/glossary"' in index
+
+
+def test_equations_and_exercises_are_numbered_by_chapter(site: Path):
+    page = site / "notebooks" / "90_everything.html"
+    if not page.exists():
+        page = next(iter(sorted(site.glob("notebooks/07_*.html"))))
+    text, chapter = page.read_text(encoding="utf-8"), int(page.stem[:2])
+    numbers = re.findall(r'<span class="eqno">\((\d+)\.(\d+)\)', text)
+    assert numbers and {int(number) for number, _ in numbers} == {chapter}
+    assert [int(count) for _, count in numbers] == list(range(1, len(numbers) + 1))
+
+
+def test_an_unknown_option_is_answered_with_the_usage():
+    command = [sys.executable, "-m", "tools.build_book", "--fast"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2 and "into FOLDER" in done.stdout

@@ -1,0 +1,382 @@
+"""Widgets: what Python packs, what it refuses, and that their JavaScript computes what we teach."""
+
+import json
+import re
+import shutil
+import subprocess
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from course_lib.diffusion import schedules
+from course_lib.diffusion.exact import GaussianMixture
+from course_lib.diffusion.likelihood import prior_bits
+from course_lib.diffusion.samplers import ddim_step, walk
+from course_lib.widgets.base import HERE, module, style
+from course_lib.widgets.denoiser_playground import DenoiserPlayground
+from course_lib.widgets.frame_scrubber import FrameScrubber
+from course_lib.widgets.paper_map import PaperMap, course_map, written_chapters
+from course_lib.widgets.point_flow import PointFlow
+from course_lib.widgets.quiz import Choice, Question, Quiz, Route
+from course_lib.widgets.schedule_lab import ScheduleLab
+from course_lib.widgets.start_here import QUESTIONS, ROUTES, start_here_quiz
+
+ROOT = Path(__file__).resolve().parent.parent
+NAMES = sorted(path.stem for path in HERE.glob("*.js") if path.stem != "kit")
+
+
+def javascript(folder: Path, widget: str, expression: str) -> Any:
+    """The value of `expression` in the module `m` of a widget; skips where there is no Node.js."""
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("Node.js is not installed; the course does not need it, this comparison does")
+    (folder / "widget.mjs").write_text(module(widget))
+    program = f'import * as m from "./widget.mjs"; console.log(JSON.stringify({expression}))'
+    (folder / "run.mjs").write_text(program)
+    done = subprocess.run([node, "run.mjs"], cwd=folder, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_a_widget_says_in_words_what_stands_there():
+    words = "An interactive figure (Quiz): run this cell to bring it to life."
+    assert repr(start_here_quiz()) == words
+
+
+# ---- the modules --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_module_stands_alone(name):
+    source = module(name)
+    assert not re.search(r"^import ", source, re.MULTILINE)
+    assert len(re.findall(r"^export default ", source, re.MULTILINE)) == 1
+    assert "http" not in source.replace("http://www.w3.org/2000/svg", "")
+    assert ".course-widget" in style(name)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_a_module_takes_from_the_kit_exists(name):
+    source = (HERE / f"{name}.js").read_text()
+    taken = re.search(r'^import \{([^}]*)\} from "\./kit\.js";', source, re.M)
+    assert taken is not None
+    offered = set(re.findall(r"^export function (\w+)", (HERE / "kit.js").read_text(), re.M))
+    assert {word.strip() for word in taken[1].split(",")} <= offered
+
+
+# ---- FrameScrubber ------------------------------------------------------------------------------
+
+
+@given(n=st.integers(1, 4), h=st.integers(1, 5), w=st.integers(1, 5), colour=st.booleans())
+@settings(max_examples=20, deadline=None)
+def test_frames_arrive_byte_for_byte(n, h, w, colour):
+    shape = (n, h, w, 3) if colour else (n, h, w)
+    frames = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    widget = FrameScrubber({"a": frames, "b": frames[..., ::-1] if not colour else frames})
+    sent = np.frombuffer(widget.frames[0], np.uint8).reshape(widget.shapes[0])
+    assert np.array_equal(sent.reshape(shape), frames)
+    assert widget.names == ["a", "b"] and widget.labels == [str(i) for i in range(n)]
+
+
+def test_frames_may_be_a_tensor():
+    frames = torch.arange(18, dtype=torch.uint8).reshape(2, 3, 3)
+    assert FrameScrubber(frames).frames == [frames.numpy().tobytes()]
+
+
+def test_a_picture_is_enlarged_to_about_224_pixels_unless_told():
+    frames = np.zeros((1, 28, 28), np.uint8)
+    assert FrameScrubber(frames).scales == [8] and FrameScrubber(frames, scale=3).scales == [3]
+
+
+@pytest.mark.parametrize(
+    ("frames", "options", "error", "words"),
+    [
+        (np.zeros((2, 4, 4)), {}, TypeError, "float64"),
+        (np.zeros((4, 4), np.uint8), {}, ValueError, r"got \[4, 4\]"),
+        (np.zeros((2, 4, 4, 2), np.uint8), {}, ValueError, r"got \[2, 4, 4, 2\]"),
+        ({}, {}, ValueError, "at least one"),
+        (np.zeros((2, 4, 4), np.uint8), {"labels": ["a"]}, ValueError, "each of the 2"),
+        (np.zeros((2, 4, 4), np.uint8), {"index": 2}, ValueError, r"0\.\.1"),
+        (np.zeros((2, 4, 4), np.uint8), {"scale": 0}, ValueError, "got 0"),
+        (
+            {"a": np.zeros((2, 4, 4), np.uint8), "b": np.zeros((3, 4, 4), np.uint8)},
+            {},
+            ValueError,
+            "'b': 3",
+        ),
+    ],
+)
+def test_frames_that_cannot_be_shown_are_refused_by_name(frames, options, error, words):
+    with pytest.raises(error, match=words):
+        FrameScrubber(frames, **options)
+
+
+# ---- PointFlow ----------------------------------------------------------------------------------
+
+
+@given(scale=st.floats(1e-3, 1e3), seed=st.integers(0, 99))
+@settings(max_examples=20, deadline=None)
+def test_points_arrive_within_half_a_step(scale, seed):
+    points = scale * np.random.default_rng(seed).standard_normal((3, 7, 2))
+    widget = PointFlow(points, other=points[0])
+    sent = np.frombuffer(widget.paths[0], "<i2").reshape(points.shape) * widget.unit
+    assert np.abs(sent - points).max() <= 0.5001 * widget.unit
+    assert widget.unit <= np.abs(points).max() / 32767 * 1.0001
+
+
+def test_each_set_has_its_own_points_and_company():
+    flows = {"a": np.ones((2, 3, 2)), "b": np.ones((2, 5, 2))}
+    widget = PointFlow(flows, other={"b": np.ones((4, 2)), "a": np.ones((1, 2))})
+    assert widget.counts == [3, 5] and widget.chosen == "a"
+    assert [len(other) // 4 for other in widget.others] == [1, 4]
+
+
+@pytest.mark.parametrize(
+    ("trajectory", "options", "words"),
+    [
+        (np.ones((2, 3)), {}, r"\[T, N, 2\]"),
+        (np.ones((2, 3, 3)), {}, r"\[T, N, 2\]"),
+        (np.full((2, 3, 2), np.nan), {}, "not finite"),
+        (np.ones((2, 3, 2)), {"colour": "red"}, "data, noise, model"),
+        (np.ones((2, 3, 2)), {"extent": -1.0}, "positive"),
+        (np.ones((2, 3, 2)), {"other": np.ones((3, 3))}, r"\[M, 2\]"),
+        ({"a": np.ones((2, 3, 2))}, {"other": {"b": np.ones((3, 2))}}, r"\['a'\]"),
+        ({"a": np.ones((2, 3, 2)), "b": np.ones((1, 3, 2))}, {}, "'b': 1"),
+    ],
+)
+def test_points_that_cannot_be_shown_are_refused_by_name(trajectory, options, words):
+    with pytest.raises(ValueError, match=words):
+        PointFlow(trajectory, **options)
+
+
+# ---- ScheduleLab --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("T", [10, 200, 1000])
+@pytest.mark.parametrize("kind", ["linear", "cosine"])
+def test_the_page_computes_our_schedules(tmp_path, kind, T):
+    expression = (
+        f'(() => {{ const s = m.schedule("{kind}", {T}, 1e-4, 0.02); return {{'
+        "beta: [...s.beta], alphaBar: [...s.alphaBar], snr: [...s.alphaBar].slice(1).map(m.snr),"
+        f" bits: m.priorBits(s.alphaBar[{T}], 0.5) }} }})()"
+    )
+    page = javascript(tmp_path, "schedule_lab", expression)
+    ours = schedules.linear(T) if kind == "linear" else schedules.cosine(T)
+    same = partial(torch.testing.assert_close, rtol=1e-6, atol=1e-9)
+    same(torch.tensor(page["beta"], dtype=torch.float64), ours.beta)
+    same(torch.tensor(page["alphaBar"], dtype=torch.float64), ours.alpha_bar)
+    same(torch.tensor(page["snr"], dtype=torch.float64), ours.snr(torch.arange(1, T + 1)))
+    x_0 = torch.full((1, 4), 0.5**0.5, dtype=torch.float64)
+    same(torch.tensor(page["bits"], dtype=torch.float64), prior_bits(ours, x_0)[0])
+
+
+def test_the_paper_s_prior_loss_shows(tmp_path):
+    bits = "m.priorBits(m.schedule('linear', {}, 1e-4, 0.02).alphaBar[{}], 1)"
+    long = javascript(tmp_path, "schedule_lab", bits.format(1000, 1000))
+    short = javascript(tmp_path, "schedule_lab", bits.format(200, 200))
+    assert long == pytest.approx(2.9e-5, rel=0.02) and short == pytest.approx(0.10, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"kind": "quadratic"}, "linear, cosine"),
+        ({"beta_first": 0.0}, "beta_first"),
+        ({"beta_last": 1.5}, "1.5"),
+        ({"steps": 1}, r"2\.\.10000"),
+        ({"mean_square": -1.0}, "-1.0"),
+        ({"picture": np.zeros((2, 4, 4, 3), np.uint8)}, "picture"),
+    ],
+)
+def test_schedules_that_do_not_exist_are_refused(options, words):
+    with pytest.raises(ValueError, match=words):
+        ScheduleLab(**options)
+
+
+# ---- DenoiserPlayground -------------------------------------------------------------------------
+
+MODES = {"means": [[-1.6, -0.9], [1.7, -0.7], [0.1, 1.7]], "stds": [0.25, 0.1, 0.5]}
+WEIGHTS = [0.5, 0.2, 0.3]
+MODES_JS = json.dumps(
+    [
+        {"mean": mean, "std": std, "weight": weight}
+        for mean, std, weight in zip(MODES["means"], MODES["stds"], WEIGHTS, strict=True)
+    ]
+)
+
+
+def mixture() -> GaussianMixture:
+    return GaussianMixture(
+        torch.tensor(MODES["means"], dtype=torch.float64),
+        torch.tensor(MODES["stds"], dtype=torch.float64),
+        torch.tensor(WEIGHTS, dtype=torch.float64),
+    )
+
+
+def test_the_page_s_denoiser_is_the_exact_one(tmp_path):
+    points = [[0.4, -0.3], [2.9, 2.9], [-1.6, -0.9], [0.0, 0.0]]
+    times = [0.02, 0.3, 0.7, 1.0]
+    expression = f"{points}.flatMap((x) => {times}.map((t) => m.posterior(x, t, {MODES_JS})))"
+    page = javascript(tmp_path, "denoiser_playground", expression)
+    x_t = torch.tensor([x for x in points for _ in times], dtype=torch.float64)
+    t = torch.tensor(times * len(points), dtype=torch.float64)
+    ours = mixture().denoiser(schedules.cosine_vp)(x_t, t)
+    means = torch.tensor([answer["mean"] for answer in page], dtype=torch.float64)
+    torch.testing.assert_close(means, ours, rtol=1e-9, atol=1e-9)
+    for answer, x, time in zip(page, x_t, t, strict=True):
+        law = mixture().noised(torch.cos(time * torch.pi / 2), torch.sin(time * torch.pi / 2))
+        density = float(law.log_prob(x[None]).exp())
+        assert answer["density"] == pytest.approx(density, rel=1e-9, abs=1e-300)
+        assert sum(answer["shares"]) == pytest.approx(1)
+
+
+def test_the_page_s_path_is_ddim(tmp_path):
+    page = javascript(tmp_path, "denoiser_playground", f"m.path([0.4, -0.3], 0.9, 12, {MODES_JS})")
+    x = torch.tensor([[0.4, -0.3]], dtype=torch.float64)
+    times = torch.linspace(0.9, 0, 13, dtype=torch.float64)
+    states = walk(ddim_step, mixture().denoiser(schedules.cosine_vp), schedules.cosine_vp, x, times)
+    ours = torch.cat(list(states))
+    assert ours.shape == (13, 2)
+    torch.testing.assert_close(torch.tensor(page, dtype=torch.float64), ours, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"means": [[0.0, 0.0, 0.0]]}, r"\[1, 3\]"),
+        ({"means": [[9.0, 0.0]]}, "extent"),
+        ({"stds": -1.0}, "positive"),
+        ({"weights": [1.0, 2.0]}, "3 positive numbers"),
+        ({"t": 0.0}, r"0\.02\.\.1"),
+        ({"steps": 99}, r"1\.\.40"),
+    ],
+)
+def test_mixtures_that_cannot_be_played_with_are_refused(options, words):
+    with pytest.raises(ValueError, match=words):
+        DenoiserPlayground(**options)
+
+
+def test_weights_are_normalised():
+    assert DenoiserPlayground(weights=[2.0, 1.0, 1.0]).weights == [0.5, 0.25, 0.25]
+
+
+# ---- Quiz ---------------------------------------------------------------------------------------
+
+
+def test_the_first_quiz_has_ten_questions_and_explains_every_answer():
+    assert len(QUESTIONS) == 10
+    assert all(choice.why and choice.text for q in QUESTIONS for choice in q.choices)
+    assert sum(any(choice.right for choice in q.choices) for q in QUESTIONS) == 8
+    assert len(start_here_quiz().questions) == 10
+
+
+def test_what_the_reader_wants_decides_and_what_is_wrong_is_named(tmp_path):
+    quiz = start_here_quiz()
+    right = [next((i for i, c in enumerate(q.choices) if c.right), 0) for q in QUESTIONS[:8]]
+    wrong = [(answer + 1) % 3 for answer in right]
+    data = f"{json.dumps(quiz.questions)}, {json.dumps(quiz.routes)}"
+    wishes = [[0, 0], [1, 1], [2, 3], [3, 2]]  # a wish and the time that goes with it
+    everything = [know + wish for know in (right, wrong) for wish in wishes]
+    expression = f"{json.dumps(everything)}.map((a) => m.result({data}, a))"
+    results = javascript(tmp_path, "quiz", expression)
+    assert [result["route"]["name"] for result in results] == 2 * [route.name for route in ROUTES]
+    assert [result["right"] for result in results] == [8] * 4 + [0] * 4
+    assert results[0]["lookUp"] == [] and len(results[4]["lookUp"]) == 8
+
+
+@pytest.mark.parametrize(
+    ("questions", "words"),
+    [
+        ([], "at least one"),
+        ([Question("a?", [Choice("b", "c")])], "two choices"),
+        ([Question("a?", [Choice("b", "c", right=True)] * 2)], "only one"),
+        ([Question("a?", [Choice("b", "c", points={"x": 1}), Choice("d", "e")])], "'x'"),
+    ],
+)
+def test_broken_quizzes_are_refused(questions, words):
+    with pytest.raises(ValueError, match=words):
+        Quiz(questions, [Route("y", "z")])
+
+
+# ---- PaperMap -----------------------------------------------------------------------------------
+
+
+def test_every_paper_is_dated_placed_and_in_the_bibliography():
+    course = course_map()
+    chapters = [c["number"] for part in course["parts"] for c in part["chapters"]]
+    assert chapters == [f"{n:02d}" for n in range(41)]
+    papers = {paper["id"]: paper for paper in course["papers"]}
+    assert len(papers) == len(course["papers"]) >= 50
+    bibliography = (ROOT / "data" / "references.bib").read_text(encoding="utf-8")
+    eprints = dict(re.findall(r"@misc\{(\w+),.*?eprint = \{([\d.]+)\}", bibliography, re.S))
+    for key, paper in papers.items():
+        assert paper["chapter"] in chapters and paper["brought"].endswith(".")
+        assert eprints[key] == paper["arxiv"], key
+        # An arXiv number holds the month of its announcement: that of the date or the one after.
+        year, month = map(int, paper["date"].split("-"))
+        number = 12 * (2000 + int(paper["arxiv"][:2])) + int(paper["arxiv"][2:4])
+        assert number - (12 * year + month) in (0, 1), key
+
+
+def test_edges_lead_forward_and_leave_no_paper_out():
+    widget = PaperMap()
+    joined = {end for edge in widget.edges for end in edge}
+    assert joined == {paper["id"] for paper in widget.papers}
+    assert [paper["date"] for paper in widget.papers] == sorted(p["date"] for p in widget.papers)
+
+
+def test_only_chapters_that_exist_are_links(tmp_path):
+    for name in ("07_ddpm_maths.ipynb", "_template.ipynb", "notes.ipynb"):
+        (tmp_path / name).touch()
+    assert written_chapters(tmp_path) == {"07": "07_ddpm_maths"}
+    assert PaperMap(notebooks=tmp_path).written == {"07": "07_ddpm_maths"}
+
+
+def test_edges_to_nowhere_or_back_in_time_are_refused():
+    nodes = [
+        {"id": "a", "date": "2020-01", "chapter": "07"},
+        {"id": "b", "date": "2021-01", "chapter": "07"},
+    ]
+    with pytest.raises(ValueError, match="back in time"):
+        PaperMap(nodes, [("b", "a")])
+    with pytest.raises(ValueError, match="unknown"):
+        PaperMap(nodes, [("a", "c")])
+
+
+# ---- the kit ------------------------------------------------------------------------------------
+
+
+def test_noise_is_normal_and_the_same_everywhere(tmp_path):
+    (tmp_path / "kit.mjs").write_text((HERE / "kit.js").read_text())
+    expression = (
+        "(async () => { const k = await import('./kit.mjs');"
+        "const f = k.normals(3), g = k.normals(3);"
+        "const x = Array.from({ length: 20000 }, f); return [x, x.slice(0, 5).map(g)] })()"
+    )
+    first, again = javascript(tmp_path, "quiz", f"await {expression}")
+    x = np.array(first)
+    assert first[:5] == again
+    assert abs(x.mean()) < 0.03 and abs(x.std() - 1) < 0.02
+    assert abs((np.abs(x) < 1).mean() - 0.6827) < 0.01
+
+
+def test_numbers_read_as_a_person_writes_them(tmp_path):
+    (tmp_path / "kit.mjs").write_text((HERE / "kit.js").read_text())
+    values = "[0, 0.02, 0.0001, 2.913e-5, 12345, -0.5, Infinity, 9.999e-5]"
+    expression = f"await import('./kit.mjs').then((k) => {values}.map(k.short))"
+    assert javascript(tmp_path, "quiz", expression) == [
+        "0",
+        "0.02",
+        "1 × 10⁻⁴",
+        "2.91 × 10⁻⁵",
+        "1.23 × 10⁴",
+        "−0.5",
+        "∞",
+        "1 × 10⁻⁴",
+    ]
