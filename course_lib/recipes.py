@@ -27,9 +27,10 @@ def ddpm_vlb_loss(model: Denoiser, x_0: Data) -> Float[Tensor, ""]:
 
     Divided by the mean weight over all times, so that one learning rate serves this and L_simple.
     """
-    t = stratified_times(model.schedule, len(x_0), x_0.device)
-    every = torch.arange(1, model.schedule.T + 1, device=x_0.device)
-    weight = vlb_weight(model.schedule, every, model.predicts, "large")
+    schedule = model.schedule
+    t = stratified_times(schedule, len(x_0), x_0.device)
+    every = torch.arange(1, int(schedule.t_max) + 1, device=x_0.device)
+    weight = vlb_weight(schedule, every, model.predicts, "large")
     losses = model.loss(x_0, t, torch.randn_like(x_0))
     return (weight[t - 1] / weight.mean()).to(losses.dtype).mul(losses).mean()
 

@@ -11,6 +11,7 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -41,7 +42,7 @@ from course_lib.weights import WEIGHTS, save_weights
 
 ROOT = Path(__file__).resolve().parent.parent
 MODELS = {name: one for name, one in TRAININGS.items() if isinstance(one, Training)}
-STEPS = {"ddpm": ddpm_step, "ddim": ddim_step, "heun": heun_step}
+STEPS: dict[str, Callable[..., Tensor]] = {"ddpm": ddpm_step, "ddim": ddim_step, "heun": heun_step}
 
 
 @dataclass(frozen=True)
