@@ -1,0 +1,139 @@
+"""The exercises of chapter 08: averages, clipping, reading a loss, and finding copies."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from course_lib.diffusion.schedules import linear
+from course_lib.exercises.checking import equal, exercise, reject, require
+
+
+@exercise("the average forgets at the rate you chose, and starts short")
+def check_ema_update(ema_update: Callable[..., Any]) -> None:
+    """Exercise 1: one step of an exponential moving average whose decay warms up."""
+    average, current = torch.randn(2, 5)
+    late = ema_update(average, current, 10**6, 0.9)
+    reject(
+        equal(late, 0.1 * average + 0.9 * current),
+        "decay and 1 - decay are swapped: with decay = 0.9 the new weights should count 0.1.",
+    )
+    require(
+        equal(late, 0.9 * average + 0.1 * current),
+        "after many steps the result is not decay * average + (1 - decay) * current.",
+    )
+    first = ema_update(average, current, 0, 0.999)
+    reject(
+        equal(first, 0.999 * average + 0.001 * current),
+        "there is no warm-up: after the first step the average is still 99.9 % random start. Use"
+        " min(decay, (1 + n) / (10 + n)).",
+    )
+    require(
+        equal(first, 0.1 * average + 0.9 * current),
+        "at n = 0 the decay is not (1 + 0) / (10 + 0) = 0.1.",
+    )
+    require(
+        equal(ema_update(average, current, 90, 0.5), 0.5 * average + 0.5 * current),
+        "the warm-up must not raise the decay above the one asked for: take the smaller of the"
+        " two.",
+    )
+
+
+@exercise("clipped where it is known to be safe, and the two forms agree elsewhere")
+def check_clipped_mean(clipped_mean: Callable[..., Any]) -> None:
+    """Exercise 2: the mean of x_{t-1} as the original code computes it, with x_0 clipped."""
+    schedule, t = linear(20, first=0.02, last=0.3), 12
+    bar, before, beta = (
+        float(schedule.alpha_bar[t]),
+        float(schedule.alpha_bar[t - 1]),
+        float(schedule.beta[t]),
+    )
+    x_t, eps = torch.randn(2, 64, dtype=torch.float64)
+
+    def mean(x_0: torch.Tensor) -> torch.Tensor:
+        kept = (1 - beta) ** 0.5 * (1 - before) * x_t
+        return (kept + before**0.5 * beta * x_0) / (1 - bar)
+
+    free = (x_t - (1 - bar) ** 0.5 * eps) / bar**0.5
+    answer = clipped_mean(x_t, eps, t, schedule)
+    reject(
+        equal(answer, mean(free)),
+        "nothing is clipped: this is algorithm 2. Clip x_0 to [-1, 1] on the way.",
+    )
+    reject(
+        equal(answer, mean(free).clamp(-1, 1)),
+        "you clip the mean of x_{t-1}. That is still noisy and may leave [-1, 1]; x_0 may not.",
+    )
+    reject(
+        equal(answer, mean((x_t - (1 - bar) ** 0.5 * eps.clamp(-1, 1)) / bar**0.5)),
+        "you clip eps. Noise has no bounds; x_0 has.",
+    )
+    reject(
+        equal(answer, free.clamp(-1, 1)),
+        "this is the clipped x_0 itself. Put it into the posterior mean (their eq. 7).",
+    )
+    wrong = (1 - beta) ** 0.5 * (1 - before) * x_t + bar**0.5 * beta * free.clamp(-1, 1)
+    reject(
+        equal(answer, wrong / (1 - bar)),
+        "the factor of x_0 has alpha_bar at t; in their eq. 7 it is alpha_bar at t - 1.",
+    )
+    require(equal(answer, mean(free.clamp(-1, 1))), "this is not eq. 7 with the clipped x_0.")
+
+
+@exercise("now you can tell a small loss from a good one")
+def check_linear_loss(linear_loss: Callable[..., Any]) -> None:
+    """Exercise 3: the loss on eps of the best linear denoiser, for Gaussian data."""
+    variances, bar = torch.tensor([2.0, 0.5, 0.0]), 0.8
+    answer = linear_loss(variances, bar)
+    eps_loss = bar * variances / (bar * variances + 1 - bar)
+    x_0_loss = variances * (1 - bar) / (bar * variances + 1 - bar)
+    reject(
+        equal(answer, x_0_loss.mean()),
+        "this is the error in x_0. The error in eps is alpha_bar / (1 - alpha_bar) times it.",
+    )
+    reject(
+        equal(answer, ((1 - bar) / (bar * variances + 1 - bar)).mean()),
+        "signal and noise are swapped: without data (variance 0) x_t is pure noise and eps is known"
+        " exactly, so the loss is 0 there.",
+    )
+    reject(
+        equal(answer, eps_loss.sum()),
+        "you add the directions up. The loss of this course is a mean over them.",
+    )
+    reject(
+        equal(answer, eps_loss),
+        "this is the loss in each direction. Take their mean: the loss is one number.",
+    )
+    require(equal(answer, eps_loss.mean()), "at alpha_bar = 0.8 the loss is not right.")
+
+
+@exercise("a copy is nearer to the training pictures than almost any unseen picture is")
+def check_copies(copies: Callable[..., Any]) -> None:
+    """Exercise 4: which samples are suspiciously near to a training picture."""
+    train, unseen, samples = torch.randn(60, 16), torch.randn(200, 16), torch.randn(8, 16)
+    samples[[1, 5]] = train[[7, 30]] + 0.02 * torch.randn(2, 16)
+    answer = torch.as_tensor(copies(samples, train, unseen))
+    require(
+        answer.dtype == torch.bool and answer.shape == (8,),
+        "return one True or False for each sample.",
+    )
+    near, usual = (torch.cdist(x, train).min(1).values for x in (samples, unseen))
+    reject(
+        equal(answer, near > usual.quantile(0.01)),
+        "the comparison is the wrong way round: copies are nearer than usual.",
+    )
+    reject(
+        equal(answer, near < usual.quantile(0.99)) or equal(answer, near < usual.median()),
+        "most unseen pictures would count as copies. Flag what is below the 1 % quantile.",
+    )
+    reject(
+        equal(answer, near < near.quantile(0.01)),
+        "your threshold comes from the samples themselves, so about one in a hundred is always a"
+        " copy, even of nothing. Take it from unseen pictures.",
+    )
+    back = torch.cdist(samples, unseen).min(1).values
+    reject(
+        equal(answer, back < usual.quantile(0.01)),
+        "you measure how near the samples are to the unseen pictures. Copies come from `train`.",
+    )
+    require(equal(answer, near < usual.quantile(0.01)), "the wrong samples are flagged.")

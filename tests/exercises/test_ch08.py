@@ -1,0 +1,102 @@
+"""Wrong answers that the checks of this chapter must catch, each by its own diagnosis."""
+
+import torch
+
+from course_lib.exercises.ch08 import (
+    check_clipped_mean,
+    check_copies,
+    check_ema_update,
+    check_linear_loss,
+)
+
+
+def warmed(decay, n):
+    return min(decay, (1 + n) / (10 + n))
+
+
+def posterior(x_0, x_t, t, schedule, factor_at):
+    """Their eq. 7, with alpha_bar of x_0's factor taken at `factor_at`."""
+    bar, before, beta = schedule.alpha_bar[t], schedule.alpha_bar[t - 1], schedule.beta[t]
+    x_0_part = schedule.alpha_bar[factor_at].sqrt() * beta * x_0
+    return ((1 - beta).sqrt() * (1 - before) * x_t + x_0_part) / (1 - bar)
+
+
+def x_0_of(x_t, eps, t, schedule):
+    bar = schedule.alpha_bar[t]
+    return (x_t - (1 - bar).sqrt() * eps) / bar.sqrt()
+
+
+def clipped_mean(x_t, eps, t, schedule):
+    return posterior(x_0_of(x_t, eps, t, schedule).clamp(-1, 1), x_t, t, schedule, t - 1)
+
+
+def near(a, b):
+    return torch.cdist(a, b).min(1).values
+
+
+def test_right_answers_pass() -> None:
+    assert check_ema_update(lambda a, c, n, d: a + (1 - warmed(d, n)) * (c - a))
+    assert check_clipped_mean(clipped_mean)
+    assert check_linear_loss(lambda v, bar: (bar * v / (bar * v + 1 - bar)).mean())
+    assert check_copies(
+        lambda s, train, unseen: near(s, train) < near(unseen, train).quantile(0.01)
+    )
+
+
+# check, a wrong answer, words that its diagnosis must contain; tests/test_exercises.py runs them
+WRONG = [
+    (check_ema_update, lambda a, c, n, d: (1 - d) * a + d * c, "swapped"),
+    (check_ema_update, lambda a, c, n, d: d * a + (1 - d) * c, "no warm-up"),
+    (
+        check_ema_update,
+        lambda a, c, n, d: a + (1 - (1 + n) / (10 + n)) * (c - a),
+        "not decay * average",
+    ),
+    (
+        check_ema_update,
+        lambda a, c, n, d: a + (1 - (d if n > 100 else (1 + n) / (10 + n))) * (c - a),
+        "take the smaller of the two",
+    ),
+    (check_ema_update, lambda a, c, n, d: a + (1 - d if n > 9 else 0.5) * (c - a), "at n = 0"),
+    (
+        check_clipped_mean,
+        lambda x_t, eps, t, s: posterior(x_0_of(x_t, eps, t, s), x_t, t, s, t - 1),
+        "nothing is clipped",
+    ),
+    (
+        check_clipped_mean,
+        lambda x_t, eps, t, s: posterior(x_0_of(x_t, eps, t, s), x_t, t, s, t - 1).clamp(-1, 1),
+        "you clip the mean",
+    ),
+    (
+        check_clipped_mean,
+        lambda x_t, eps, t, s: posterior(x_0_of(x_t, eps.clamp(-1, 1), t, s), x_t, t, s, t - 1),
+        "you clip eps",
+    ),
+    (
+        check_clipped_mean,
+        lambda x_t, eps, t, s: posterior(x_0_of(x_t, eps, t, s).clamp(-1, 1), x_t, t, s, t),
+        "alpha_bar at t;",
+    ),
+    (
+        check_clipped_mean,
+        lambda x_t, eps, t, s: x_0_of(x_t, eps, t, s).clamp(-1, 1),
+        "the clipped x_0 itself",
+    ),
+    (check_clipped_mean, lambda x_t, eps, t, s: x_t, "not eq. 7"),
+    (
+        check_linear_loss,
+        lambda v, bar: (v * (1 - bar) / (bar * v + 1 - bar)).mean(),
+        "error in x_0",
+    ),
+    (check_linear_loss, lambda v, bar: ((1 - bar) / (bar * v + 1 - bar)).mean(), "swapped"),
+    (check_linear_loss, lambda v, bar: (bar * v / (bar * v + 1 - bar)).sum(), "add the directions"),
+    (check_linear_loss, lambda v, bar: bar * v / (bar * v + 1 - bar), "Take their mean"),
+    (check_linear_loss, lambda v, bar: v.mean(), "is not right"),
+    (check_copies, lambda s, t, u: near(s, t) > near(u, t).quantile(0.01), "wrong way round"),
+    (check_copies, lambda s, t, u: near(s, t) < near(u, t).quantile(0.99), "most unseen"),
+    (check_copies, lambda s, t, u: near(s, t) < near(s, t).quantile(0.01), "always a copy"),
+    (check_copies, lambda s, t, u: near(s, u) < near(u, t).quantile(0.01), "come from `train`"),
+    (check_copies, lambda s, t, u: near(s, t), "one True or False"),
+    (check_copies, lambda s, t, u: torch.arange(8) == 0, "wrong samples"),
+]

@@ -1,0 +1,96 @@
+"""A model is measured and shipped whole, with where it comes from, and never over another."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tools"))
+
+import ship_weights  # noqa: E402
+
+from course_lib.trainings import TRAININGS  # noqa: E402
+from course_lib.weights import load_weights, manifest  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two steps of training digits: a run too short to be good, and enough to be shipped."""
+    folder = tmp_path_factory.mktemp("run")
+    TRAININGS["digits_ddpm"](folder, "cpu", "fp32", steps=2)
+    return folder
+
+
+def ship(run: Path, to: Path, *more: str) -> int:
+    arguments = ["digits_ddpm", "--run", str(run), "--folder", str(to), "--steps", "2"]
+    return ship_weights.main([*arguments, "--samples", "60", "--device", "cpu", *more])
+
+
+def test_ships_the_average_with_its_origin_and_metrics(run: Path, tmp_path: Path) -> None:
+    assert ship(run, tmp_path, "--hardware", "a slow core") == 0
+    entry = manifest(tmp_path)["digits_ddpm"]
+    assert entry["steps"] == 2 and entry["images_seen"] == 2 * entry["batch"] == 128
+    assert entry["hardware"] == "a slow core" and "a slow core" in entry["made"]
+    assert len(entry["data_sha256"]) == 64 and entry["revision"]
+    distance = entry["metrics"]["frechet_distance"]
+    assert distance["n"] == 60
+    assert distance["value"] > 3 * distance["floor"] > 0  # two steps teach nothing
+    assert sum(entry["metrics"]["class_shares"]) == pytest.approx(1, abs=0.001)
+    assert str(tmp_path) not in json.dumps(entry)  # no paths of this machine
+
+    shipped = load_weights("digits_ddpm", TRAININGS["digits_ddpm"].model(), tmp_path)
+    trained, _ = ship_weights.averaged(
+        TRAININGS["digits_ddpm"].model(), run / ship_weights.CHECKPOINT
+    )
+    for name, value in trained.state_dict().items():
+        torch.testing.assert_close(shipped.state_dict()[name], value, atol=1e-3, rtol=1e-3)
+
+
+def test_replaces_only_when_asked(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "digits_ddpm.safetensors"
+    path.write_bytes(b"the reader's own")
+    assert ship(run, tmp_path) == 2
+    assert path.read_bytes() == b"the reader's own"
+    assert "--replace" in capsys.readouterr().err
+    assert ship(run, tmp_path, "--replace") == 0
+    assert path.read_bytes() != b"the reader's own"
+
+
+def test_says_how_to_make_a_missing_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ship(tmp_path / "nowhere", tmp_path) == 2
+    assert "course train digits_ddpm" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_repeats_and_unclipped_samples_are_measured_the_same_way(run: Path, tmp_path: Path) -> None:
+    assert ship(run, tmp_path, "--unclipped", "--repeats", str(run)) == 0
+    entry = manifest(tmp_path)["digits_ddpm"]
+    [repeat] = entry["repeats"]
+    assert repeat["seed"] == 0
+    assert repeat["clipped"] == entry["metrics"]["frechet_distance"]["value"]
+    assert repeat["unclipped"] == entry["unclipped_metrics"]["frechet_distance"]["value"]
+    assert repeat["unclipped"] != repeat["clipped"]
+
+
+def test_a_walk_that_diverges_is_named_and_not_measured() -> None:
+    model = TRAININGS["digits_ddpm"].model()
+    torch.nn.init.constant_(model.net.head.out.bias, float("inf"))
+    free = ship_weights.Sampler(steps=2, clipped=False)
+    entry = ship_weights.measure(model, free, ship_weights.digits_reference(), 40)
+    assert entry["metrics"] is None
+    assert entry["diverged"] == "40 of 40 samples"
+
+
+def test_samples_depend_on_the_seed_alone() -> None:
+    model = TRAININGS["digits_ddpm"].model()
+    torch.nn.init.normal_(model.net.head.out.weight, std=0.1)
+    shape = (3, 1, 8, 8)
+    draw = ship_weights.Sampler(steps=3, seed=5)
+    torch.testing.assert_close(draw(model, shape), draw(model, shape), atol=0, rtol=0)
+    assert not torch.equal(draw(model, shape), ship_weights.Sampler(steps=3, seed=6)(model, shape))
+    assert float(draw(model, shape).abs().max()) <= 1

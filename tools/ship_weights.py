@@ -1,0 +1,263 @@
+"""Measure a trained model and ship it: `python tools/ship_weights.py fashion_ddpm`.
+
+Takes the averaged weights of a run (`course train NAME` leaves them in runs/train/NAME), samples
+from them, compares the samples with the test set, and writes data/weights/NAME.safetensors with all
+of this in the manifest. A file that is already there is replaced only with --replace.
+"""
+
+import argparse
+import hashlib
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from torch import Tensor, nn
+
+from course_lib.core.tensors import pick_device, seeded_randn_like, to_unit
+from course_lib.core.types import Images
+from course_lib.data.digits import TOP, load_digits
+from course_lib.data.fashion_mnist import load_fashion_mnist
+from course_lib.data.files import checksums
+from course_lib.diffusion.guidance import clip
+from course_lib.diffusion.samplers import ddim_step, ddpm_step, heun_step, sample
+from course_lib.diffusion.schedules import spaced_times
+from course_lib.features import classify, features
+from course_lib.metrics import (
+    Measured,
+    frechet_distance,
+    kernel_distance,
+    precision_recall,
+    with_floor,
+)
+from course_lib.trainings import CHECKPOINT, TRAININGS, Training
+from course_lib.weights import WEIGHTS, save_weights
+
+ROOT = Path(__file__).resolve().parent.parent
+MODELS = {name: one for name, one in TRAININGS.items() if isinstance(one, Training)}
+STEPS: dict[str, Callable[..., Tensor]] = {"ddpm": ddpm_step, "ddim": ddim_step, "heun": heun_step}
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """How samples are drawn: which step, how many of them, x_0 clipped to [-1, 1] or not."""
+
+    step: str = "ddpm"
+    steps: int = 100
+    clipped: bool = True
+    seed: int = 0
+    bf16: bool = False
+
+    def __call__(self, model: nn.Module, shape: tuple[int, ...]) -> Images:
+        """Pictures of this shape, drawn in parts of 500 to bound the memory."""
+        device = next(model.parameters()).device
+        randn_like = seeded_randn_like(self.seed)
+        step = STEPS[self.step]
+        if self.step == "ddpm":
+            step = partial(ddpm_step, randn_like=randn_like)
+        denoise = clip(model) if self.clipped else model
+        times = spaced_times(model.schedule, self.steps)
+        parts = []
+        with torch.autocast(device.type, torch.bfloat16, enabled=self.bf16):
+            for noise in randn_like(torch.empty(shape)).split(500):
+                x_0 = sample(step, denoise, model.schedule, noise.to(device), times)
+                parts.append(x_0.float().cpu())
+        return torch.cat(parts)
+
+    def __str__(self) -> str:
+        clipped = "x_0 clipped" if self.clipped else "x_0 not clipped"
+        return f"{self.step}, {self.steps} steps evenly spaced, {clipped}, seed {self.seed}"
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What samples are compared with, and the features they are compared in."""
+
+    name: str
+    net: str
+    sha256: str
+    train: Tensor = field(repr=False)
+    test: Tensor = field(repr=False)
+
+
+def digits_reference() -> Reference:
+    """The digits, with all 1,352 training pictures to set the floor."""
+    train, test = load_digits("train")[0], load_digits("test")[0]
+    digest = hashlib.sha256(train.numpy().tobytes()).hexdigest()
+    return Reference(
+        "digits train", "digits_features", digest, to_unit(train, TOP), to_unit(test, TOP)
+    )
+
+
+def fashion_reference() -> Reference:
+    """Fashion-MNIST; 10,000 training pictures drawn at random, as samples are, set the floor."""
+    train, test = load_fashion_mnist("train")[0], load_fashion_mnist("test")[0]
+    train = train[torch.randperm(len(train), generator=torch.Generator().manual_seed(0))]
+    digest = checksums()["fashion_mnist/train.png"]["pixels_sha256"]
+    return Reference(
+        "fashion_mnist train", "fashion_features", digest, to_unit(train[:10_000]), to_unit(test)
+    )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Ship one model. 2 if its weights are there already, or if it has not been trained."""
+    options = parse(arguments)
+    checkpoint = options.run / CHECKPOINT
+    shipped = options.folder / f"{options.name}.safetensors"
+    if shipped.exists() and not options.replace:
+        return fail(f"{shipped.name} is shipped already. To put a new one there, add --replace")
+    if not checkpoint.exists():
+        return fail(f"no {checkpoint}. Make it: course train {options.name}")
+    training = MODELS[options.name]
+    model, record = averaged(training.model(), checkpoint)
+    reference = digits_reference() if options.name.startswith("digits") else fashion_reference()
+    model = model.to(pick_device(options.device))
+    sampler = Sampler(options.sampler, options.steps, True, options.seed, options.bf16)
+    n = min(options.samples or len(reference.train), len(reference.train))
+    measured = measure(model, sampler, reference, n)
+    if options.unclipped:
+        free = measure(model, replace(sampler, clipped=False), reference, n)
+        measured["unclipped_metrics"] = free["metrics"]
+        if "diverged" in free:
+            measured["unclipped_diverged"] = free["diverged"]
+    measured["repeats"] = [
+        again(options.name, folder, sampler, reference, n, options.unclipped)
+        for folder in options.repeats
+    ]
+    about = origin(options.name, training, record, reference, options.hardware) | measured
+    path = save_weights(options.name, model, about, folder=options.folder)
+    print(json.dumps(about, indent=2, ensure_ascii=False))
+    print(f"{path.name}: {path.stat().st_size / 1e6:.2f} MB")
+    return 0
+
+
+def averaged(model: nn.Module, checkpoint: Path) -> tuple[nn.Module, dict[str, Any]]:
+    """The model with the averaged weights of a checkpoint, and the record of the run."""
+    with safe_open(checkpoint, framework="pt") as file:
+        record = json.loads(file.metadata()["run"])
+        prefix = "ema.module."
+        names = [name for name in file.keys() if name.startswith(prefix)]
+        model.load_state_dict({name.removeprefix(prefix): file.get_tensor(name) for name in names})
+    return model.eval().requires_grad_(False), record
+
+
+def measure(model: nn.Module, sampler: Sampler, reference: Reference, n: int) -> dict[str, Any]:
+    """Compare n samples with the test set, and n real training pictures in the same way.
+
+    No metrics if a sample holds a number that is not finite: the walk has diverged.
+    """
+    started = time.perf_counter()
+    images = sampler(model, (n, *reference.test.shape[1:]))
+    seconds = time.perf_counter() - started
+    about = {"sampler": str(sampler), "sampling_seconds": round(seconds, 1)}
+    if lost := n - int(images.flatten(1).isfinite().all(1).sum()):
+        # Infinite pixels have no distance to anything: say so in place of a number.
+        return about | {"metrics": None, "diverged": f"{lost:,} of {n:,} samples"}
+    see = partial(features, name=reference.net)
+    made, real, test = see(images), see(reference.train[:n]), see(reference.test)
+    m = min(n, len(test))
+    few = (made[:m], test[:m], real[:m])
+    scores = {
+        "frechet_distance": with_floor(frechet_distance, made, test, real),
+        "kernel_distance": with_floor(kernel_distance, *few),
+        "precision": with_floor(lambda a, b: precision_recall(a, b)[0], *few, name="precision"),
+        "recall": with_floor(lambda a, b: precision_recall(a, b)[1], *few, name="recall"),
+    }
+    shares = classify(images, reference.net).argmax(1).bincount(minlength=10) / n
+    metrics = {name: as_entry(score) for name, score in scores.items()}
+    return about | {"metrics": metrics | {"class_shares": [round(float(p), 4) for p in shares]}}
+
+
+def again(
+    name: str, run: Path, sampler: Sampler, reference: Reference, n: int, unclipped: bool
+) -> dict[str, float | int | None]:
+    """Fréchet distances of another run of the same training, which differs in its seed alone."""
+    model, record = averaged(MODELS[name].model(), run / CHECKPOINT)
+    entry: dict[str, float | int | None] = {"seed": record["config"]["seed"]}
+    for clipped in (True, False) if unclipped else (sampler.clipped,):
+        scores = measure(model, replace(sampler, clipped=clipped), reference, n)["metrics"]
+        value = scores["frechet_distance"]["value"] if scores else None
+        entry["clipped" if clipped else "unclipped"] = value
+    return entry
+
+
+def origin(
+    name: str,
+    training: Training,
+    record: dict[str, Any],
+    reference: Reference,
+    hardware: str,
+) -> dict[str, Any]:
+    """Where the weights come from: run, data, code and machine, the last one in words."""
+    steps, seconds = len(record["losses"]), record["seconds"]
+    return {
+        "recipe": f"course_lib.trainings {name}",
+        "revision": revision(),
+        "data": reference.name,
+        "data_sha256": reference.sha256,
+        "steps": steps,
+        "batch": training.batch,
+        "images_seen": steps * training.batch,
+        "config": record["config"],
+        "last_loss": round(sum(record["losses"][-200:]) / len(record["losses"][-200:]), 5),
+        "seconds": round(seconds, 1),
+        "hardware": hardware,
+        "made": f"{steps:,} steps of {training.batch} in {seconds / 60:.0f} minutes on {hardware}",
+    }
+
+
+def as_entry(score: Measured) -> dict[str, float | int]:
+    """A metric as the manifest holds it."""
+    return {"value": round(score.value, 4), "floor": round(score.floor, 4), "n": score.n}
+
+
+def revision() -> str:
+    """The commit the code stands at; "+" if files differ from it."""
+
+    def git(*words: str) -> str:
+        return subprocess.run(
+            ["git", *words], cwd=ROOT, capture_output=True, text=True, check=True
+        ).stdout.strip()
+
+    changed = git("status", "--porcelain", "--untracked-files=no", "course_lib", "tools")
+    return git("rev-parse", "--short=12", "HEAD") + ("+" if changed else "")
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("name", choices=sorted(MODELS), metavar="NAME", help="which training")
+    parser.add_argument("--run", type=Path, help="folder of its run (default: runs/train/NAME)")
+    parser.add_argument(
+        "--sampler", choices=sorted(STEPS), default="ddpm", help="which step (ddpm)"
+    )
+    parser.add_argument("--steps", type=int, default=100, help="how many steps (100)")
+    parser.add_argument("--unclipped", action="store_true", help="measure without clipping too")
+    parser.add_argument(
+        "--repeats", type=Path, nargs="*", default=[], help="runs with other seeds, to measure too"
+    )
+    parser.add_argument("--samples", type=int, help="how many (default: as many as real ones)")
+    parser.add_argument("--seed", type=int, default=0, help="of the samples")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    parser.add_argument("--bf16", action="store_true", help="sample in bf16; for CPUs with AMX")
+    parser.add_argument("--hardware", default="one CPU thread", help="what it was trained on")
+    parser.add_argument("--folder", type=Path, default=WEIGHTS, help="where to put the weights")
+    parser.add_argument("--replace", action="store_true", help="replace weights that are there")
+    options = parser.parse_args(arguments)
+    options.run = options.run or ROOT / "runs" / "train" / options.name
+    return options
+
+
+def fail(words: str) -> int:
+    print(f"ship weights: {words}", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())
