@@ -82,7 +82,12 @@ def make_parser() -> argparse.ArgumentParser:
 def lab(jupyter_options: list[str]) -> int:
     """Open JupyterLab at the first chapter, with the repository as its root."""
     first = "--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb"
-    command = [sys.executable, "-m", "jupyter", "lab", f"--notebook-dir={ROOT}", first]
+    # Nothing here needs a network, so JupyterLab asks none for news or updates.
+    quiet = [
+        "--LabApp.news_url=None",
+        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+    ]
+    command = [sys.executable, "-m", "jupyter", "lab", f"--notebook-dir={ROOT}", first, *quiet]
     server = subprocess.Popen([*command, *jupyter_options], cwd=ROOT)
     while True:
         try:
