@@ -72,7 +72,10 @@ class Sampler:
 
     def __str__(self) -> str:
         clipped = "x_0 clipped" if self.clipped else "x_0 not clipped"
-        return f"{self.step}, {self.steps} steps evenly spaced, {clipped}, seed {self.seed}"
+        precision = ", in bf16" if self.bf16 else ""
+        return (
+            f"{self.step}, {self.steps} steps evenly spaced, {clipped}, seed {self.seed}{precision}"
+        )
 
 
 @dataclass(frozen=True)
