@@ -3,20 +3,21 @@
 python tools/make_hero.py
 """
 
+from functools import partial
 from pathlib import Path
 
 import torch
 
-from course_lib.core.tensors import atomic_write
+from course_lib.core.tensors import atomic_write, seeded_randn_like
 from course_lib.diffusion.guidance import clip
-from course_lib.diffusion.samplers import heun_step, walk
+from course_lib.diffusion.samplers import ddpm_step, walk
 from course_lib.diffusion.schedules import spaced_times
 from course_lib.plot import show_rows
 from course_lib.recipes import ddpm, fashion_unet
 from course_lib.weights import load_weights
 
-GARMENTS, STEPS = 10, 50
-SHOWN = (0, 20, 35, 43, 50)  # steps taken at each row
+GARMENTS, STEPS = 10, 250
+SHOWN = (0, 125, 185, 220, 250)  # steps taken at each row
 HERO = Path(__file__).resolve().parent.parent / "docs" / "hero.png"
 
 
@@ -25,7 +26,8 @@ def main() -> None:
     model = load_weights("fashion_ddpm", ddpm(fashion_unet()))
     times = spaced_times(model.schedule, STEPS)
     noise = torch.randn(GARMENTS, 1, 28, 28, generator=torch.Generator().manual_seed(0))
-    path = list(walk(heun_step, clip(model), model.schedule, noise, times))
+    step = partial(ddpm_step, randn_like=seeded_randn_like(1))
+    path = list(walk(step, clip(model), model.schedule, noise, times))
     rows = {f"t = {int(times[k])}": path[k] for k in SHOWN}
     atomic_write(HERO, show_rows(rows).png())
 
