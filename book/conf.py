@@ -4,6 +4,7 @@ tools/build_book.py calls Sphinx with this folder as its configuration and the r
 source. What Jupyter Book 1 would set by itself is set here; everything else stands in the file.
 """
 
+import os
 import sys
 from pathlib import Path
 
@@ -12,7 +13,8 @@ import yaml
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 CONFIG = yaml.safe_load((ROOT / "jupyter_book.yml").read_text(encoding="utf-8"))
-BUILD = ROOT / "_build"
+# What one build makes for itself. tools/build_book.py gives each its own: two may run at once.
+WORK = Path(os.environ.get("COURSE_BOOK_WORK", ROOT / "_build" / "work"))
 
 project = html_title = CONFIG["title"]
 author = CONFIG["author"]
@@ -20,8 +22,8 @@ language = "en"
 exclude_patterns = CONFIG["exclude_patterns"]
 
 # The table of contents is carried in jupyter_book.yml; sphinx-external-toc wants a file of its own.
-BUILD.mkdir(exist_ok=True)
-external_toc_path = str(BUILD / "_toc.yml")
+WORK.mkdir(parents=True, exist_ok=True)
+external_toc_path = str(WORK / "_toc.yml")
 Path(external_toc_path).write_text(yaml.safe_dump(CONFIG["toc"], sort_keys=False), encoding="utf-8")
 external_toc_exclude_missing = CONFIG["only_build_toc_files"]
 
@@ -64,6 +66,6 @@ globals().update(CONFIG["sphinx"]["config"])
 # Sphinx reads paths from where conf.py stands; jupyter_book.yml gives them from the top.
 bibtex_bibfiles = [str(ROOT / path) for path in CONFIG["bibtex_bibfiles"]]
 html_static_path = [str(ROOT / path) for path in CONFIG["sphinx"]["config"]["html_static_path"]]
-html_static_path.append(str(BUILD / "frontend"))  # MathJax and the widgets, put there by tools/
+html_static_path.append(str(WORK / "frontend"))  # MathJax and the widgets, put there by tools/
 html_logo = str(ROOT / CONFIG["sphinx"]["config"]["html_logo"])
 html_favicon = str(ROOT / CONFIG["sphinx"]["config"]["html_favicon"])

@@ -7,6 +7,7 @@ Needs the Python environment and nothing else; warnings are errors. The site mak
 another host and can also be opened from disk.
 """
 
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -16,8 +17,6 @@ sys.path.insert(0, str(ROOT))  # for `python tools/build_book.py`
 
 from tools.frontend import FrontendError, copy_mathjax, copy_widgets  # noqa: E402
 
-FRONTEND = ROOT / "_build" / "frontend"
-
 
 def build(target: Path, source: Path = ROOT, *more: str) -> int:
     """Build `source` into `target`; returns Sphinx's exit code, 0 when all is well.
@@ -26,11 +25,13 @@ def build(target: Path, source: Path = ROOT, *more: str) -> int:
     """
     from sphinx.cmd.build import main as sphinx_build
 
-    shutil.rmtree(FRONTEND, ignore_errors=True)
-    copy_mathjax(FRONTEND / "mathjax")
-    copy_widgets(FRONTEND / "widgets")
+    work = target.with_name(f"{target.name}-work")
+    os.environ["COURSE_BOOK_WORK"] = str(work)  # conf.py reads it
+    shutil.rmtree(work, ignore_errors=True)
+    copy_mathjax(work / "frontend" / "mathjax")
+    copy_widgets(work / "frontend" / "widgets")
     options = ["--quiet", "--fresh-env", "--fail-on-warning", "--keep-going", *more]
-    folders = ["-c", str(ROOT / "book"), "-d", str(target.with_name(f"{target.name}-doctrees"))]
+    folders = ["-c", str(ROOT / "book"), "-d", str(work / "doctrees")]
     return sphinx_build(["-b", "html", *options, *folders, str(source), str(target)])
 
 
