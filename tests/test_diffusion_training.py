@@ -68,7 +68,7 @@ def test_vlb_weight_of_eps_is_the_factor_of_ho_eq_12(schedule):
 
 @each_schedule
 def test_vlb_weight_of_x_0_is_the_difference_of_snrs(schedule):
-    # Kingma et al. 2021, eq. 13
+    # Kingma et al. 2021, section 4
     t = torch.arange(2, schedule.T + 1)
     halved = (schedule.snr(t - 1) - schedule.snr(t)) / 2
     torch.testing.assert_close(vlb_weight(schedule, t, "x_0"), halved, atol=0, rtol=1e-6)

@@ -22,8 +22,8 @@ def stratified_times(
 ) -> Int[Tensor, " n"]:
     """n times from 1..T, one from each n-th part of the range: the same mean loss, less noise.
 
-    Every time is still equally likely; only the batch is spread evenly (Kingma et al. 2021,
-    appendix I.1).
+    Every time is still equally likely; only the batch is spread evenly: the low-discrepancy sampler
+    of Kingma et al. 2021.
     """
     u = (torch.arange(n, device=device) + torch.rand(1, device=device)) / n
     times = (u * schedule.T).long().clamp(max=schedule.T - 1) + 1
@@ -37,7 +37,7 @@ def vlb_weight(
 
     The bound's term at t is KL(q(x_s | x_t, x_0) || p(x_s | x_t)) with s = t - 1: a squared
     distance of means over twice the variance. With the posterior variance ("small") it is
-    (SNR(s) - SNR(t)) / 2 times the squared error in x_0 (Kingma et al. 2021, eq. 13), and for
+    (SNR(s) - SNR(t)) / 2 times the squared error in x_0 (Kingma et al. 2021, section 4), and for
     "eps" it is the factor of Ho et al. 2020, eq. 12. `variance="large"` divides by beta_t instead.
 
     For t >= 2: at t = 1 the "small" variance is 0 and the bound has a decoder term in its place.
