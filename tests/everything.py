@@ -146,7 +146,7 @@ def build_everything(folder: Path) -> Path:
     pages = ["notebooks/90_everything", "docs/notation", "docs/glossary", "docs/bibliography"]
     lines = "".join(f"- file: {page}\n" for page in pages)
     contents.write_text(f"format: jb-book\nroot: book/index\nchapters:\n{lines}")
-    # In a Python of its own: Sphinx walks over all loaded modules, and other tests load strange ones.
+    # In a Python of its own: a torch compiled by another test breaks Sphinx in the same process.
     arguments = (folder / "html", source, "-D", f"external_toc_path={contents}")
     code = "import sys; from tools.build_book import Path, build\n"
     code += "sys.exit(build(Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:]))"
