@@ -73,6 +73,11 @@ def make_parser() -> argparse.ArgumentParser:
     train_.add_argument("--steps", type=positive, help="training steps (default: the recipe's)")
     train_.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
     train_.add_argument("--precision", default="auto", help="auto, fp32 or bf16")
+    train_.add_argument(
+        "--compiled",
+        action="store_true",
+        help="let torch.compile fuse each step: a slow start, then faster on a GPU",
+    )
 
     command("book", book, "render the website from the committed notebooks")
     command("check", check, "say what works on this machine, and how to mend what does not")
@@ -130,7 +135,7 @@ def train(options: argparse.Namespace) -> int:
     folder = RUNS / "train" / options.name
     print(f"training {options.name} into {folder.relative_to(ROOT)}", flush=True)
     try:
-        training(folder, options.device, options.precision, options.steps)
+        training(folder, options.device, options.precision, options.steps, options.compiled)
     except ValueError as problem:  # an unknown device or precision, a run of another config
         raise WrongRequest(str(problem)) from problem
     return 0

@@ -122,25 +122,33 @@ def _chunks(images: AnyImages, name: str) -> Iterator[Images]:
 
 
 def train_fashion_features(
-    folder: Path, device: str = "auto", precision: str = "auto", steps: int | None = None
+    folder: Path,
+    device: str = "auto",
+    precision: str = "auto",
+    steps: int | None = None,
+    compiled: bool = False,
 ) -> FeatureNet:
     """Train `fashion_features` into `folder`, resuming what is there; return the network."""
     config = TrainConfig(
         lr=2e-3, total_steps=4_000, final_steps=2_000, ema_decay=0.998, precision=precision
     )
     train = partial(_train, "fashion_features", load_fashion_mnist, top=255, reach=2)
-    return train(config, folder, device, steps)
+    return train(config, folder, device, steps, compiled)
 
 
 def train_digits_features(
-    folder: Path, device: str = "auto", precision: str = "auto", steps: int | None = None
+    folder: Path,
+    device: str = "auto",
+    precision: str = "auto",
+    steps: int | None = None,
+    compiled: bool = False,
 ) -> FeatureNet:
     """Train `digits_features` into `folder`, resuming what is there; return the network."""
     config = TrainConfig(
         lr=2e-3, total_steps=1_500, final_steps=750, ema_decay=0.998, precision=precision
     )
     train = partial(_train, "digits_features", load_digits, top=TOP, reach=1)
-    return train(config, folder, device, steps)
+    return train(config, folder, device, steps, compiled)
 
 
 def _train(
@@ -150,6 +158,7 @@ def _train(
     folder: Path,
     device: str,
     steps: int | None,
+    compiled: bool,
     *,
     top: int,
     reach: int,
@@ -167,7 +176,7 @@ def _train(
         return F.cross_entropy(net(moved), labels, label_smoothing=0.05)
 
     get_batch = random_batches(train.to(where), labels.to(where), size=128)
-    trainer = Trainer(model, loss, get_batch, config)
+    trainer = Trainer(model, loss, get_batch, config, compiled=compiled)
     trainer.fit(steps, checkpoint=folder / "checkpoint.safetensors")
     net = NETS[name]()
     net.load_state_dict(trainer.ema.module.state_dict())

@@ -47,15 +47,19 @@ class Training:
         device: str = "auto",
         precision: str = "auto",
         steps: int | None = None,
+        compiled: bool = False,
         seed: int = 0,
     ) -> nn.Module:
-        """Train, or go on training, in `folder`; return the averaged model."""
+        """Train, or go on training, in `folder`; return the averaged model.
+
+        compiled   as in `Trainer`; not part of the run, so a resume may choose anew
+        """
         place = pick_device(device)
         config = replace(self.config, precision=precision, seed=seed)
         seed_everything(seed)
         model = self.model().to(place)
         batches = random_batches(self.data().to(place), size=self.batch)
-        trainer = Trainer(model, self.loss, batches, config)
+        trainer = Trainer(model, self.loss, batches, config, compiled=compiled)
         return trainer.fit(steps, checkpoint=folder / CHECKPOINT, save_every=500)
 
 

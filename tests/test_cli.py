@@ -109,11 +109,11 @@ def test_train_hands_everything_on(small_course: Path, monkeypatch: pytest.Monke
 
     calls: list[tuple[Any, ...]] = []
     monkeypatch.setattr(trainings, "TRAININGS", {"toy": lambda *options: calls.append(options)})
-    options = ["--steps", "12", "--device", "cpu", "--precision", "fp32"]
+    options = ["--steps", "12", "--device", "cpu", "--precision", "fp32", "--compiled"]
     assert cli.main(["train", "toy", *options]) == 0
     assert cli.main(["train", "toy"]) == 0
     folder = small_course / "runs" / "train" / "toy"
-    assert calls == [(folder, "cpu", "fp32", 12), (folder, "auto", "auto", None)]
+    assert calls == [(folder, "cpu", "fp32", 12, True), (folder, "auto", "auto", None, False)]
 
 
 def test_lab_opens_the_first_chapter(small_course: Path, monkeypatch: pytest.MonkeyPatch) -> None:
