@@ -1,6 +1,6 @@
-"""The figures of the course, in one style: every figure in it comes from these functions.
+"""The figures and tables of the course, in one style: every one in it comes from these functions.
 
-Each returns a `Picture`, which a notebook shows when it is the last line of a cell. One colour
+Each figure is a `Picture`, which a notebook shows when it is the last line of a cell. One colour
 always means one thing (`COLOURS`). Blue, vermilion and green are Okabe
 and Ito's, which eyes of every kind can tell apart.
 """
@@ -31,6 +31,8 @@ from course_lib.picture import (
     pick_colours,
     zoom_for,
 )
+from course_lib.tables import Table as Table
+from course_lib.tables import table as table
 
 _DENSITY = LinearSegmentedColormap.from_list("density", ["#FFFFFF", "#CFE3F1", "#5FA8D3"])
 

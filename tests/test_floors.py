@@ -11,7 +11,7 @@ HOUSE = Path(__file__).resolve().parent.parent / "course_lib"
 FLOORS = [
     {"core"},
     {"nn", "diffusion"},  # networks know no diffusion, the mathematics knows no networks
-    {"models", "recipes", "picture"},  # picture: the canvas that plot draws on
+    {"models", "recipes", "picture", "tables"},  # the last two are what plot shows
     {"data", "train", "weights", "metrics", "plot"},
     {"features"},  # classifiers trained on the data, for the metrics to look through
     {"trainings", "exercises", "widgets"},
