@@ -319,3 +319,29 @@ def test_a_compiled_step_learns_the_same():
     compiled.fit(8)
     # Losses, not weights: Adam makes a full step of the rounding noise in a gradient that is zero.
     assert compiled.losses == pytest.approx(plain.losses, rel=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("g++"), reason="compiling on a CPU needs a C++ compiler")
+def test_the_loss_of_the_course_compiles_and_repeats():
+    # In a Python of its own: the compiler cannot read through the shape checks of the tests.
+    # A compiled step draws other noise than a plain one, but the same noise for the same seed.
+    code = """
+import torch
+from course_lib.data.batches import random_batches
+from course_lib.nn.mlp import MLP
+from course_lib.recipes import ddpm, ddpm_loss
+from course_lib.train import TrainConfig, Trainer
+
+for _ in range(2):
+    torch.manual_seed(0)
+    batches = random_batches(torch.randn(64, 2), size=16)
+    trainer = Trainer(ddpm(MLP(width=16)), ddpm_loss, batches, TrainConfig(), compiled=True)
+    trainer.fit(4)
+    print(*trainer.losses)
+"""
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    first, second = ([float(loss) for loss in line.split()] for line in ran.stdout.splitlines())
+    assert first == second and len(first) == 4
+    assert all(0.1 < loss < 10 for loss in first)

@@ -17,6 +17,7 @@ def uniform_times(
     return torch.randint(1, schedule.T + 1, (n,), device=device)
 
 
+@torch.compiler.disable  # PyTorch 2.13's compiler fails on an index by a permutation
 def stratified_times(
     schedule: DiscreteSchedule, n: int, device: str | torch.device = "cpu"
 ) -> Int[Tensor, " n"]:
