@@ -12,6 +12,7 @@ Exit codes: 0 done, 1 it failed, 2 the question was wrong (the message lists the
 
 import argparse
 import ast
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -93,7 +94,10 @@ def lab(jupyter_options: list[str]) -> int:
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
     ]
     command = [sys.executable, "-m", "jupyter", "lab", f"--notebook-dir={ROOT}", first, *quiet]
-    server = subprocess.Popen([*command, *jupyter_options], cwd=ROOT)
+    # Nor does it ask the reader whether it may: a default, below whatever settings they have.
+    paths = [str(ROOT / "tools" / "jupyter"), os.environ.get("JUPYTER_CONFIG_PATH", "")]
+    environment = os.environ | {"JUPYTER_CONFIG_PATH": os.pathsep.join(filter(None, paths))}
+    server = subprocess.Popen([*command, *jupyter_options], cwd=ROOT, env=environment)
     while True:
         try:
             return server.wait()

@@ -1,5 +1,8 @@
 """The `course` command: what it runs, what it refuses and how, and that it overwrites nothing."""
 
+import json
+import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -118,12 +121,14 @@ def test_train_hands_everything_on(small_course: Path, monkeypatch: pytest.Monke
 
 def test_lab_opens_the_first_chapter(small_course: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[list[str]] = []
+    environments: list[dict[str, str]] = []
 
     class Server:
         """Ends when asked the second time: the first Ctrl-C is JupyterLab's to answer."""
 
-        def __init__(self, command: list[str], cwd: Path) -> None:
+        def __init__(self, command: list[str], cwd: Path, env: dict[str, str]) -> None:
             calls.append(command)
+            environments.append(env)
             self.waits = iter([KeyboardInterrupt, None])
 
         def wait(self) -> int:
@@ -132,11 +137,27 @@ def test_lab_opens_the_first_chapter(small_course: Path, monkeypatch: pytest.Mon
             return 0
 
     monkeypatch.setattr("course_lib.cli.subprocess.Popen", Server)
+    monkeypatch.setenv("JUPYTER_CONFIG_PATH", "mine")
     assert cli.main(["lab", "--no-browser", "--port", "8899"]) == 0
     first = "--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb"
     assert calls[0][1:6] == ["-m", "jupyter", "lab", f"--notebook-dir={small_course}", first]
     assert "--LabApp.news_url=None" in calls[0]
     assert calls[0][-3:] == ["--no-browser", "--port", "8899"]
+    assert environments[0]["JUPYTER_CONFIG_PATH"] == f"{small_course}/tools/jupyter{os.pathsep}mine"
+
+
+def test_jupyterlab_does_not_ask_whether_it_may_fetch_news(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its server hands our defaults on, and the names in them are settings that it has."""
+    from jupyterlab_server.settings_utils import _get_overrides
+
+    plugin = "@jupyterlab/apputils-extension:notification"
+    root = Path(__file__).resolve().parent.parent
+    monkeypatch.setenv("JUPYTER_CONFIG_PATH", str(root / "tools" / "jupyter"))
+    monkeypatch.delenv("JUPYTER_NO_CONFIG", raising=False)
+    ours = _get_overrides("")[0][plugin]
+    assert ours == {"fetchNews": "false", "checkForUpdates": False}
+    schema = Path(sys.prefix, "share/jupyter/lab/schemas", *plugin.split(":")).with_suffix(".json")
+    assert set(ours) <= set(json.loads(schema.read_text(encoding="utf-8"))["properties"])
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ function render({ model, el }) {
   }, p.short)]));
 
   const years = [...new Set(papers.map((p) => p.date.slice(0, 4)))];
-  const rows = years.map((year) => h("div", { class: "cw-year" }, h("h4", {}, year), h("div", { class: "cw-chips" }, papers.filter((p) => p.date.startsWith(year)).map((p) => chips.get(p.id)))));
+  const rows = years.map((year) => h("div", { class: "cw-year" }, h("h3", {}, year), h("div", { class: "cw-chips" }, papers.filter((p) => p.date.startsWith(year)).map((p) => chips.get(p.id)))));
   const lines = s("svg", { class: "cw-lines", "aria-hidden": "true" });
   const board = h("div", { class: "cw-board" }, lines, rows);
   const details = h("div", { class: "cw-details", "aria-live": "polite" });

@@ -89,7 +89,7 @@ function render({ model, el }) {
   const stepValues = [...new Set([...STEPS, model.get("steps")])].sort((a, b) => a - b);
   const steps = listed(model, "steps", "T", stepValues, String);
 
-  const charts = ["beta_t", "alpha_bar_t", "signal-to-noise ratio"].map((name) => s("svg", { role: "img", "aria-label": name }));
+  const charts = ["beta_t", "alpha_bar_t", "signal-to-noise ratio"].map((name) => s("svg", { role: "group", "aria-label": name }));
   const handles = [first, last].map((control, k) => {
     const handle = s("circle", { r: 8, class: "cw-handle", tabindex: 0, role: "slider", "aria-label": ["first beta", "last beta"][k] });
     onKey(handle, (event) => {
