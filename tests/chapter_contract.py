@@ -34,7 +34,6 @@ HEAD = {
 }
 MACHINE_PATH = re.compile(r"/(home|root|tmp|Users|private|work|workspace)/|[A-Z]:\\\\?Users")
 TROUBLE = re.compile(r"\w*Warning\b|Traceback \(most recent call last\)")
-COLUMNS = 76  # of code, without scrolling, on the page and in JupyterLab
 VIEW = "application/vnd.jupyter.widget-view+json"
 STATE = "application/vnd.jupyter.widget-state+json"
 
@@ -116,17 +115,14 @@ def wrong_profile(notebook: NotebookNode) -> Iterator[str]:
 
 
 def wrong_cells(notebook: NotebookNode) -> Iterator[str]:
-    # Statements, not lines: breaking a long line must not make a cell long.
-    sizes = []
-    for number, cell in enumerate(code(notebook), 1):
-        sizes.append(sum(isinstance(n, ast.stmt) for n in ast.walk(ast.parse(cell.source))))
-        if sizes[-1] > 25:
-            yield f"code cell {number} has {sizes[-1]} statements, 25 is the most"
-        for line in cell.source.splitlines():
-            if len(line) > COLUMNS:
-                yield f"code cell {number} has a line of {len(line)} columns, {COLUMNS} fit: {line}"
+    sizes = [
+        sum(bool(line.strip()) for line in cell.source.splitlines()) for cell in code(notebook)
+    ]
+    for number, size in enumerate(sizes, 1):
+        if size > 25:
+            yield f"code cell {number} has {size} lines, 25 is the most"
     if sizes and median(sizes) >= 8:
-        yield f"the median cell has {median(sizes)} statements, wanted are fewer than 8"
+        yield f"the median cell has {median(sizes)} lines, wanted are fewer than 8"
     imports = [node for node in nodes(notebook) if isinstance(node, (ast.Import, ast.ImportFrom))]
     if len(imports) > 8:
         yield f"{len(imports)} imports, 8 is the most"
