@@ -34,6 +34,7 @@ HEAD = {
 }
 MACHINE_PATH = re.compile(r"/(home|root|tmp|Users|private|work|workspace)/|[A-Z]:\\\\?Users")
 TROUBLE = re.compile(r"\w*Warning\b|Traceback \(most recent call last\)")
+COLUMNS = 88  # of code that fit on the page and in JupyterLab; `ruff format --line-length 88`
 VIEW = "application/vnd.jupyter.widget-view+json"
 STATE = "application/vnd.jupyter.widget-state+json"
 
@@ -115,12 +116,16 @@ def wrong_profile(notebook: NotebookNode) -> Iterator[str]:
 
 
 def wrong_cells(notebook: NotebookNode) -> Iterator[str]:
-    sizes = [
-        sum(bool(line.strip()) for line in cell.source.splitlines()) for cell in code(notebook)
-    ]
-    for number, size in enumerate(sizes, 1):
-        if size > 25:
-            yield f"code cell {number} has {size} lines, 25 is the most"
+    sizes = []
+    for number, cell in enumerate(code(notebook), 1):
+        lines = cell.source.splitlines()
+        # A closing bracket on a line of its own is nothing to read.
+        sizes.append(sum(bool(line.strip(" )]},")) for line in lines))
+        if sizes[-1] > 25:
+            yield f"code cell {number} has {sizes[-1]} lines, 25 is the most"
+        for line in lines:
+            if len(line) > COLUMNS:
+                yield f"code cell {number} has a line of {len(line)} columns, {COLUMNS} fit: {line}"
     if sizes and median(sizes) >= 8:
         yield f"the median cell has {median(sizes)} lines, wanted are fewer than 8"
     imports = [node for node in nodes(notebook) if isinstance(node, (ast.Import, ast.ImportFrom))]

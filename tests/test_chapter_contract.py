@@ -168,6 +168,7 @@ BROKEN = [
     (wrong_parameters, replace('"fast"', '"gpu"'), "not one cell tagged"),
     (wrong_profile, replace("PROFILE ==", "'fast' =="), "changes nothing"),
     (wrong_cells, long_cell, "has 26 lines"),
+    (wrong_cells, replace("import torch", f"x = {'1' * 90}"), "has a line of 94 columns"),
     (wrong_cells, long_cells, "the median cell has 8"),
     (wrong_cells, replace("import torch", "import a, b\n" * 9), "9 imports"),
     (wrong_outputs, run_twice, "not executed from top to bottom"),
