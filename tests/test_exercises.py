@@ -48,7 +48,8 @@ def test_untouched_stub_gets_a_friendly_line(
 @exercise("twice the number")
 def check_double(double: Any) -> None:
     """An exercise for the tests below."""
-    require(equal(double(torch.tensor(3.0)), 6.0), "it is not twice the number.")
+    x = torch.tensor(3.0)
+    require(equal(double(x), 2 * x), "it is not twice the number.")
 
 
 def not_implemented(x: torch.Tensor) -> torch.Tensor:
@@ -58,6 +59,14 @@ def not_implemented(x: torch.Tensor) -> torch.Tensor:
 def half_filled(x: torch.Tensor) -> Any:
     factor: Any = ...
     return factor * x
+
+
+def forgets_to_return(x: torch.Tensor) -> None:
+    x = 2 * x
+
+
+def in_place(x: torch.Tensor) -> torch.Tensor:
+    return x.mul_(2)
 
 
 def crashes(x: torch.Tensor) -> torch.Tensor:
@@ -75,6 +84,8 @@ def crashes(x: torch.Tensor) -> torch.Tensor:
         (half_filled, "Not yet: nothing is filled in"),
         (None, "Not yet: nothing is filled in"),
         (..., "Not yet: nothing is filled in"),
+        (forgets_to_return, "Not yet: your function returns nothing."),
+        (in_place, "Correct: twice the number."),
         (crashes, "in the line `return x @ torch.zeros(2, 3)`"),
         (lambda: 0, "Not yet: your code raised TypeError"),
     ],

@@ -12,7 +12,7 @@ from course_lib.exercises.checking import equal, exercise, reject, require
 def check_noisy(noisy: Callable[..., Any]) -> None:
     """Exercise 1: x_t from x_0 and eps, given alpha_bar (Ho et al. 2020, eq. 4)."""
     x_0, eps = torch.randn(2, 4, 2)
-    x_t = noisy(x_0, 0.36, eps)
+    x_t = noisy(x_0, torch.tensor(0.36), eps)
     reject(
         equal(x_t, 0.36 * x_0 + 0.64 * eps),
         "these are shares of the variance. What multiplies a point is the root of its share.",
@@ -33,6 +33,10 @@ def check_noisy(noisy: Callable[..., Any]) -> None:
         equal(x_t, 0.6 * x_0 + 0.4 * eps),
         "the two factors add up to 1, but it is variances that must: squares of the factors.",
     )
+    reject(
+        equal(x_t, 0.36 * x_0 + (1 - 0.36**2) ** 0.5 * eps),
+        "alpha_bar is taken for alpha. It is a share of the variance: the square of alpha.",
+    )
     require(
         equal(x_t, 0.6 * x_0 + 0.8 * eps),
         "x_t is not root(alpha_bar) x_0 + root(1 - alpha_bar) eps.",
@@ -49,6 +53,18 @@ def check_posterior_mean(posterior_mean: Callable[..., Any]) -> None:
 
     # With equal priors first: what goes wrong here has nothing to do with them.
     guess = posterior_mean(x_t, examples, even, alpha, sigma)
+    reject(
+        equal(guess, logits.softmax(1)),
+        "these are the weights, and they are right. Now take the mean of the examples with them.",
+    )
+    reject(
+        equal(guess, (logits * 0.2).softmax(1) @ examples),
+        "the prior multiplies what stands inside the softmax. There, add its logarithm.",
+    )
+    reject(
+        equal(guess, (-logits).softmax(1) @ examples),
+        "the sign is wrong: the nearest example must get the largest weight.",
+    )
     reject(
         equal(guess, logits.exp() @ examples) or equal(guess, (logits.exp() * 0.2) @ examples),
         "the weights of a guess must add up to 1. Divide by their sum: a softmax does.",
@@ -68,6 +84,14 @@ def check_posterior_mean(posterior_mean: Callable[..., Any]) -> None:
         sigma: "the squared distance is divided by 2 sigma; the variance is sigma^2.",
     }.items():
         reject(equal(guess, (logits * factor).softmax(1) @ examples), why)
+    reject(
+        equal(guess, _guess(_squares(x_t / alpha, examples), sigma) @ examples),
+        "dividing x_t by alpha makes its noise larger too: sigma / alpha. Shrink the examples.",
+    )
+    reject(
+        equal(guess, _guess(_squares(alpha * x_t, examples), sigma) @ examples),
+        "you shrink x_t by alpha. It is there already; it is the examples that alpha shrinks.",
+    )
     reject(
         equal(guess, _guess(_squares(x_t, examples), sigma) @ examples),
         "alpha is forgotten: the noisy copies of an example lie around alpha times the example.",
@@ -116,6 +140,23 @@ def check_step(straight_step: Callable[..., Any]) -> None:
     reject(
         equal(x_s, x_t + (t - s) / t * (x_t - x_0)) or equal(x_s, x_t + (t - s) * (eps - x_0)),
         "the sign is wrong: this moves away from the guess, towards more noise.",
+    )
+    reject(
+        equal(x_s, x_t + (t - s) * (x_0 - x_t)),
+        "the step is too short: with s = 0 it must reach the guess. What part of the whole way t"
+        " is t - s?",
+    )
+    reject(
+        equal(x_s, x_t + s / t * (x_0 - x_t)),
+        "s / t is the part of the way that remains after the step, not the part that it goes.",
+    )
+    reject(
+        equal(x_s, (1 - t) * x_0 + t * (x_t - (1 - s) * x_0) / s),
+        "t and s are swapped: x_t belongs to time t, the result to the smaller time s.",
+    )
+    reject(
+        not equal(x_s, straight_step(x_t, x_0, t, s)),
+        "each call gives another result, so you draw new noise. Use the noise that is in x_t.",
     )
     reject(
         equal(x_s, (1 - s) * x_t + s * eps),

@@ -40,6 +40,14 @@ def check_alpha_bar(alpha_bar_from: Callable[..., Any]) -> None:
         equal(ours, torch.tensor([1.0, 0.9, 0.72, 0.36]).sqrt()),
         "alpha_bar is a share of the variance, without a root. Its root is what multiplies x_0.",
     )
+    reject(
+        equal(ours, [1.0, 0.9, 0.7, 0.2]),
+        "the betas do not add up: each step takes its share of what the steps before have left.",
+    )
+    reject(
+        equal(ours, [1.0, 0.9, 0.72]),
+        "the last step is missing: the table ends with alpha_bar_T.",
+    )
     require(equal(ours, [1.0, 0.9, 0.72, 0.36]), "it is not 1, then the running product.")
 
 
@@ -48,14 +56,27 @@ def check_means(means: Callable[..., Any]) -> None:
     """Exercise 2: the mean of q(x_{t-1} | x_t, x_0) by eq. 7 and by eq. 11 (Ho et al. 2020)."""
     beta = torch.cat([torch.zeros(1), torch.linspace(0.01, 0.3, 20)])
     alpha_bar, t = (1 - beta).cumprod(0), 7
-    x_0, eps = torch.randn(2, 64)
-    x_t = alpha_bar[t].sqrt() * x_0 + (1 - alpha_bar[t]).sqrt() * eps
+    # Three that do not belong together: for those that do, either formula would serve for both.
+    x_t, x_0, eps = torch.randn(3, 64)
     ours = means(x_t, x_0, eps, beta, alpha_bar, t)
     require(
         isinstance(ours, tuple | list) and len(ours) == 2,
         "return two tensors: the mean from x_0, and the mean from eps.",
     )
+    from_eps = (x_t - beta[t] / (1 - alpha_bar[t]).sqrt() * eps) / (1 - beta[t]).sqrt()
+    reject(
+        equal(ours[0], from_eps) and not equal(ours[1], from_eps),
+        "the two are in the wrong order: first the mean from x_0, then the mean from eps.",
+    )
+    reject(
+        equal(ours[0], from_eps),
+        "the first must come from x_0, by eq. 7; this one comes from eps.",
+    )
     _diagnose_mean_from_x_0(ours[0], x_t, x_0, beta[t], alpha_bar[t], alpha_bar[t - 1])
+    reject(
+        equal(ours[1], ours[0]),
+        "the second must come from eps, by eq. 11; this one comes from x_0.",
+    )
     _diagnose_mean_from_eps(ours[1], x_t, eps, beta[t], alpha_bar[t])
     first, _ = means(x_t, x_0, eps, beta, alpha_bar, 1)
     require(equal(first, x_0), "at t = 1 the mean from x_0 must be x_0 itself.")
@@ -69,6 +90,18 @@ def _diagnose_mean_from_x_0(
     reject(
         equal(ours, now.sqrt() * beta / (1 - now) * x_0 + keep * x_t),
         "eq. 7 speaks of the step before: alpha_bar[t - 1] in both numerators, not alpha_bar[t].",
+    )
+    reject(
+        equal(ours, now.sqrt() * beta / (1 - now) * x_0 + of_x_t * x_t),
+        "the factor of x_0 has alpha_bar[t]; eq. 7 speaks of the step before, alpha_bar[t - 1].",
+    )
+    reject(
+        equal(ours, of_x_0 * x_0 + keep * x_t),
+        "the factor of x_t has 1 - alpha_bar[t] above and below; above it is the step before's.",
+    )
+    reject(
+        equal(ours, (of_x_0 * x_0 + of_x_t * x_t) * (1 - now)),
+        "both factors are still to be divided by 1 - alpha_bar_t.",
     )
     reject(
         equal(ours, of_x_0 * x_t + of_x_t * x_0),
@@ -118,6 +151,14 @@ def check_conversions(x_0_and_v: Callable[..., Any]) -> None:
     x_t = alpha * x_0 + sigma * eps
     ours = x_0_and_v(eps, x_t, alpha, sigma)
     require(isinstance(ours, tuple | list) and len(ours) == 2, "return two tensors: x_0 and v.")
+    reject(
+        equal(ours[0], alpha * eps - sigma * x_0) and equal(ours[1], x_0),
+        "the two are in the wrong order: first x_0, then v.",
+    )
+    reject(
+        equal(ours[0], (x_t - alpha * eps) / sigma),
+        "alpha and sigma are swapped: in x_t, alpha goes with x_0 and sigma with the noise.",
+    )
     reject(equal(ours[0], x_t - sigma * eps), "without the noise, alpha x_0 is left. Divide.")
     reject(
         equal(ours[0], (x_t - sigma**2 * eps) / alpha),
@@ -125,6 +166,10 @@ def check_conversions(x_0_and_v: Callable[..., Any]) -> None:
     )
     reject(equal(ours[0], (x_t - eps) / alpha), "the noise in x_t is sigma eps, not eps.")
     require(equal(ours[0], x_0), "x_0 does not solve x_t = alpha x_0 + sigma eps.")
+    reject(
+        equal(ours[1], alpha * eps + sigma * x_0),
+        "in v, the signal is taken away: a minus before sigma x_0.",
+    )
     reject(equal(ours[1], sigma * x_0 - alpha * eps), "v has the opposite sign: alpha eps - ...")
     reject(
         equal(ours[1], alpha * x_0 - sigma * eps),
@@ -237,6 +282,10 @@ def check_reverse_variance(reverse_variance: Callable[..., Any]) -> None:
     now, before = alpha_bar[t], alpha_bar[t - 1]
     v_t, v_s = now * s**2 + 1 - now, before * s**2 + 1 - before
     ours = reverse_variance(beta, alpha_bar, t, s)
+    require(
+        torch.as_tensor(ours).numel() == 1,
+        "return one number, the variance at step t, not a whole table.",
+    )
     reject(
         equal(ours, beta[t], atol=1e-6),
         "beta_t is the answer for s = 1 alone. Here the data has variance s².",
@@ -244,6 +293,10 @@ def check_reverse_variance(reverse_variance: Callable[..., Any]) -> None:
     reject(
         equal(ours, beta[t] * (1 - before) / (1 - now), atol=1e-6),
         "beta-tilde is the answer for s = 0 alone: x_0 is not known here, only its law.",
+    )
+    reject(
+        equal(ours, beta[t] * (before * s + 1 - before) / (now * s + 1 - now), atol=1e-6),
+        "s is a standard deviation. In a variance it stands squared.",
     )
     reject(
         equal(ours, beta[t] * v_t / v_s, atol=1e-6),

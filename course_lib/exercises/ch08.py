@@ -18,6 +18,10 @@ def check_ema_update(ema_update: Callable[..., Any]) -> None:
         equal(late, 0.1 * average + 0.9 * current),
         "decay and 1 - decay are swapped: with decay = 0.9 the new weights should count 0.1.",
     )
+    reject(
+        equal(late, _blend(average, current, max(0.9, (1 + 10**6) / (10 + 10**6)))),
+        "the decay rises above the one asked for, 0.9: take the smaller of the two.",
+    )
     require(
         equal(late, 0.9 * average + 0.1 * current),
         "after many steps the result is not decay * average + (1 - decay) * current.",
@@ -28,6 +32,10 @@ def check_ema_update(ema_update: Callable[..., Any]) -> None:
         "there is no warm-up: after the first step the average is still 99.9 % random start. Use"
         " min(decay, (1 + n) / (10 + n)).",
     )
+    reject(
+        equal(first, _blend(average, current, 2 / 11)),
+        "n is 0 for the first step, so the decay there is (1 + 0) / (10 + 0) = 0.1, not 2 / 11.",
+    )
     require(
         equal(first, 0.1 * average + 0.9 * current),
         "at n = 0 the decay is not (1 + 0) / (10 + 0) = 0.1.",
@@ -37,6 +45,10 @@ def check_ema_update(ema_update: Callable[..., Any]) -> None:
         "the warm-up must not raise the decay above the one asked for: take the smaller of the"
         " two.",
     )
+
+
+def _blend(average: torch.Tensor, current: torch.Tensor, decay: float) -> torch.Tensor:
+    return decay * average + (1 - decay) * current
 
 
 @exercise("clipped where it is known to be safe, and the two forms agree elsewhere")
@@ -63,6 +75,22 @@ def check_clipped_mean(clipped_mean: Callable[..., Any]) -> None:
     reject(
         equal(answer, mean(free).clamp(-1, 1)),
         "you clip the mean of x_{t-1}. That is still noisy and may leave [-1, 1]; x_0 may not.",
+    )
+    reject(
+        equal(answer, mean(free.clamp(-1, 1)).clamp(-1, 1)),
+        "x_0 is clipped, which is right, and then the mean as well. That one is still noisy.",
+    )
+    reject(
+        equal(answer, mean(free.clamp(0, 1))),
+        "you clip to [0, 1]. The pictures of this course live in [-1, 1].",
+    )
+    reject(
+        equal(answer, mean(((x_t - (1 - bar) * eps) / bar**0.5).clamp(-1, 1))),
+        "in x_0 the noise is multiplied by 1 - alpha_bar; the root of that is missing.",
+    )
+    reject(
+        equal(answer, mean((x_t - (1 - bar) ** 0.5 * eps).clamp(-1, 1))),
+        "x_t without its noise is root(alpha_bar) x_0. Divide before you clip.",
     )
     reject(
         equal(answer, mean((x_t - (1 - bar) ** 0.5 * eps.clamp(-1, 1)) / bar**0.5)),
@@ -97,6 +125,10 @@ def check_linear_loss(linear_loss: Callable[..., Any]) -> None:
         " exactly, so the loss is 0 there.",
     )
     reject(
+        equal(answer, bar * variances.mean() / (bar * variances.mean() + 1 - bar)),
+        "you average the variances first. Average the losses: each direction has its own.",
+    )
+    reject(
         equal(answer, eps_loss.sum()),
         "you add the directions up. The loss of this course is a mean over them.",
     )
@@ -110,30 +142,43 @@ def check_linear_loss(linear_loss: Callable[..., Any]) -> None:
 @exercise("a copy is nearer to the training pictures than almost any unseen picture is")
 def check_copies(copies: Callable[..., Any]) -> None:
     """Exercise 4: which samples are suspiciously near to a training picture."""
-    train, unseen, samples = torch.randn(60, 16), torch.randn(200, 16), torch.randn(8, 16)
-    samples[[1, 5]] = train[[7, 30]] + 0.02 * torch.randn(2, 16)
+    train, unseen, samples = torch.randn(60, 16), torch.randn(1_000, 16), torch.randn(400, 16)
+    samples[::40] = train[::6] + 0.02 * torch.randn(10, 16)
+    usual = torch.cdist(unseen, train).min(1).values
+    near = torch.cdist(samples, train).min(1).values
+    # None so close to the threshold that it matters how a quantile is interpolated.
+    clear = (near < usual.quantile(0.008)) | (near > usual.quantile(0.012))
+    samples, near = samples[clear], near[clear]
+
     answer = torch.as_tensor(copies(samples, train, unseen))
     require(
-        answer.dtype == torch.bool and answer.shape == (8,),
+        answer.dtype == torch.bool and answer.shape == near.shape,
         "return one True or False for each sample.",
     )
-    near, usual = (torch.cdist(x, train).min(1).values for x in (samples, unseen))
+    right = near < usual.quantile(0.01)
     reject(
-        equal(answer, near > usual.quantile(0.01)),
+        equal(answer, ~right),
         "the comparison is the wrong way round: copies are nearer than usual.",
     )
+    rest = copies(samples[~right], train, unseen)  # without the copies
     reject(
-        equal(answer, near < usual.quantile(0.99)) or equal(answer, near < usual.median()),
-        "most unseen pictures would count as copies. Flag what is below the 1 % quantile.",
-    )
-    reject(
-        equal(answer, near < near.quantile(0.01)),
-        "your threshold comes from the samples themselves, so about one in a hundred is always a"
-        " copy, even of nothing. Take it from unseen pictures.",
+        not equal(answer[~right], rest),
+        "with other samples beside it, the same sample gets another answer: your threshold comes"
+        " from the samples. So some are always copies, even of nothing. Take it from unseen rows.",
     )
     back = torch.cdist(samples, unseen).min(1).values
     reject(
         equal(answer, back < usual.quantile(0.01)),
-        "you measure how near the samples are to the unseen pictures. Copies come from `train`.",
+        "you measure how near the samples are to the unseen rows. Copies come from `train`.",
     )
-    require(equal(answer, near < usual.quantile(0.01)), "the wrong samples are flagged.")
+    reject(
+        bool((right & ~answer).any()) and not (answer & ~right).any(),
+        "some copies are missed: the threshold is too low. It is the 1 % quantile of the distances"
+        " of unseen rows to their nearest in `train`.",
+    )
+    reject(
+        bool((answer & ~right).any()) and not (right & ~answer).any(),
+        "too many are flagged: more than 1 % of the unseen rows would count as copies, too. Flag"
+        " what is below the 1 % quantile.",
+    )
+    require(equal(answer, right), "the wrong samples are flagged.")

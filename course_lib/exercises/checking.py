@@ -67,6 +67,9 @@ class _Untouched(Exception):
     """The reader has not written anything yet."""
 
 
+_NOTHING = len((lambda: None).__code__.co_code)  # how long the code of an empty function is
+
+
 class _Raised(Exception):
     """The reader's own code raised; the cause is its exception."""
 
@@ -87,14 +90,23 @@ def _diagnosis(check: Callable[[Any], None], answer: Any) -> str | None:
 
 
 def _guarded(answer: Any) -> Any:
-    """The reader's answer, its calls watched: for errors inside it, and for stubs."""
+    """The reader's answer, its calls watched: for errors inside it, and for stubs.
+
+    It works on copies, so an answer that changes its arguments in place spoils nothing.
+    """
     if not callable(answer):
         return _filled_in(answer)
 
     @functools.wraps(answer)
     def guarded(*arguments: Any, **named: Any) -> Any:
+        copies = [value.clone() if torch.is_tensor(value) else value for value in arguments]
         try:
-            return _filled_in(answer(*arguments, **named))
+            result = answer(*copies, **named)
+            if result is None and _has_a_body(answer):
+                raise NotYet("your function returns nothing. Does it end with a `return`?")
+            return _filled_in(result)
+        except NotYet:
+            raise
         except (NotImplementedError, _Untouched):
             raise _Untouched from None
         except Exception as error:
@@ -103,6 +115,12 @@ def _guarded(answer: Any) -> Any:
             raise _Raised from error
 
     return guarded
+
+
+def _has_a_body(answer: Callable[..., Any]) -> bool:
+    """Whether a function does anything: its code is longer than a stub's."""
+    code = getattr(answer, "__code__", None)
+    return code is not None and len(code.co_code) > _NOTHING
 
 
 def _filled_in(value: Any) -> Any:

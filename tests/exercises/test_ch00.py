@@ -1,5 +1,7 @@
 """Wrong answers that the checks of this chapter must catch, each by its own diagnosis."""
 
+import math
+
 import torch
 
 from course_lib.exercises.ch00 import check_noisy, check_posterior_mean, check_step
@@ -54,6 +56,32 @@ def prior_after_softmax(x_t, examples, prior, alpha, sigma):
     return (logits(x_t, examples, alpha, sigma).softmax(1) * prior) @ examples
 
 
+def prior_times_logits(x_t, examples, prior, alpha, sigma):
+    return (prior * logits(x_t, examples, alpha, sigma)).softmax(1) @ examples
+
+
+def weights_alone(x_t, examples, prior, alpha, sigma):
+    return (prior.log() + logits(x_t, examples, alpha, sigma)).softmax(1)
+
+
+def sign(x_t, examples, prior, alpha, sigma):
+    return (prior.log() - logits(x_t, examples, alpha, sigma)).softmax(1) @ examples
+
+
+def x_t_stretched(x_t, examples, prior, alpha, sigma):
+    return without_alpha(x_t / alpha, examples, prior, alpha, sigma)
+
+
+def x_t_shrunk(x_t, examples, prior, alpha, sigma):
+    return without_alpha(alpha * x_t, examples, prior, alpha, sigma)
+
+
+def test_forms_that_readers_write_pass() -> None:
+    assert check_noisy(lambda x_0, a, eps: a.sqrt() * x_0 + (1 - a).sqrt() * eps)
+    assert check_noisy(lambda x_0, a, eps: torch.sqrt(a) * x_0 + math.sqrt(1 - a) * eps)
+    assert check_step(lambda x_t, x_0, t, s: x_t.add_((t - s) / t * (x_0 - x_t)))
+
+
 def away(x_t, x_0, t, s):
     return x_t + (t - s) / t * (x_t - x_0)
 
@@ -66,6 +94,12 @@ WRONG = [
     (check_noisy, lambda x_0, a, eps: (1 - a) ** 0.5 * x_0 + a**0.5 * eps, "swapped"),
     (check_noisy, lambda x_0, a, eps: a**0.5 * x_0 + (1 - a**0.5) * eps, "squares of the factors"),
     (check_noisy, lambda x_0, a, eps: x_0 + eps, "x_t is not root(alpha_bar) x_0"),
+    (check_noisy, lambda x_0, a, eps: a * x_0 + (1 - a**2) ** 0.5 * eps, "taken for alpha"),
+    (check_posterior_mean, weights_alone, "these are the weights"),
+    (check_posterior_mean, prior_times_logits, "There, add its logarithm"),
+    (check_posterior_mean, sign, "the sign is wrong"),
+    (check_posterior_mean, x_t_stretched, "makes its noise larger too"),
+    (check_posterior_mean, x_t_shrunk, "you shrink x_t"),
     (check_posterior_mean, not_normalised, "must add up to 1"),
     (check_posterior_mean, softmax_over_the_batch, "runs over the batch"),
     (check_posterior_mean, scaled(lambda sigma: 1), "not divided by 2 sigma^2"),
@@ -83,6 +117,18 @@ WRONG = [
     (check_step, lambda x_t, x_0, t, s: x_0, "at once"),
     (check_step, lambda x_t, x_0, t, s: x_t, "has not moved"),
     (check_step, away, "the sign is wrong"),
+    (check_step, lambda x_t, x_0, t, s: x_t + (t - s) * (x_0 - x_t), "too short"),
+    (check_step, lambda x_t, x_0, t, s: x_t + s / t * (x_0 - x_t), "that remains"),
+    (
+        check_step,
+        lambda x_t, x_0, t, s: (1 - t) * x_0 + t * (x_t - (1 - s) * x_0) / s,
+        "t and s are swapped",
+    ),
+    (
+        check_step,
+        lambda x_t, x_0, t, s: (1 - s) * x_0 + s * torch.randn_like(x_t),
+        "draw new noise",
+    ),
     (
         check_step,
         lambda x_t, x_0, t, s: (1 - s) * x_t + s * (x_t - (1 - t) * x_0) / t,

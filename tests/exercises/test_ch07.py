@@ -88,7 +88,34 @@ WRONG = [
     (check_alpha_bar, lambda b: torch.cat([torch.ones(1), b.cumprod(0)]), "not the betas"),
     (check_alpha_bar, lambda b: padded(b).sqrt(), "without a root"),
     (check_alpha_bar, lambda b: padded(b) + 0.1, "it is not 1, then"),
+    (
+        check_alpha_bar,
+        lambda b: torch.cat([torch.ones(1), 1 - b.cumsum(0)]),
+        "the steps before have left",
+    ),
+    (check_alpha_bar, lambda b: padded(b)[:-1], "the last step is missing"),
     (check_means, lambda x_t, *rest: x_t, "return two tensors"),
+    (check_means, lambda *given: (means(*given)[0],) * 2, "must come from eps"),
+    (check_means, lambda *given: (means(*given)[1],) * 2, "must come from x_0"),
+    (check_means, lambda *given: means(*given)[::-1], "the wrong order"),
+    (
+        check_means,
+        from_x_0(lambda b, now, s: now.sqrt() * b, lambda b, now, s: (1 - b).sqrt() * (1 - s)),
+        "the factor of x_0 has alpha_bar[t];",
+    ),
+    (
+        check_means,
+        from_x_0(lambda b, now, s: s.sqrt() * b, lambda b, now, s: (1 - b).sqrt() * (1 - now)),
+        "the factor of x_t has 1 - alpha_bar[t]",
+    ),
+    (
+        check_means,
+        from_x_0(
+            lambda b, now, s: s.sqrt() * b * (1 - now),
+            lambda b, now, s: (1 - b).sqrt() * (1 - s) * (1 - now),
+        ),
+        "still to be divided",
+    ),
     (
         check_means,
         from_x_0(lambda b, now, s: now.sqrt() * b, lambda b, now, s: (1 - b).sqrt() * (1 - now)),
@@ -133,6 +160,9 @@ WRONG = [
     ),
     (check_means, from_eps(lambda x, e, b, now: x), "not eq. 11's"),
     (check_conversions, lambda eps, x_t, alpha, sigma: x_t, "return two tensors"),
+    (check_conversions, lambda *given: x_0_and_v(*given)[::-1], "the wrong order"),
+    (check_conversions, wrong_x_0(lambda e, x, a, s: (x - a * e) / s), "sigma with the noise"),
+    (check_conversions, wrong_v(lambda x, e, a, s: a * e + s * x), "a minus before sigma x_0"),
     (check_conversions, wrong_x_0(lambda e, x, a, s: x - s * e), "Divide"),
     (check_conversions, wrong_x_0(lambda e, x, a, s: (x - s**2 * e) / a), "not squared"),
     (check_conversions, wrong_x_0(lambda e, x, a, s: (x - e) / a), "sigma eps, not eps"),
@@ -148,6 +178,16 @@ WRONG = [
         "not beta-tilde",
     ),
     (check_repaired_sampler, lambda eps_model, x, T, randn_like: x, "was not there before"),
+    (
+        check_reverse_variance,
+        lambda beta, alpha_bar, t, s: beta * alpha_bar,
+        "not a whole table",
+    ),
+    (
+        check_reverse_variance,
+        lambda beta, alpha_bar, t, s: reverse_variance(beta, alpha_bar, t, s**0.5),
+        "In a variance it stands squared",
+    ),
     (check_reverse_variance, lambda beta, alpha_bar, t, s: beta[t], "for s = 1 alone"),
     (
         check_reverse_variance,

@@ -30,6 +30,11 @@ def clipped_mean(x_t, eps, t, schedule):
     return posterior(x_0_of(x_t, eps, t, schedule).clamp(-1, 1), x_t, t, schedule, t - 1)
 
 
+def clipped_mean_of(signal, x_t, t, schedule):
+    x_0 = signal / schedule.alpha_bar[t].sqrt()
+    return posterior(x_0.clamp(-1, 1), x_t, t, schedule, t - 1)
+
+
 def near(a, b):
     return torch.cdist(a, b).min(1).values
 
@@ -41,6 +46,11 @@ def test_right_answers_pass() -> None:
     assert check_copies(
         lambda s, train, unseen: near(s, train) < near(unseen, train).quantile(0.01)
     )
+    assert check_copies(
+        lambda s, train, unseen: (
+            (near(s, train)[:, None] < near(unseen, train)).float().mean(1) > 0.99
+        )
+    )
 
 
 # check, a wrong answer, words that its diagnosis must contain; tests/test_exercises.py runs them
@@ -50,8 +60,10 @@ WRONG = [
     (
         check_ema_update,
         lambda a, c, n, d: a + (1 - (1 + n) / (10 + n)) * (c - a),
-        "not decay * average",
+        "the decay rises above",
     ),
+    (check_ema_update, lambda a, c, n, d: a + (1 - max(d, n)) * (c - a), "not decay * average"),
+    (check_ema_update, lambda a, c, n, d: a + (1 - warmed(d, n + 1)) * (c - a), "not 2 / 11"),
     (
         check_ema_update,
         lambda a, c, n, d: a + (1 - (d if n > 100 else (1 + n) / (10 + n))) * (c - a),
@@ -83,6 +95,28 @@ WRONG = [
         lambda x_t, eps, t, s: x_0_of(x_t, eps, t, s).clamp(-1, 1),
         "the clipped x_0 itself",
     ),
+    (
+        check_clipped_mean,
+        lambda x_t, eps, t, s: clipped_mean(x_t, eps, t, s).clamp(-1, 1),
+        "and then the mean as well",
+    ),
+    (
+        check_clipped_mean,
+        lambda x_t, eps, t, s: posterior(x_0_of(x_t, eps, t, s).clamp(0, 1), x_t, t, s, t - 1),
+        "you clip to [0, 1]",
+    ),
+    (
+        check_clipped_mean,
+        lambda x_t, eps, t, s: clipped_mean_of(x_t - (1 - s.alpha_bar[t]) * eps, x_t, t, s),
+        "the root of that is missing",
+    ),
+    (
+        check_clipped_mean,
+        lambda x_t, eps, t, s: posterior(
+            (x_0_of(x_t, eps, t, s) * s.alpha_bar[t].sqrt()).clamp(-1, 1), x_t, t, s, t - 1
+        ),
+        "Divide before you clip",
+    ),
     (check_clipped_mean, lambda x_t, eps, t, s: x_t, "not eq. 7"),
     (
         check_linear_loss,
@@ -92,11 +126,20 @@ WRONG = [
     (check_linear_loss, lambda v, bar: ((1 - bar) / (bar * v + 1 - bar)).mean(), "swapped"),
     (check_linear_loss, lambda v, bar: (bar * v / (bar * v + 1 - bar)).sum(), "add the directions"),
     (check_linear_loss, lambda v, bar: bar * v / (bar * v + 1 - bar), "Take their mean"),
+    (
+        check_linear_loss,
+        lambda v, bar: bar * v.mean() / (bar * v.mean() + 1 - bar),
+        "average the variances first",
+    ),
     (check_linear_loss, lambda v, bar: v.mean(), "is not right"),
     (check_copies, lambda s, t, u: near(s, t) > near(u, t).quantile(0.01), "wrong way round"),
-    (check_copies, lambda s, t, u: near(s, t) < near(u, t).quantile(0.99), "most unseen"),
-    (check_copies, lambda s, t, u: near(s, t) < near(s, t).quantile(0.01), "always a copy"),
+    (check_copies, lambda s, t, u: near(s, t) < near(u, t).quantile(0.99), "too many"),
+    (check_copies, lambda s, t, u: near(s, t) < near(u, t).quantile(0.05), "too many"),
+    (check_copies, lambda s, t, u: near(s, t) < near(u, t).min(), "some copies are missed"),
+    (check_copies, lambda s, t, u: near(s, t) < 0.5, "some copies are missed"),
+    (check_copies, lambda s, t, u: near(s, t) < near(s, t).median() / 2, "some copies"),
+    (check_copies, lambda s, t, u: near(s, t) < near(s, t).quantile(0.01), "always copies"),
     (check_copies, lambda s, t, u: near(s, u) < near(u, t).quantile(0.01), "come from `train`"),
     (check_copies, lambda s, t, u: near(s, t), "one True or False"),
-    (check_copies, lambda s, t, u: torch.arange(8) == 0, "wrong samples"),
+    (check_copies, lambda s, t, u: s[:, 0] > 1, "wrong samples"),
 ]
