@@ -7,7 +7,7 @@ import traitlets
 from course_lib.core.checks import one_of
 from course_lib.widgets.base import LiveFigure, module, style
 
-TWO_CLUMPS = ((0.65, -1.5, 0.5), (0.35, 2.0, 0.7))
+TWO_CLUMPS = ((0.65, -1.5, 0.5), (0.35, 2.5, 0.6))
 REACH = 5.0  # the picture runs from -REACH to REACH
 SPREAD = (0.15, 3.0)
 
