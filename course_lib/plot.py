@@ -286,8 +286,9 @@ def densities(
             axes.fill_between(xs, as_array(curve), color=colour, alpha=0.16, linewidth=0)
             axes.plot(xs, as_array(curve), color=colour, label=name)
         axes.set(xlabel=xlabel, ylabel="density", xlim=(xs.min(), xs.max()))
-        axes.set_ylim(bottom=0)
-        axes.legend(loc="best")
+        # Room for the legend above the curves, which may be anywhere.
+        axes.set_ylim(0, axes.get_ylim()[1] * (1 + 0.09 * len(curves)))
+        axes.legend(loc="upper right")
     return named(figure, alt, f"densities: {'; '.join(curves)}", title)
 
 
