@@ -262,6 +262,36 @@ def lines(
     return named(figure, alt, f"curves of {'; '.join(curves)} over {xlabel or 'x'}", title)
 
 
+def densities(
+    curves: Mapping[str, Any],
+    *,
+    x: Any,
+    colours: Sequence[str] | None = None,
+    xlabel: str = "",
+    title: str = "",
+    alt: str = "",
+) -> Picture:
+    """Densities over a line, their areas shaded, with a legend.
+
+    curves   name: p(x). A name that is a key of `COLOURS` takes that colour
+    colours  a key of `COLOURS` for each curve
+    """
+    xs = as_array(x)
+    with matplotlib.rc_context(STYLE):
+        figure = new_figure((WIDTH, 3.3), title)
+        axes = figure.add_subplot()
+        for (name, curve), colour in zip(
+            curves.items(), pick_colours(curves, colours), strict=True
+        ):
+            axes.fill_between(xs, as_array(curve), color=colour, alpha=0.16, linewidth=0)
+            axes.plot(xs, as_array(curve), color=colour, label=name)
+        axes.set(xlabel=xlabel, ylabel="density", xlim=(xs.min(), xs.max()))
+        # Room for the legend above the curves, which may be anywhere.
+        axes.set_ylim(0, axes.get_ylim()[1] * (1 + 0.09 * len(curves)))
+        axes.legend(loc="upper right")
+    return named(figure, alt, f"densities: {'; '.join(curves)}", title)
+
+
 def compare_bars(
     values: Mapping[str, Any],
     *,

@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 from torch.distributions import Normal, kl_divergence
 
 from course_lib.diffusion.exact import GaussianMixture
-from course_lib.diffusion.likelihood import bits_per_dim, gaussian_kl, prior_bits, step_bits
+from course_lib.diffusion.likelihood import (
+    bits_per_dim,
+    gaussian_kl,
+    pixel_bits,
+    prior_bits,
+    step_bits,
+)
 from course_lib.diffusion.schedules import cosine, linear
 from course_lib.diffusion.training import vlb_weight
 
@@ -34,6 +40,31 @@ def unit_data():
     """One example whose squares have mean 1 exactly: unit variance without sampling noise."""
     x = torch.linspace(-1, 1, 4096, dtype=torch.float64)
     return (x / x.square().mean().sqrt()).view(1, 1, 64, 64)
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.0, 1.0), (-1.0, 1.0), (0.0, 256.0)])
+def test_uniform_bytes_cost_eight_bits_in_any_units(low, high):
+    log_density = torch.tensor([-784 * math.log(high - low)], dtype=torch.float64)
+    bits = pixel_bits(log_density, 784, (high - low) / 256)
+    assert float(bits) == pytest.approx(8, abs=1e-12)
+
+
+def test_pixel_bits_bound_the_bits_of_the_discretised_density_from_above():
+    law = torch.distributions.Normal(0.3, 0.9)
+    levels = torch.arange(-6.0, 8.0, dtype=torch.float64)
+    mass = law.cdf(levels + 1) - law.cdf(levels)  # of the bin [level, level + 1)
+    u = (torch.arange(2000, dtype=torch.float64) + 0.5) / 2000
+    density = law.log_prob(levels[:, None] + u).mean(1)  # the mean over the noise
+    bits = pixel_bits(density, 1, 1.0)
+    exact = bits_per_dim(-mass.log())
+    assert bool((bits > exact).all())
+    assert float((mass * (bits - exact)).sum()) < 0.1
+
+
+@pytest.mark.parametrize(("dims", "width"), [(0, 1.0), (3, 0.0), (3, -1.0)])
+def test_pixel_bits_need_dimensions_and_a_width(dims, width):
+    with pytest.raises(ValueError, match="dims >= 1"):
+        pixel_bits(torch.zeros(1), dims, width)
 
 
 def test_prior_bits_of_ddpms_schedule_and_what_happens_with_fewer_steps():

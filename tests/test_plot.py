@@ -254,6 +254,15 @@ def test_compare_bars_writes_the_numbers_and_the_floor():
     assert "DDPM 7.66; noise 276" in picture.alt
 
 
+def test_densities_shade_each_curve_and_name_it():
+    x = torch.linspace(-1, 1, 5)
+    (axes,) = plot.densities({"data": x.abs(), "model": 1 - x.abs()}, x=x, xlabel="x").axes
+    drawn = [(str(line.get_label()), line.get_color()) for line in axes.get_lines()]
+    assert drawn == [(name, plot.COLOURS[name]) for name in ("data", "model")]
+    assert len(axes.collections) == 2 and axes.get_legend() is not None
+    assert axes.get_ylim()[0] == 0 and axes.get_xlim() == (-1, 1)
+
+
 def test_histograms_have_area_one_even_when_some_fall_outside():
     samples = {"data": torch.linspace(0, 4, 1000)}
     picture = plot.histogram(samples, bins=10, limits=(0.0, 2.0), density=lambda x: x * 0 + 0.25)

@@ -16,11 +16,12 @@ from hypothesis import strategies as st
 
 from course_lib.diffusion import schedules
 from course_lib.diffusion.exact import GaussianMixture
-from course_lib.diffusion.likelihood import prior_bits
+from course_lib.diffusion.likelihood import gaussian_kl, prior_bits
 from course_lib.diffusion.samplers import ddim_step, walk
 from course_lib.widgets.base import HERE, module, style
 from course_lib.widgets.denoiser_playground import DenoiserPlayground
 from course_lib.widgets.frame_scrubber import FrameScrubber
+from course_lib.widgets.gaussian_lab import TWO_CLUMPS, GaussianLab
 from course_lib.widgets.paper_map import PaperMap, course_map, written_chapters
 from course_lib.widgets.point_flow import PointFlow
 from course_lib.widgets.quiz import Choice, Question, Quiz, Route
@@ -264,6 +265,69 @@ def test_mixtures_that_cannot_be_played_with_are_refused(options, words):
 
 def test_weights_are_normalised():
     assert DenoiserPlayground(weights=[2.0, 1.0, 1.0]).weights == [0.5, 0.25, 0.25]
+
+
+# ---- GaussianLab --------------------------------------------------------------------------------
+
+
+def test_the_page_multiplies_bells_exactly(tmp_path):
+    page = javascript(tmp_path, "gaussian_lab", "m.product([-1, 1.5], [2, 0.8])")
+    x = torch.linspace(-20, 20, 400_001, dtype=torch.float64)
+    both = (-0.5 * (((x + 1) / 1.5) ** 2 + ((x - 2) / 0.8) ** 2)).exp() / (2 * np.pi * 1.5 * 0.8)
+    integral = torch.trapezoid(both, x)
+    mean = torch.trapezoid(x * both, x) / integral
+    variance = torch.trapezoid((x - mean) ** 2 * both, x) / integral
+    ours = [float(mean), float(variance.sqrt())]
+    assert page["bell"] == pytest.approx(ours, rel=1e-9)
+    assert page["integral"] == pytest.approx(float(integral), rel=1e-9)
+
+
+def test_the_page_s_divergences_are_the_closed_form_where_there_is_one(tmp_path):
+    page = javascript(tmp_path, "gaussian_lab", "m.divergences([0.5, 0.7], [[1, -0.4, 1.3]])")
+    q, p = torch.tensor([0.5, 0.7**2]), torch.tensor([-0.4, 1.3**2])
+    assert page["qp"] == pytest.approx(float(gaussian_kl(*q, *p)), rel=1e-5)
+    assert page["pq"] == pytest.approx(float(gaussian_kl(*p, *q)), rel=1e-5)
+
+
+def rolled(folder, start, way):
+    target = json.dumps(GaussianLab("fit").target)
+    roll = f"let q = {start}; for (let i = 0; i < 90; i++) q = m.downhill(q, {target}, '{way}')"
+    return javascript(folder, "gaussian_lab", f"(() => {{ {roll}; return q }})()")
+
+
+@pytest.mark.parametrize("start", [[-4, 0.6], [4, 0.6], [0.5, 3.0]])
+def test_rolling_down_kl_p_q_ends_at_the_moments(tmp_path, start):
+    weight, mean, std = np.array(TWO_CLUMPS).T
+    centre = (weight * mean).sum()
+    spread = (weight * (std**2 + mean**2)).sum() - centre**2
+    assert rolled(tmp_path, start, "pq") == pytest.approx([centre, spread**0.5], abs=0.02)
+
+
+@pytest.mark.parametrize(("start", "clump"), [([-4, 0.6], 0), ([4, 0.6], 1)])
+def test_rolling_down_kl_q_p_ends_in_the_clump_it_meets_first(tmp_path, start, clump):
+    mean, std = rolled(tmp_path, start, "qp")
+    assert [mean, std] == pytest.approx(TWO_CLUMPS[clump][1:], abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"kind": "sum"}, "product, fit"),
+        ({"first": (9.0, 1.0)}, "first"),
+        ({"second": (0.0, 0.0)}, "got 0 and 0"),
+        ({"target": []}, "1 to 4"),
+        ({"target": [(-1.0, 0.0, 1.0)]}, "positive"),
+        ({"target": [(1.0, 0.0, 7.0)]}, "target: the mean"),
+    ],
+)
+def test_bells_that_do_not_fit_the_picture_are_refused(options, words):
+    with pytest.raises(ValueError, match=words):
+        GaussianLab(**options)
+
+
+def test_the_weights_of_the_target_are_normalised():
+    lab = GaussianLab("fit", target=[(3, 0, 1), (1, 2, 1)])
+    assert [row[0] for row in lab.target] == [0.75, 0.25]
 
 
 # ---- Quiz ---------------------------------------------------------------------------------------
