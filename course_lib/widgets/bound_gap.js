@@ -103,7 +103,7 @@ function render({ model, el }) {
     });
 
     const last = choices.at(-1), x = (n) => LEFT + (inner * Math.log(n / choices[0])) / Math.log(last / choices[0]);
-    const yGap = axes(curve, { title: "gap to the entropy, nats, over T", width, height, low: -6, high: 2, x, marks: [2, 16, 128, 1024].map((n) => [n, String(n), n === 1024 ? "end" : "middle"]) });
+    const yGap = axes(curve, { title: "gap to the entropy, nats, over T", width, height, low: -6, high: 4, x, marks: [2, 16, 128, 1024].map((n) => [n, String(n), n === 1024 ? "end" : "middle"]) });
     const path = (key) => choices.map((n) => [n, at(n)[key]]).filter(([, v]) => v > 1e-6).map(([n, v]) => `${x(n).toFixed(1)},${yGap(Math.log10(v)).toFixed(1)}`).join(" ");
     for (const [key, name] of [["bound", "cw-bound"], ["model", "cw-own"]]) {
       curve.append(s("polyline", { points: path(key), class: `cw-line ${name}` }));
@@ -116,7 +116,7 @@ function render({ model, el }) {
     ].map(([name, value, kindOf]) => h("div", { class: kindOf }, h("span", {}, name), h("b", {}, value < 1e-8 ? "less than 10⁻⁸" : short(value)))));
     says.textContent = here.bound < 1e-6
       ? "Every reverse step is exact: nothing is lost, at any T. Only Gaussian data is so kind."
-      : "Double T: each bar falls to about a quarter, there are twice as many, and the gap halves.";
+      : "Where T is large, double it: each bar falls to about a quarter, there are twice as many, and the gap halves.";
   };
   const keys = ["steps", "std", "variance", "high", "low"];
   keys.forEach((key) => model.on(`change:${key}`, draw));
