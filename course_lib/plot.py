@@ -6,6 +6,7 @@ and Ito's, which eyes of every kind can tell apart.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import matplotlib
@@ -13,6 +14,7 @@ import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.patches import Circle
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
@@ -369,6 +371,53 @@ def histogram(
         axes.set(xlabel=xlabel, ylabel="density", xlim=(low, high))
         axes.legend(loc="best")
     return named(figure, alt, f"histograms of {'; '.join(flat)}", title)
+
+
+def show_chains(
+    chains: Mapping[str, Sequence[tuple[str, float]]],
+    *,
+    fixed: Sequence[str] = (),
+    title: str = "",
+    alt: str = "",
+) -> Picture:
+    """Models with latents as rows of circles: the data at the left, the last latent at the right.
+
+    chains   name: a (label, size) for each variable; size in (0, 1] is its number of dimensions,
+             1 the most
+    fixed    names of the chains whose encoder (the arrows to the right) is not learned: dashed
+    """
+    longest = max(len(nodes) for nodes in chains.values())
+    with matplotlib.rc_context(STYLE):
+        figure = new_figure((WIDTH, 1.35 * len(chains)), title)
+        rows = figure.subplots(len(chains), 1, squeeze=False)[:, 0]
+        for axes, (name, nodes) in zip(rows, chains.items(), strict=True):
+            axes.set(xlim=(-0.6, longest - 0.4), ylim=(-0.55, 0.55), aspect="equal")
+            axes.set_axis_off()
+            axes.set_title(name)
+            apart = (longest - 1) / max(len(nodes) - 1, 1)
+            places = [i * apart for i in range(len(nodes))]
+            for i, ((label, size), x) in enumerate(zip(nodes, places, strict=True)):
+                kind = "data" if i == 0 else "noise" if i == len(nodes) - 1 else "accent"
+                _circle(axes, x, 0.34 * size**0.5, label, COLOURS[kind])
+            for i, (x, y) in enumerate(pairwise(places)):
+                ends = x + 0.36 * nodes[i][1] ** 0.5, y - 0.36 * nodes[i + 1][1] ** 0.5
+                up = ("noise", (0, (3, 2))) if name in fixed else ("data", "-")
+                _arrow(axes, *ends, 0.11, *up)
+                _arrow(axes, *ends[::-1], -0.11, "model", "-")
+    return named(figure, alt, f"chains of variables: {'; '.join(chains)}", title)
+
+
+def _circle(axes: Axes, x: float, radius: float, label: str, colour: str) -> None:
+    axes.add_patch(Circle((x, 0), radius, facecolor="white", edgecolor=colour, linewidth=2))
+    axes.text(x, 0, label, ha="center", va="center", fontsize=11)
+
+
+def _arrow(axes: Axes, start: float, end: float, y: float, colour: str, line: Any) -> None:
+    """A horizontal arrow; the head is drawn solid whatever the line."""
+    ink = COLOURS[colour]
+    axes.plot([start, end], [y, y], color=ink, linestyle=line, linewidth=1.6)
+    head = {"arrowstyle": "-|>", "color": ink}
+    axes.annotate("", (end, y), (end - 0.02 * np.sign(end - start), y), arrowprops=head)
 
 
 def _dots(axes: Axes, cloud: np.ndarray, *, size: float, colour: str, alpha: float = 1.0) -> None:

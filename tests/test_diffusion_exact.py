@@ -237,3 +237,45 @@ def test_data_set_denoiser_stays_within_the_data():
 def test_an_empty_data_set_is_refused():
     with pytest.raises(ValueError, match="at least one example"):
         Dataset(torch.zeros(0, 2))
+
+
+@pytest.mark.parametrize("alpha, sigma", [(1.0, 0.3), (0.6, 0.8), (0.05, 1.0)])
+def test_posterior_is_bayes_rule(alpha, sigma):
+    law, x_t = mixture(), float64(0.4, -0.3)
+    x_0 = normal((50, 2))
+    posterior = law.posterior(x_t, alpha, sigma)
+    likelihood = MultivariateNormal(x_t, sigma**2 * torch.eye(2).double()).log_prob(alpha * x_0)
+    evidence = law.noised(alpha, sigma).log_prob(x_t[None])
+    expected = law.log_prob(x_0) + likelihood - evidence
+    torch.testing.assert_close(posterior.log_prob(x_0), expected, rtol=1e-9, atol=1e-9)
+    mean = (posterior.weights[:, None] * posterior.means).sum(0)
+    one = torch.ones(1).double()
+    torch.testing.assert_close(mean[None], law.posterior_mean(x_t[None], alpha * one, sigma * one))
+
+
+def test_posterior_of_a_far_point_still_has_positive_weights():
+    posterior = mixture().posterior(float64(900.0, 900.0), 1.0, 0.01)
+    assert torch.isfinite(posterior.means).all() and posterior.weights.sum() == pytest.approx(1)
+
+
+@given(st.integers(1, 199), st.integers(1, 60), st.floats(0.05, 1.5), st.floats(-2, 2))
+def test_reverse_kernel_of_a_gaussian_is_the_regression_of_x_s_on_x_t(s, apart, std, x_t):
+    schedule = linear(260)
+    t = s + apart
+    law = GaussianMixture(float64([0.0]), float64(std))
+    kernel = law.reverse_kernel(schedule, float64(x_t), torch.tensor(t), torch.tensor(s))
+    v = schedule.alpha_bar * std**2 + 1 - schedule.alpha_bar
+    keep = (schedule.alpha_bar[t] / schedule.alpha_bar[s]).sqrt()
+    torch.testing.assert_close(kernel.means[0, 0], keep * v[s] / v[t] * x_t, rtol=1e-9, atol=1e-9)
+    expected = (1 - keep**2) * v[s] / v[t]
+    torch.testing.assert_close(kernel.variances[0, 0], expected, rtol=1e-7, atol=1e-12)
+
+
+@pytest.mark.parametrize("schedule", [cosine_vp, rectified, edm])
+def test_reverse_kernels_lead_from_the_law_at_t_to_the_law_at_s(schedule):
+    law, t, s = mixture(), float64(0.7)[0], float64(0.4)[0]
+    noisy = law.noised(schedule.alpha(t), schedule.sigma(t)).sample(400, seed=3)
+    kernels = [law.reverse_kernel(schedule, x, t, s) for x in noisy]
+    means = torch.stack([(k.weights[:, None] * k.means).sum(0) for k in kernels])
+    expected = (law.weights[:, None] * law.means).sum(0) * schedule.alpha(s)
+    torch.testing.assert_close(means.mean(0), expected, rtol=0, atol=0.1)

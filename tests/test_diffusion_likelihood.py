@@ -11,12 +11,21 @@ from torch.distributions import Normal, kl_divergence
 from course_lib.diffusion.exact import GaussianMixture
 from course_lib.diffusion.likelihood import (
     bits_per_dim,
+    continuous_bits,
     gaussian_kl,
     pixel_bits,
     prior_bits,
     step_bits,
 )
-from course_lib.diffusion.schedules import cosine, linear
+from course_lib.diffusion.schedules import (
+    cosine,
+    cosine_vp,
+    edm,
+    from_alpha_bar,
+    from_log_snr,
+    linear,
+    rectified,
+)
 from course_lib.diffusion.training import vlb_weight
 
 
@@ -171,3 +180,38 @@ def test_step_bits_with_the_large_variance_counts_the_wrong_variance_too(t):
     p = Normal(mean(denoise(x_t[None], torch.tensor([t]))[0]), beta.sqrt())
     ours = step_bits(denoise, schedule, x_0[None], torch.tensor([t]), eps[None], "large")
     torch.testing.assert_close(ours, kl_divergence(q, p) / math.log(2))
+
+
+@pytest.mark.parametrize("schedule", [cosine_vp, rectified, edm])
+def test_the_continuous_bound_is_the_mutual_information_of_a_gaussian(schedule):
+    # For data N(0, s²) the squared error is s² / (1 + s² SNR), and half its integral over the SNR
+    # is (1/2) log(1 + s² SNR): every schedule must give the difference of that at its ends.
+    std = 0.5
+    t = torch.linspace(0.1, 0.9, 4001, dtype=torch.float64)
+    alpha, sigma = schedule.alpha(t), schedule.sigma(t)
+    # Errors of size s²σ²/(α²s²+σ²) at each t, without sampling: x_0 so large that it shows exactly.
+    error = std**2 * sigma**2 / (alpha**2 * std**2 + sigma**2)
+
+    def wrong_by_its_mean_error(x_t, t):
+        return error.sqrt()[:, None]
+
+    zero = torch.zeros(len(t), 1, dtype=torch.float64)
+    rate = continuous_bits(wrong_by_its_mean_error, schedule, zero, t, zero)
+    information = 0.5 * torch.log2(1 + std**2 * schedule.snr(t[[0, -1]]))
+    assert float(torch.trapezoid(rate, t)) == pytest.approx(
+        float(information[0] - information[1]), rel=1e-5
+    )
+
+
+def test_finer_and_finer_steps_cost_what_the_continuous_bound_says():
+    data = GaussianMixture(float64([-1.0], [1.0]), float64(0.2, 0.2))
+    path = from_log_snr(lambda t: 6 - 12 * t)
+    levels = path.alpha(torch.linspace(0, 1, 4001, dtype=torch.float64)).square()
+    fine = from_alpha_bar(torch.cat([float64(1.0), levels]), max_beta=1.0)
+    x_0 = data.sample(4001, seed=1)
+    eps = torch.randn(4001, 1, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    t = torch.arange(2, 4002)
+    steps = step_bits(data.denoiser(fine), fine, x_0[1:], t, eps[1:]).sum()
+    u = (t - 1) / 4000.0
+    rate = continuous_bits(data.denoiser(path), path, x_0[1:], u.double(), eps[1:]).mean()
+    assert float(steps) == pytest.approx(float(rate), rel=0.01)

@@ -15,6 +15,7 @@ from course_lib.diffusion.schedules import (
     edm,
     from_alpha_bar,
     from_betas,
+    from_log_snr,
     karras_times,
     linear,
     rectified,
@@ -218,3 +219,13 @@ def test_karras_times_are_the_papers():
 def test_karras_times_refuses(wrong):
     with pytest.raises(ValueError, match="need 0 < low < high and steps >= 2"):
         karras_times(**wrong)
+
+
+@given(st.floats(-30, 30), st.floats(0.1, 30))
+def test_a_schedule_from_its_log_snr_has_it_and_preserves_variance(low, span):
+    schedule = from_log_snr(lambda t: low + span * (1 - t) ** 3)
+    t = torch.linspace(0, 1, 11, dtype=torch.float64)
+    expected = low + span * (1 - t) ** 3
+    torch.testing.assert_close(schedule.log_snr(t), expected, rtol=1e-9, atol=1e-9)
+    total = schedule.alpha(t).square() + schedule.sigma(t).square()
+    torch.testing.assert_close(total, torch.ones_like(t), rtol=0, atol=1e-12)

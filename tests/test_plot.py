@@ -283,6 +283,7 @@ def test_no_text_leaves_the_figure_at_the_width_of_a_page(title):
         plot.compare_bars({"a long name of a bar": 1.0}, xlabel="x", title=title),
         plot.histogram({"data": torch.randn(30)}, xlabel="x", title=title),
         plot.show_field(lambda x: x, title=title),
+        plot.show_chains({"one": [("x", 1.0), ("z", 0.2)]}, title=title),
     ]
     for picture in pictures:
         assert picture.get_figwidth() <= plot.WIDTH
@@ -290,3 +291,13 @@ def test_no_text_leaves_the_figure_at_the_width_of_a_page(title):
         box = picture.get_tightbbox()
         assert box.x0 > -0.02 and box.x1 < picture.get_figwidth() + 0.02, picture.alt
         assert box.y0 > -0.02 and box.y1 < picture.get_figheight() + 0.02, picture.alt
+
+
+def test_chains_have_a_circle_for_each_variable_and_dash_what_is_fixed():
+    chains = {"a": [("x", 1.0), ("z", 0.1)], "b": [("x", 1.0)] * 4}
+    picture = plot.show_chains(chains, fixed=["b"])
+    learned, fixed = picture.axes
+    assert [len(axes.patches) for axes in (learned, fixed)] == [2, 4]
+    assert learned.patches[1].radius < learned.patches[0].radius
+    assert [line.get_linestyle() for line in learned.get_lines()] == ["-", "-"]
+    assert [line.get_linestyle() for line in fixed.get_lines()] == ["--", "-"] * 3

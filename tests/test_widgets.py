@@ -19,6 +19,7 @@ from course_lib.diffusion.exact import GaussianMixture
 from course_lib.diffusion.likelihood import gaussian_kl, prior_bits
 from course_lib.diffusion.samplers import ddim_step, walk
 from course_lib.widgets.base import HERE, module, style
+from course_lib.widgets.bound_gap import BoundGap
 from course_lib.widgets.denoiser_playground import DenoiserPlayground
 from course_lib.widgets.frame_scrubber import FrameScrubber
 from course_lib.widgets.gaussian_lab import TWO_CLUMPS, GaussianLab
@@ -328,6 +329,48 @@ def test_bells_that_do_not_fit_the_picture_are_refused(options, words):
 def test_the_weights_of_the_target_are_normalised():
     lab = GaussianLab("fit", target=[(3, 0, 1), (1, 2, 1)])
     assert [row[0] for row in lab.target] == [0.75, 0.25]
+
+
+# ---- BoundGap -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("variance", ["small", "exact", "large"])
+@pytest.mark.parametrize(("T", "std"), [(2, 0.5), (16, 1.3), (256, 0.2)])
+def test_the_page_s_gap_is_the_divergence_of_exact_reverse_kernels(tmp_path, variance, T, std):
+    page = javascript(tmp_path, "bound_gap", f'm.gap({T}, {std}, "{variance}", 8, -10)')
+    levels = torch.sigmoid(torch.linspace(8, -10, T, dtype=torch.float64))
+    alpha_bar = torch.cat([torch.ones(1, dtype=torch.float64), levels])
+    path = schedules.from_alpha_bar(alpha_bar, max_beta=1.0)
+    zero, one = torch.zeros(1, dtype=torch.float64), torch.ones(1, dtype=torch.float64)
+    data, made = GaussianMixture(zero[None], std * one), one
+    for t in range(T, 0, -1):
+        kernel = data.reverse_kernel(path, one, torch.tensor(t), torch.tensor(t - 1))
+        exact = kernel.variances[0]
+        tilde = path.beta[t] * (1 - path.alpha_bar[t - 1]) / (1 - path.alpha_bar[t])
+        spread = (
+            exact if t == 1 else {"small": tilde, "exact": exact, "large": path.beta[t]}[variance]
+        )
+        cost = gaussian_kl(zero, exact, zero, spread)
+        assert page["costs"][t - 1] == pytest.approx(float(cost), rel=1e-6, abs=1e-14)
+        made = kernel.means[0] ** 2 * made + spread
+    end = gaussian_kl(zero, data.noised(*path(torch.tensor([T]), zero)).variances[0], zero, one)
+    assert page["bound"] == pytest.approx(sum(page["costs"]) + float(end), rel=1e-6, abs=1e-14)
+    model = gaussian_kl(zero, std**2 * one, zero, made)
+    assert page["model"] == pytest.approx(float(model), rel=1e-5, abs=1e-13)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"steps": 5}, "2, 3, 4"),
+        ({"std": 3.0}, "3.0"),
+        ({"variance": "beta"}, "'beta'"),
+        ({"high": -11.0}, "above low"),
+    ],
+)
+def test_chains_that_the_page_cannot_draw_are_refused(options, words):
+    with pytest.raises(ValueError, match=words):
+        BoundGap(**options)
 
 
 # ---- Quiz ---------------------------------------------------------------------------------------

@@ -96,6 +96,40 @@ class GaussianMixture:
         shift = torch.einsum("kij,bkj->bki", self.axes, gain * self._in_axes(x_t, alpha))
         return (responsible[:, :, None] * (self.means + shift)).sum(1)
 
+    def posterior(
+        self, x_t: Float[Tensor, " dim"], alpha: float | Tensor, sigma: float | Tensor
+    ) -> "GaussianMixture":
+        """The law of x_0 given one noisy point x_t = alpha x_0 + sigma eps: a mixture again.
+
+        Each component is conditioned by itself, and its weight becomes its share in x_t.
+        Needs sigma > 0.
+        """
+        one = torch.ones(1, dtype=x_t.dtype)
+        shares = self._log_joint(x_t[None], alpha * one, sigma * one).softmax(1)[0]
+        shares = shares.clamp(min=torch.finfo(shares.dtype).tiny)  # weights must stay positive
+        left = sigma**2 / (alpha**2 * self.variances + sigma**2)  # of a variance, once x_t is seen
+        gain = alpha * self.variances / (alpha**2 * self.variances + sigma**2)
+        shift = torch.einsum(
+            "kij,kj->ki", self.axes, gain * self._in_axes(x_t[None], alpha * one)[0]
+        )
+        covariances = (self.axes * (left * self.variances)[:, None, :]) @ self.axes.transpose(1, 2)
+        return GaussianMixture(self.means + shift, covariances, shares)
+
+    def reverse_kernel(
+        self, schedule: NoiseSchedule, x_t: Float[Tensor, " dim"], t: Tensor, s: Tensor
+    ) -> "GaussianMixture":
+        """The exact law of x_s given one x_t, s < t: what every reverse step imitates.
+
+        x_t is keep x_s plus fresh noise, and x_s has the law `noised` (chapter 03). Data from one
+        Gaussian has a Gaussian kernel at every step size; a mixture only in the limit s -> t.
+        """
+        (alpha_t, sigma_t), (alpha_s, sigma_s) = (
+            (schedule.alpha(time), schedule.sigma(time)) for time in (t, s)
+        )
+        keep = alpha_t / alpha_s
+        fresh = (sigma_t**2 - keep**2 * sigma_s**2).sqrt()
+        return self.noised(alpha_s, sigma_s).posterior(x_t, keep, fresh)
+
     def denoiser(self, schedule: NoiseSchedule) -> Denoise:
         """The best possible denoiser for data from this mixture, in the socket of a trained one."""
 

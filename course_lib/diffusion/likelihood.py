@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from course_lib.core.types import Data, Denoise, PerExample, Time
-from course_lib.diffusion.schedules import DiscreteSchedule
+from course_lib.diffusion.schedules import DiscreteSchedule, NoiseSchedule
 from course_lib.diffusion.training import vlb_weight
 
 
@@ -68,3 +68,23 @@ def step_bits(
         beta, noise = schedule.beta.to(t.device), 1 - schedule.alpha_bar.to(t.device)
         nats = nats + gaussian_kl(error * 0, beta[t] * noise[t - 1] / noise[t], error * 0, beta[t])
     return bits_per_dim(nats).to(x_0.dtype)
+
+
+def continuous_bits(
+    denoise: Denoise, schedule: NoiseSchedule, x_0: Data, t: Time, eps: Data
+) -> PerExample:
+    """Bits per dimension and unit of time of the bound with infinitely many steps, at time t.
+
+    Its integral from t = a to t = b is what the sum of `step_bits` (posterior variance) tends to as
+    steps between a and b grow finer: -SNR'(t) / 2 times the squared error in x_0, the
+    continuous-time bound of Kingma et al. 2021. Times are floats, with 0 < sigma(t) and
+    0 < alpha(t). The integral depends on a, b through the signal-to-noise ratios there only
+    (chapter 03).
+    """
+    alpha, sigma = schedule(t, like=x_0)
+    error = (denoise(alpha * x_0 + sigma * eps, t) - x_0).square().flatten(1).mean(1)
+    # -SNR' is SNR times the fall of log SNR: no difference of large numbers near t = 0.
+    with torch.enable_grad():
+        time = t.detach().requires_grad_()
+        (slope,) = torch.autograd.grad(schedule.log_snr(time).sum(), time)
+    return bits_per_dim(-0.5 * slope * schedule.snr(t) * error).to(x_0.dtype)

@@ -123,6 +123,18 @@ def cosine(T: int = 1000, offset: float = 0.008) -> DiscreteSchedule:
     return from_alpha_bar(f / f[0])
 
 
+def from_log_snr(log_snr: Callable[[Tensor], Tensor]) -> NoiseSchedule:
+    """The variance-preserving schedule with this log(alpha² / sigma²), for times in [0, 1].
+
+    log_snr   a function that falls with t; finite ends keep alpha and sigma above 0 everywhere.
+              Kingma et al. 2021 call it minus gamma
+    """
+    # alpha² = sigmoid(log SNR), sigma² = sigmoid(-log SNR): both exact where the other is near 1.
+    return NoiseSchedule(
+        lambda t: torch.sigmoid(log_snr(t)).sqrt(), lambda t: torch.sigmoid(-log_snr(t)).sqrt()
+    )
+
+
 # Continuous schedules: times are floats.
 # Variance preserving with angle t pi / 2: the cosine schedule without its offset.
 cosine_vp = NoiseSchedule(
