@@ -25,7 +25,7 @@ COLOURS = {
     "accent": "#AA4499",  # purple (Tol): whatever else needs to be pointed at
 }
 # For things without a meaning of their own, in the order in which they come.
-_OTHERS = ("#0072B2", "#D55E00", "#009E73", "#AA4499", "#E69F00", "#56B4E9")
+_OTHERS = ("#0072B2", "#D55E00", "#009E73", "#AA4499", "#222222", "#3F97CE")
 WIDTH, DPI = 6.4, 150  # inches, and pixels in one of them
 _LETTER = 15  # pixels: the width of one letter of a title, amply
 

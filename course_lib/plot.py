@@ -179,7 +179,8 @@ def show_paths(
             _dots(axes, run[0], size=7, colour=COLOURS["noise"])
             _dots(axes, run[-1], size=9, colour=COLOURS["model"])
             _square(axes, limit, label)
-    return named(figure, alt, f"paths of points: {'; '.join(filter(None, drawn))}", title)
+    words = f"paths of points: {'; '.join(filter(None, drawn))}".removesuffix(": ")
+    return named(figure, alt, words, title)
 
 
 def show_field(

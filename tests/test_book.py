@@ -221,6 +221,58 @@ def test_every_internal_link_arrives(site: Path):
     assert checked > 50
 
 
+class Names(HTMLParser):
+    """The images of a page without a text in their place, and its controls without a name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.labelled: set[str] = set()  # ids that a <label for=...> names
+        self.nameless: list[tuple[str, dict[str, str]]] = []
+        self.images = self.controls = 0
+        self._open: list[tuple[str, dict[str, str], list[str]]] = []  # buttons, with their words
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        values = {name: value or "" for name, value in attributes}
+        named = values.get("aria-label") or values.get("aria-labelledby") or values.get("title")
+        if tag == "label" and "for" in values:
+            self.labelled.add(values["for"])
+        if tag == "img":
+            self.images += 1
+            for _, _, words in self._open:
+                words.append(values.get("alt", ""))
+            # The logo stands beside the site's name: it alone may be passed over in silence.
+            if not values.get("alt", "").strip() and "logo__image" not in values.get("class", ""):
+                self.nameless.append((tag, values))
+        elif tag in ("input", "select", "textarea") and values.get("type") != "hidden":
+            self.controls += 1
+            if not named:
+                self.nameless.append((tag, values))
+        elif tag == "button":
+            self.controls += 1
+            self._open.append((tag, values, [named or ""]))
+
+    def handle_data(self, data: str) -> None:
+        for _, _, words in self._open:
+            words.append(data)
+
+    def handle_endtag(self, tag: str) -> None:
+        if self._open and self._open[-1][0] == tag:
+            tag, values, words = self._open.pop()
+            if not "".join(words).strip():
+                self.nameless.append((tag, values))
+
+
+def test_every_image_has_words_and_every_control_a_name(site: Path):
+    images = controls = 0
+    for path in pages(site):
+        page = Names()
+        page.feed(path.read_text(encoding="utf-8"))
+        without = [found for found in page.nameless if found[1].get("id") not in page.labelled]
+        assert not without, (path, without)
+        images, controls = images + page.images, controls + page.controls
+    assert images > 3 and controls > 10
+
+
 def test_the_first_page_leads_to_the_front_page(site: Path):
     assert "book/index.html" in (site / "index.html").read_text()
 
