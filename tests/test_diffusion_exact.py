@@ -272,10 +272,17 @@ def test_reverse_kernel_of_a_gaussian_is_the_regression_of_x_s_on_x_t(s, apart, 
 
 
 @pytest.mark.parametrize("schedule", [cosine_vp, rectified, edm])
-def test_reverse_kernels_lead_from_the_law_at_t_to_the_law_at_s(schedule):
-    law, t, s = mixture(), float64(0.7)[0], float64(0.4)[0]
-    noisy = law.noised(schedule.alpha(t), schedule.sigma(t)).sample(400, seed=3)
-    kernels = [law.reverse_kernel(schedule, x, t, s) for x in noisy]
+def test_mean_of_a_reverse_kernel_mixes_x_t_with_the_best_guess_of_x_0(schedule):
+    # E[x_s | x_t] averages the mean of q(x_s | x_t, x_0) over x_0 (Ho et al. 2020, eq. 7).
+    law, t, s = mixture(), torch.tensor(0.7).double(), torch.tensor(0.4).double()
+    alpha_t, sigma_t, alpha_s, sigma_s = (
+        c(time) for time in (t, s) for c in (schedule.alpha, schedule.sigma)
+    )
+    keep = alpha_t / alpha_s
+    fresh = sigma_t**2 - keep**2 * sigma_s**2
+    x = normal((20, 2), seed=3)
+    guess = law.posterior_mean(x, alpha_t.expand(20), sigma_t.expand(20))
+    kernels = [law.reverse_kernel(schedule, x_t, t, s) for x_t in x]
     means = torch.stack([(k.weights[:, None] * k.means).sum(0) for k in kernels])
-    expected = (law.weights[:, None] * law.means).sum(0) * schedule.alpha(s)
-    torch.testing.assert_close(means.mean(0), expected, rtol=0, atol=0.1)
+    expected = (alpha_s * fresh * guess + keep * sigma_s**2 * x) / sigma_t**2
+    torch.testing.assert_close(means, expected, rtol=1e-9, atol=1e-9)

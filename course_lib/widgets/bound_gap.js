@@ -65,7 +65,7 @@ function render({ model, el }) {
     text: (i) => String(choices[i]), change: (i) => put("steps", choices[i]),
   });
   const std = slider({
-    label: "spread of the data", min: 0.05, max: 2, step: 0.05, value: model.get("std"),
+    label: "spread", min: 0.05, max: 2, step: 0.05, value: model.get("std"),
     text: (v) => v.toFixed(2), change: (v) => put("std", Number(v.toFixed(2))),
   });
   const variance = chooser({
@@ -112,7 +112,7 @@ function render({ model, el }) {
     numbers.replaceChildren(...[
       ["the bound lies above the entropy by", here.bound, "cw-bound"],
       ["the model's exact NLL lies above it by", here.model, "cw-own"],
-      ["gap of the bound × T", here.bound * T, ""],
+      ["gap of the bound × T", here.bound < 1e-8 ? 0 : here.bound * T, ""],
     ].map(([name, value, kindOf]) => h("div", { class: kindOf }, h("span", {}, name), h("b", {}, value < 1e-8 ? "less than 10⁻⁸" : short(value)))));
     says.textContent = here.bound < 1e-6
       ? "Every reverse step is exact: nothing is lost, at any T. Only Gaussian data is so kind."
