@@ -52,12 +52,6 @@ def with_history(y, log_density, alpha, sigma):
     return (y + sigma**2 * score) / alpha
 
 
-def on_the_callers_y(y, log_density, alpha, sigma):
-    y.requires_grad_()
-    (score,) = torch.autograd.grad(log_density(y).sum(), y)
-    return ((y + sigma**2 * score) / alpha).detach()
-
-
 def from_score(formula):
     return lambda y, log_density, alpha, sigma: formula(y, score_of(y, log_density), alpha, sigma)
 
@@ -163,7 +157,6 @@ WRONG = [
     (check_denoiser, from_score(lambda y, s, a, g: y / a + g**2 * s), "the score's too"),
     (check_denoiser, from_score(lambda y, s, a, g: y), "it is not E[x | y]"),
     (check_denoiser, with_history, "gradient history"),
-    (check_denoiser, on_the_callers_y, "the caller's y"),
     (check_bits, lambda *a: -bits(*a), "sign is turned"),
     (check_bits, lambda *a: bits(*a) * math.log(2), "nats per dimension"),
     (check_bits, lambda x, dims, *a: bits(x, dims, *a) * dims, "whole image"),
