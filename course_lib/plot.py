@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.image import AxesImage
 from matplotlib.patches import Circle
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
@@ -37,6 +38,9 @@ from course_lib.tables import Table as Table
 from course_lib.tables import table as table
 
 _DENSITY = LinearSegmentedColormap.from_list("density", ["#FFFFFF", "#CFE3F1", "#5FA8D3"])
+_ERROR = LinearSegmentedColormap.from_list("error", ["#FFFFFF", "#F7C9A9", "#D55E00", "#6B2F00"])
+
+Field = Callable[[Tensor], Tensor]  # points [n, 2] -> a vector or a number for each
 
 
 def use_style() -> None:
@@ -184,10 +188,11 @@ def show_paths(
 
 
 def show_field(
-    field: Callable[[Tensor], Tensor],
+    field: Field | Mapping[str, Field],
     *,
-    log_density: Callable[[Tensor], Tensor] | None = None,
+    log_density: Field | Mapping[str, Field] | None = None,
     points: Tensor | None = None,
+    columns: int = 3,
     limit: float = 2.5,
     arrows: int = 17,
     title: str = "",
@@ -195,34 +200,61 @@ def show_field(
 ) -> Picture:
     """Arrows of a vector field on the plane (a score, a velocity) over its density.
 
-    field         points [n, 2] to arrows [n, 2]; lengths are scaled so that the longest just fit
-    log_density   points [n, 2] to [n]; shaded blue where it is high
+    field         points [n, 2] to arrows [n, 2], or title: field for several panels; in each panel
+                  lengths are scaled so that the longest just fit
+    log_density   points [n, 2] to [n], shaded blue where it is high; one for all panels, or one for
+                  each title
     points        a cloud drawn on top
     """
+    fields = field if isinstance(field, Mapping) else {"": field}
     with matplotlib.rc_context(STYLE):
-        figure, [axes] = panels_of(1, 1, title, labelled=False)
-        axes.grid(False)
-        if log_density is not None:
-            fine = _grid(limit, 160)
-            density = as_array(log_density(fine).exp()).reshape(160, 160)
-            extent = (-limit, limit, -limit, limit)
-            axes.imshow(
-                density.T, origin="lower", extent=extent, cmap=_DENSITY, interpolation="bilinear"
-            )
-        where = _grid(limit * (1 - 1 / arrows), arrows)
-        arrow = as_array(field(where))
-        length = np.linalg.norm(arrow, axis=1, keepdims=True)
-        # Lengths span decades. The square root keeps short arrows visible and long ones apart.
-        spacing = 2 * limit / arrows
-        scaled = arrow / np.sqrt(np.maximum(length, 1e-12) * max(length.max(), 1e-12)) * spacing
-        axes.quiver(
-            *as_array(where).T, *scaled.T, angles="xy", scale_units="xy", scale=1, width=0.004,
-            color="#333333", headwidth=4.5,
-        )  # fmt: skip
-        if points is not None:
-            _dots(axes, as_array(points), size=8, colour=COLOURS["model"])
-        _square(axes, limit, "")
-    return named(figure, alt, "a vector field on the plane", title)
+        figure, panels = panels_of(len(fields), columns, title, labelled=any(fields))
+        for axes, (label, one) in zip(panels, fields.items(), strict=True):
+            shade = log_density[label] if isinstance(log_density, Mapping) else log_density
+            axes.grid(False)
+            if shade is not None:
+                _shade(axes, shade(_grid(limit, 160)).exp(), limit, cmap=_DENSITY)
+            _arrows(axes, one, limit, arrows)
+            if points is not None:
+                _dots(axes, as_array(points), size=8, colour=COLOURS["model"])
+            _square(axes, limit, label)
+    said = ": ".join(filter(None, ["a vector field on the plane", "; ".join(fields)]))
+    return named(figure, alt, said, title)
+
+
+def show_map(
+    values: Field | Mapping[str, Field],
+    *,
+    scale: tuple[float, float],
+    label: str,
+    points: Tensor | None = None,
+    columns: int = 3,
+    limit: float = 2.5,
+    title: str = "",
+    alt: str = "",
+) -> Picture:
+    """A number at each point of the plane as colour, white where it is small, e.g. an error.
+
+    values   points [n, 2] to numbers [n], or title: function for several panels with one scale
+    scale    what is white, and what has the full colour; numbers beyond are drawn as these
+    label    what the number is, written beside the scale
+    points   a cloud drawn on top
+    """
+    maps = values if isinstance(values, Mapping) else {"": values}
+    low, high = scale
+    if not low < high:
+        raise ValueError(f"scale must be (low, high) with low < high, got {scale}")
+    with matplotlib.rc_context(STYLE):
+        figure, panels = panels_of(len(maps), columns, title, labelled=any(maps))
+        for axes, (name, one) in zip(panels, maps.items(), strict=True):
+            axes.grid(False)
+            image = _shade(axes, one(_grid(limit, 160)), limit, cmap=_ERROR, vmin=low, vmax=high)
+            if points is not None:
+                _dots(axes, as_array(points), size=2, colour=COLOURS["data"])
+            _square(axes, limit, name)
+        figure.colorbar(image, ax=panels, label=label, shrink=0.8)
+    said = ": ".join(filter(None, [f"{label} over the plane", "; ".join(maps)]))
+    return named(figure, alt, said, title)
 
 
 def lines(
@@ -423,6 +455,26 @@ def _arrow(axes: Axes, start: float, end: float, y: float, colour: str, line: An
 
 def _dots(axes: Axes, cloud: np.ndarray, *, size: float, colour: str, alpha: float = 1.0) -> None:
     axes.scatter(cloud[:, 0], cloud[:, 1], s=size, c=colour, alpha=alpha, linewidths=0)
+
+
+def _shade(axes: Axes, values: Tensor, limit: float, **colouring: Any) -> AxesImage:
+    """Values on `_grid` as colour."""
+    square = as_array(values).reshape(2 * (round(len(values) ** 0.5),)).T
+    extent = (-limit, limit, -limit, limit)
+    return axes.imshow(square, origin="lower", extent=extent, interpolation="bilinear", **colouring)
+
+
+def _arrows(axes: Axes, field: Field, limit: float, across: int) -> None:
+    where = _grid(limit * (1 - 1 / across), across)
+    arrow = as_array(field(where))
+    length = np.linalg.norm(arrow, axis=1, keepdims=True)
+    # Lengths span decades. The square root keeps short arrows visible and long ones apart.
+    spacing = 2 * limit / across
+    scaled = arrow / np.sqrt(np.maximum(length, 1e-12) * max(length.max(), 1e-12)) * spacing
+    axes.quiver(
+        *as_array(where).T, *scaled.T, angles="xy", scale_units="xy", scale=1, width=0.004,
+        color="#333333", headwidth=4.5,
+    )  # fmt: skip
 
 
 def _square(axes: Axes, limit: float, label: str) -> None:

@@ -193,6 +193,30 @@ def test_a_field_of_zeros_is_drawn_without_a_warning():
     assert plot.show_field(torch.zeros_like).png()
 
 
+def test_fields_stand_side_by_side_each_over_its_own_density():
+    densities = {"a": lambda x: -x.square().sum(1), "b": lambda x: -9 * x.square().sum(1)}
+    fields = {"a": lambda x: -x, "b": lambda x: -100 * x}
+    picture = plot.show_field(fields, log_density=densities, arrows=5)
+    assert [axes.get_title(loc="left") for axes in picture.axes] == ["a", "b"]
+    first, second = (np.asarray(axes.images[0].get_array()) for axes in picture.axes)
+    assert first.sum() > 2 * second.sum()
+    one, other = (axes.collections[0] for axes in picture.axes)
+    assert np.allclose(one.U, other.U)  # lengths are scaled in each panel by itself
+    assert picture.alt == "a vector field on the plane: a; b"
+
+
+def test_maps_share_a_scale_that_says_what_it_shows():
+    maps = {"near": lambda x: 0 * x[:, 0], "far": lambda x: x[:, 0]}
+    picture = plot.show_map(maps, scale=(0.0, 1.0), label="error", points=torch.randn(5, 2))
+    *panels, bar = picture.axes
+    assert bar.get_ylabel() == "error" and len(panels) == 2
+    assert all(axes.images[0].get_clim() == (0, 1) for axes in panels)
+    drawn = np.asarray(panels[1].images[0].get_array())
+    assert (np.diff(drawn, axis=1) > 0).all() and not np.diff(drawn, axis=0).any()
+    with pytest.raises(ValueError, match=r"low < high, got \(1, 1\)"):
+        plot.show_map(maps, scale=(1, 1), label="error")
+
+
 def test_lines_are_labelled_at_their_ends_without_overlap():
     curves = {"data": [1, 2, 3.0], "model": ([0, 1, 2], [3, 2, 3.0]), "other": [2, 2, 3.01]}
     picture = plot.lines(curves, xlabel="step", ylabel="loss")
@@ -284,6 +308,8 @@ def test_no_text_leaves_the_figure_at_the_width_of_a_page(title):
         plot.histogram({"data": torch.randn(30)}, xlabel="x", title=title),
         plot.show_field(lambda x: x, title=title),
         plot.show_chains({"one": [("x", 1.0), ("z", 0.2)]}, title=title),
+        plot.show_field({"a": lambda x: x, "b": lambda x: -x}, title=title),
+        plot.show_map({"a": lambda x: x[:, 0]}, scale=(0, 1), label="error", title=title),
     ]
     for picture in pictures:
         assert picture.get_figwidth() <= plot.WIDTH

@@ -27,6 +27,7 @@ from course_lib.widgets.paper_map import PaperMap, course_map, written_chapters
 from course_lib.widgets.point_flow import PointFlow
 from course_lib.widgets.quiz import Choice, Question, Quiz, Route
 from course_lib.widgets.schedule_lab import ScheduleLab
+from course_lib.widgets.score_field import SIX_POINTS, ScoreField
 from course_lib.widgets.start_here import QUESTIONS, ROUTES, start_here_quiz
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -371,6 +372,52 @@ def test_the_page_s_gap_is_the_divergence_of_exact_reverse_kernels(tmp_path, var
 def test_chains_that_the_page_cannot_draw_are_refused(options, words):
     with pytest.raises(ValueError, match=words):
         BoundGap(**options)
+
+
+# ---- ScoreField ---------------------------------------------------------------------------------
+
+
+def blurred(sigma: float) -> GaussianMixture:
+    return GaussianMixture(
+        torch.tensor(SIX_POINTS, dtype=torch.float64), torch.full((6,), sigma, dtype=torch.float64)
+    )
+
+
+@pytest.mark.parametrize("sigma", [0.1, 0.5, 4.0])
+def test_the_page_s_score_is_the_exact_one(tmp_path, sigma):
+    points = [[0.0, 0.0], [2.9, -2.9], [-1.6, 1.4]]
+    expression = f"{points}.map((x) => m.score(x, {sigma}, {json.dumps(SIX_POINTS)}))"
+    page = javascript(tmp_path, "score_field", expression)
+    law, x = blurred(sigma), torch.tensor(points, dtype=torch.float64)
+    theirs = torch.tensor([answer["score"] for answer in page], dtype=torch.float64)
+    torch.testing.assert_close(theirs, law.score(x), rtol=1e-9, atol=1e-9)
+    logs = torch.tensor([answer["logDensity"] for answer in page], dtype=torch.float64)
+    torch.testing.assert_close(logs, law.log_prob(x), rtol=1e-9, atol=1e-9)
+
+
+def test_the_page_s_walkers_climb_and_its_empty_regions_fill_up(tmp_path):
+    data = json.dumps(SIX_POINTS)
+    states = javascript(tmp_path, "score_field", f"m.walk([2.5, 2.5], 0.8, {data})")
+    heights = blurred(0.8).log_prob(torch.tensor(states, dtype=torch.float64))
+    assert len(states) == 61 and bool((heights.diff() >= 0).all())
+    sigmas = [0.1, 0.3, 1.0, 4.0]
+    shares = javascript(tmp_path, "score_field", f"{sigmas}.map((s) => m.covered(s, {data}, 3))")
+    assert shares == sorted(shares) and shares[0] < 0.1 and shares[-1] == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"data": [[0.0, 0.0, 0.0]]}, r"\[1, 3\]"),
+        ({"data": np.zeros((13, 2))}, r"\[13, 2\]"),
+        ({"data": [[9.0, 0.0]]}, "extent"),
+        ({"sigma": 0.0}, r"0\.1\.\.4"),
+        ({"sigma": float("nan")}, "nan"),
+    ],
+)
+def test_scores_that_cannot_be_shown_are_refused(options, words):
+    with pytest.raises(ValueError, match=words):
+        ScoreField(**options)
 
 
 # ---- Quiz ---------------------------------------------------------------------------------------

@@ -1,0 +1,92 @@
+"""Chapter 05: every solution passes, and the wrong answers that tests/test_exercises.py runs."""
+
+import pytest
+import torch
+
+from course_lib.exercises.ch05 import (
+    check_repaired_loss,
+    check_ring,
+    check_target,
+    check_trace,
+)
+
+
+def parts(score, x):
+    """|s|² / 2 and tr J for each example, differentiable."""
+    x = x.clone().requires_grad_()
+    s = score(x)
+    rows = [
+        torch.autograd.grad(s[:, i].sum(), x, create_graph=True)[0][:, i] for i in range(x.shape[1])
+    ]
+    return s.square().sum(1) / 2, sum(rows)
+
+
+def v_jacobian(score, x, v):
+    x = x.clone().requires_grad_()
+    return torch.autograd.grad((score(x) * v).sum(), x)[0]
+
+
+def hutchinson(score, x, v):
+    return (v_jacobian(score, x, v) * v).sum(1)
+
+
+def of_parts(combine):
+    return lambda score, x: combine(*parts(score, x))
+
+
+def ring(loss, best=lambda w: 1 / w**2):
+    return lambda k, w: (loss(k, w), best(w))
+
+
+def right_loss(k, w):
+    return k**2 * w**2 / 2 - k
+
+
+# check, a wrong answer, words that its diagnosis must contain; tests/test_exercises.py runs them
+WRONG = [
+    (check_trace, v_jacobian, "a vector for each example"),
+    (check_trace, lambda s, x, v: v_jacobian(s, x, v).sum(1), "without weighing them"),
+    (check_trace, lambda s, x, v: hutchinson(s, x, v).sum(), "examples are mixed"),
+    (check_trace, lambda s, x, v: hutchinson(s, x, v).mean(), "examples are mixed"),
+    (check_trace, lambda s, x, v: (v_jacobian(s, x, v) * x).sum(1), "not x"),
+    (check_trace, lambda s, x, v: parts(s, x)[1], "backward pass per coordinate"),
+    (check_trace, lambda s, x, v: (s(x) * v).sum(1), "still to be differentiated"),
+    (check_trace, lambda s, x, v: 2 * hutchinson(s, x, v), "it is not v · J v"),
+    (check_repaired_loss, of_parts(lambda q, t: q.sum() - t), "both mistakes"),
+    (check_repaired_loss, of_parts(lambda q, t: q.sum() + t), "without dim"),
+    (check_repaired_loss, of_parts(lambda q, t: q - t), "a valley"),
+    (check_repaired_loss, of_parts(lambda q, t: 2 * q + t), "half of the score"),
+    (check_repaired_loss, of_parts(lambda q, t: t - q), "must be a penalty"),
+    (check_repaired_loss, of_parts(lambda q, t: (q + t).mean()), "average later"),
+    (check_repaired_loss, of_parts(lambda q, t: q), "it is not |s|²"),
+    (check_repaired_loss, of_parts(lambda q, t: (q + t).detach()), "no gradient"),
+    (check_ring, lambda k, w: right_loss(k, w), "two numbers"),
+    (check_ring, ring(lambda k, w: k**2 * w**2 / 2 + k), "across is -k"),
+    (check_ring, ring(lambda k, w: k**2 * w**2 / 2 - 2 * k), "two directions"),
+    (check_ring, ring(lambda k, w: k**2 * w**2 - k), "with a half"),
+    (check_ring, ring(lambda k, w: k * w**2 / 2 - k), "has k²"),
+    (check_ring, ring(lambda k, w: k**2 * w / 2 - k), "is a variance"),
+    (check_ring, ring(lambda k, w: -k), "plus the trace"),
+    (check_ring, ring(right_loss, lambda w: 1 / w), "units"),
+    (check_ring, ring(right_loss, lambda w: w**2), "upside down"),
+    (check_ring, ring(right_loss, lambda w: 0.0), "is not 0 there"),
+    (check_target, lambda x, x_0, s: (x - x_0) / s**2, "turn the arrow round"),
+    (check_target, lambda x, x_0, s: (x_0 - x) / s, "divides twice"),
+    (check_target, lambda x, x_0, s: x_0 - x, "the way between"),
+    (check_target, lambda x, x_0, s: -x / s**2, "noise around 0"),
+    (check_target, lambda x, x_0, s: x_0, "a denoiser's target"),
+    (check_target, lambda x, x_0, s: (x_0 - x) / s**3, "it is not the gradient"),
+]
+
+
+@pytest.mark.parametrize(
+    ("check", "solution"),
+    [
+        (check_trace, hutchinson),
+        (check_repaired_loss, of_parts(lambda q, t: q + t)),
+        (check_ring, ring(right_loss)),
+        (check_target, lambda x, x_0, s: (x_0 - x) / s**2),
+    ],
+)
+def test_solution_passes(check, solution) -> None:
+    assert check(solution)
