@@ -13,7 +13,6 @@ from course_lib.diffusion.schedules import DiscreteSchedule, edm, linear
 from course_lib.diffusion.training import log_uniform_levels, stratified_times, vlb_weight
 from course_lib.nn.unet import UNet
 
-
 LOWEST = 0.01  # noise that cannot be seen: one grey level of 255 is 0.008
 
 

@@ -1,7 +1,8 @@
 """Langevin dynamics: uphill along the score, shaken by noise, until x is a sample.
 
-One move, and the annealed walk of Song & Ermon 2019: many moves at each of a falling ladder of
-noise levels, then the denoiser's answer. Built by hand in chapter 06.
+One move, the annealed walk of Song & Ermon 2019 (many moves at each of a falling ladder of noise
+levels, then the denoiser's answer), and the move that reaches the next level with just the noise
+which belongs there. Built by hand in chapter 06.
 """
 
 from collections.abc import Callable
@@ -36,8 +37,8 @@ def langevin_step(
     t: Time,
     s: Time,
     *,
-    moves: int = 5,
-    rate: float = 0.1,
+    moves: int = 10,
+    rate: float = 0.2,
     denoise_last: bool = True,
     randn_like: RandnLike = torch.randn_like,
 ) -> Data:
@@ -63,3 +64,32 @@ def langevin_step(
     if denoise_last and bool((s == 0).all()):
         return denoise(x_t, t)
     return x_t
+
+
+def consistent_step(
+    denoise: Denoise,
+    schedule: NoiseSchedule,
+    x_t: Data,
+    t: Time,
+    s: Time,
+    *,
+    rate: float = 0.2,
+    randn_like: RandnLike = torch.randn_like,
+) -> Data:
+    """One move towards the denoiser's answer, with the noise that leaves sigma_s in all.
+
+    The consistent annealed sampling of Jolicoeur-Martineau et al. 2021, for alpha = 1: a part
+    1 - rate of the old noise stays, and fresh noise fills up to sigma_s. A ladder so coarse that
+    more than sigma_s would stay gets the larger rate at which nothing fresh fits in.
+
+    rate   in (0, 1]. 1 - sigma_s^2 / sigma_t^2 is DDPM's ancestral step
+
+    Nothing is added at s = 0, where the result is the denoiser's answer.
+    """
+    if not 0 < rate <= 1:
+        raise ValueError(f"need 0 < rate <= 1, got {rate}")
+    (_, sigma_t), (_, sigma_s) = schedule(t, like=x_t), schedule(s, like=x_t)
+    kept = ((1 - rate) * sigma_t).minimum(sigma_s)  # of the old noise
+    fresh = (sigma_s**2 - kept**2).clamp(min=0).sqrt()
+    x_0 = denoise(x_t, t)
+    return x_0 + kept / sigma_t * (x_t - x_0) + fresh * randn_like(x_t)

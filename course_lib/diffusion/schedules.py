@@ -157,9 +157,7 @@ def spaced_times(schedule: DiscreteSchedule, steps: int) -> Int[Tensor, " times"
     return torch.linspace(schedule.T, 0, steps + 1, dtype=torch.float64).round().long()
 
 
-def geometric_times(
-    steps: int, low: float = 0.01, high: float = 50.0
-) -> Float[Tensor, " times"]:
+def geometric_times(steps: int, low: float = 0.01, high: float = 50.0) -> Float[Tensor, " times"]:
     """Noise levels from `high` to `low` with one ratio between neighbours, then 0.
 
     The ladder of Song & Ermon 2019, section 4.1, where the levels count from the largest.
