@@ -61,7 +61,7 @@ function render({ model, el }) {
   const sigma = (lane) => (lane.annealed ? levels[Math.min(levels.length - 1, Math.floor(done / moves))] : levels.at(-1));
   const draw = () => {
     const wide = root.clientWidth > 520 ? (root.clientWidth - 46) / 2 : root.clientWidth - 30;
-    const size = Math.max(140, Math.min(300, wide)), half = size / 2, unit = half / EXTENT;
+    const size = Math.max(140, Math.min(root.clientWidth > 520 ? 300 : 230, wide)), half = size / 2, unit = half / EXTENT;
     for (const lane of lanes) {
       const context = sharp(lane.canvas, size, size);
       // The hills that the walkers see now: their widths are the noise level.

@@ -35,7 +35,7 @@ class WalkerRace(LiveFigure):
         moves: int = 40,
         rate: float = 0.2,
         walkers: int = 200,
-        seed: int = 0,
+        seed: int = 10,
     ) -> None:
         if not 0 < low < high or levels < 2 or moves < 1 or walkers < 1:
             raise ValueError(
