@@ -35,7 +35,9 @@ def check_annealed(annealed: Callable[..., Any]) -> None:
 
     ours = annealed(score, start.clone(), list(LEVELS), moves, rate, noise())
 
-    def is_walk(pull: Callable, shake: Callable, levels: list[float] = LEVELS, m: int = moves):
+    def is_walk(
+        pull: Callable, shake: Callable, levels: list[float] = LEVELS, m: int = moves
+    ) -> bool:
         return equal(ours, _walk(start, levels, m, pull, shake, noise()))
 
     def step(sigma: float) -> float:
