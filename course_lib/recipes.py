@@ -1,14 +1,56 @@
 """The methods of the course on one page: each is a choice of schedule, prediction and time law."""
 
+import math
+from dataclasses import replace
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from course_lib.core.types import Data, Images, Time
 from course_lib.diffusion.denoiser import Denoiser
-from course_lib.diffusion.schedules import DiscreteSchedule, linear
-from course_lib.diffusion.training import stratified_times, vlb_weight
+from course_lib.diffusion.schedules import DiscreteSchedule, edm, linear
+from course_lib.diffusion.training import log_uniform_levels, stratified_times, vlb_weight
 from course_lib.nn.unet import UNet
+
+LOWEST = 0.01  # noise that cannot be seen: one grey level of 255 is 0.008
+
+
+def ncsn(net: nn.Module, high: float, low: float = LOWEST) -> Denoiser:
+    """Song & Ermon 2019 with the scaling of 2020: one network for the scores of all noise levels.
+
+    The network's output is minus sigma times the score, so eps (technique 3 of 2020).
+
+    high, low   largest and smallest noise level; `high` about the largest distance between two
+                examples (technique 1)
+    """
+    return Denoiser(KnowsLevel(net, low, high), replace(edm, t_max=high), predicts="eps")
+
+
+class KnowsLevel(nn.Module):
+    """A network made for pictures of size 1 and times 0..1,000, fed x_t and sigma instead.
+
+    x_t is as large as sigma. Divided by sqrt(1 + sigma^2) it is what a variance-preserving network
+    reads at alpha_bar = 1 / (1 + sigma^2). The level is told by its logarithm.
+    """
+
+    def __init__(self, net: nn.Module, low: float, high: float):
+        super().__init__()
+        self.net, self.low, self.high = net, low, high
+
+    def forward(self, x_t: Data, sigma: Time) -> Data:
+        level = 1000 * (sigma / self.low).log() / math.log(self.high / self.low)
+        shape = (-1,) + (1,) * (x_t.ndim - 1)
+        return self.net(x_t / (1 + sigma.square()).sqrt().view(shape), level)
+
+
+def ncsn_loss(model: Denoiser, x_0: Data) -> Float[Tensor, ""]:
+    """Their eq. 6 with lambda = sigma^2, of one batch, at levels spread evenly in log sigma."""
+    net = model.net
+    if not isinstance(net, KnowsLevel):
+        raise TypeError(f"this loss is for models that `ncsn` makes, got {type(net).__name__}")
+    t = log_uniform_levels(len(x_0), net.low, net.high, x_0.device)
+    return model.loss(x_0, t, torch.randn_like(x_0)).mean()
 
 
 def ddpm(net: nn.Module, schedule: DiscreteSchedule | None = None) -> Denoiser:

@@ -25,6 +25,8 @@ from course_lib.recipes import (
     ddpm_vlb_loss,
     digits_unet,
     fashion_unet,
+    ncsn,
+    ncsn_loss,
 )
 from course_lib.train import TrainConfig, Trainer
 
@@ -76,8 +78,20 @@ def garments() -> Images:
 # Long enough for clear digits, short enough to repeat: a minute or two on a core of its own.
 _DIGITS = TrainConfig(lr=2e-3, final_steps=500, total_steps=1500)
 _FASHION = TrainConfig(final_steps=2000, total_steps=7000, warmup_steps=200)
+# The largest distance between two pictures of each data set, rounded (chapter 06).
+DIGITS_WIDTH, FASHION_WIDTH = 10.0, 44.0
 
 TRAININGS: dict[str, Callable[..., nn.Module]] = {
+    "digits_ncsn": Training(
+        lambda: ncsn(digits_unet(), DIGITS_WIDTH), ncsn_loss, digits, 64, _DIGITS
+    ),
+    "fashion_ncsn": Training(
+        lambda: ncsn(fashion_unet(), FASHION_WIDTH),
+        ncsn_loss,
+        garments,
+        128,
+        replace(_FASHION, final_steps=1700, total_steps=4200),
+    ),
     # Four rows of chapter 08's table: what Ho et al. 2020 compare in their table 2.
     "digits_ddpm": Training(lambda: ddpm(digits_unet()), ddpm_loss, digits, 64, _DIGITS),
     "digits_ddpm_vlb": Training(lambda: ddpm(digits_unet()), ddpm_vlb_loss, digits, 64, _DIGITS),

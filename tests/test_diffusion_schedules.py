@@ -16,6 +16,7 @@ from course_lib.diffusion.schedules import (
     from_alpha_bar,
     from_betas,
     from_log_snr,
+    geometric_times,
     karras_times,
     linear,
     rectified,
@@ -204,6 +205,15 @@ def test_spaced_times_refuses(steps):
         spaced_times(linear(), steps)
 
 
+@given(steps=st.integers(2, 300), low=st.floats(1e-3, 1.0), high=st.floats(1.5, 100.0))
+def test_geometric_times_have_one_ratio_and_end_in_data(steps, low, high):
+    times = geometric_times(steps, low, high)
+    assert len(times) == steps + 1 and times[-1] == 0
+    assert math.isclose(times[0], high) and math.isclose(times[-2], low)
+    ratio = (high / low) ** (1 / (steps - 1))
+    torch.testing.assert_close(times[:-2] / times[1:-1], torch.full((steps - 1,), ratio).double())
+
+
 def test_karras_times_are_the_papers():
     times = karras_times(18)  # Karras et al. 2022, eq. 5 with their 18 steps
     assert len(times) == 19 and times[-1] == 0
@@ -216,9 +226,10 @@ def test_karras_times_are_the_papers():
 @pytest.mark.parametrize(
     "wrong", [{"steps": 1}, {"steps": 5, "low": 0.0}, {"steps": 5, "low": 2.0, "high": 1.0}]
 )
-def test_karras_times_refuses(wrong):
+@pytest.mark.parametrize("ladder", [karras_times, geometric_times])
+def test_ladders_that_do_not_fall_are_refused(ladder, wrong):
     with pytest.raises(ValueError, match="need 0 < low < high and steps >= 2"):
-        karras_times(**wrong)
+        ladder(**wrong)
 
 
 @given(st.floats(-30, 30), st.floats(0.1, 30))

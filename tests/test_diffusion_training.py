@@ -7,7 +7,12 @@ from scipy import stats
 from course_lib.diffusion.likelihood import gaussian_kl
 from course_lib.diffusion.predictions import PREDICTS, x_0_weight
 from course_lib.diffusion.schedules import cosine, from_betas, linear
-from course_lib.diffusion.training import stratified_times, uniform_times, vlb_weight
+from course_lib.diffusion.training import (
+    log_uniform_levels,
+    stratified_times,
+    uniform_times,
+    vlb_weight,
+)
 
 SCHEDULES = {"linear": linear(), "cosine": cosine(), "short": linear(20, 5e-3, 0.5)}
 each_schedule = pytest.mark.parametrize("schedule", SCHEDULES.values(), ids=SCHEDULES)
@@ -51,6 +56,17 @@ def test_a_stratified_batch_has_the_same_mean_with_less_noise():
     assert abs(plain.mean() - exact) < 4 * plain.std() / 500**0.5
     assert abs(spread.mean() - exact) < 4 * spread.std() / 500**0.5
     assert spread.std() < plain.std() / 5
+
+
+def test_levels_are_spread_evenly_over_the_decades():
+    torch.manual_seed(0)
+    levels = torch.cat([log_uniform_levels(100, 0.01, 100.0) for _ in range(50)])
+    assert levels.min() >= 0.01 and levels.max() <= 100.0
+    assert stats.kstest(levels.log10().numpy(), "uniform", args=(-2, 4)).pvalue > 1e-3
+    one = log_uniform_levels(100, 0.01, 100.0)
+    parts = ((one.log10() + 2) * 25).long().sort().values  # one level from each hundredth
+    assert (parts - torch.arange(100)).abs().max() <= 1
+    assert not torch.equal(one, one.sort().values)
 
 
 @each_schedule

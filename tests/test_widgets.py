@@ -29,6 +29,7 @@ from course_lib.widgets.quiz import Choice, Question, Quiz, Route
 from course_lib.widgets.schedule_lab import ScheduleLab
 from course_lib.widgets.score_field import SIX_POINTS, ScoreField
 from course_lib.widgets.start_here import QUESTIONS, ROUTES, start_here_quiz
+from course_lib.widgets.walker_race import WalkerRace
 
 ROOT = Path(__file__).resolve().parent.parent
 NAMES = sorted(path.stem for path in HERE.glob("*.js") if path.stem != "kit")
@@ -118,6 +119,46 @@ def test_a_picture_is_enlarged_to_about_224_pixels_unless_told():
 def test_frames_that_cannot_be_shown_are_refused_by_name(frames, options, error, words):
     with pytest.raises(error, match=words):
         FrameScrubber(frames, **options)
+
+
+# ---- WalkerRace ---------------------------------------------------------------------------------
+
+
+def test_the_race_has_the_library_s_ladder_and_score(tmp_path):
+    page = javascript(tmp_path, "walker_race", "m.ladder(20, 1, 10)")
+    assert page == pytest.approx(schedules.geometric_times(10, 1.0, 20.0)[:-1].tolist())
+    points = [[0.3, -0.2], [-5.0, -4.0], [7.0, 1.0], [-1.0, 0.9]]
+    means = torch.tensor([[-5.0, -5.0], [5.0, 5.0]], dtype=torch.float64)
+    for sigma in (1.0, 4.0, 20.0):
+        expression = f"{points}.map(([x, y]) => m.score(x, y, {sigma}))"
+        page = torch.tensor(javascript(tmp_path, "walker_race", expression), dtype=torch.float64)
+        law = GaussianMixture(
+            means, torch.full((2,), sigma).double(), torch.tensor([0.2, 0.8]).double()
+        )
+        ours = law.score(torch.tensor(points, dtype=torch.float64))
+        torch.testing.assert_close(page, ours, rtol=1e-6, atol=1e-8)
+
+
+def test_only_the_annealed_crowd_finds_the_weights(tmp_path):
+    expression = """[0, 1].map((annealed) => {
+        const { normal, points } = m.start(2000, 7), before = m.share(points);
+        for (const sigma of m.ladder(20, 1, 10))
+            for (let k = 0; k < 40; k++) m.move(points, annealed ? sigma : 1, 0.2, normal);
+        return [before, m.share(points)];
+    })"""
+    (before, plain), (_, annealed) = javascript(tmp_path, "walker_race", expression)
+    assert abs(before - 0.5) < 0.04
+    assert abs(plain - before) < 0.03
+    assert abs(annealed - 0.2) < 0.04
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [({"low": 30.0}, "low=30.0"), ({"levels": 1}, "levels=1"), ({"rate": 2.0}, "rate < 2")],
+)
+def test_races_that_cannot_be_run_are_refused(options, words):
+    with pytest.raises(ValueError, match=words):
+        WalkerRace(**options)
 
 
 # ---- PointFlow ----------------------------------------------------------------------------------

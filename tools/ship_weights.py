@@ -27,8 +27,9 @@ from course_lib.data.digits import TOP, load_digits
 from course_lib.data.fashion_mnist import load_fashion_mnist
 from course_lib.data.files import checksums
 from course_lib.diffusion.guidance import clip
+from course_lib.diffusion.langevin import consistent_step, langevin_step
 from course_lib.diffusion.samplers import ddim_step, ddpm_step, heun_step, sample
-from course_lib.diffusion.schedules import spaced_times
+from course_lib.diffusion.schedules import geometric_times, spaced_times
 from course_lib.features import classify, features
 from course_lib.metrics import (
     Measured,
@@ -37,23 +38,40 @@ from course_lib.metrics import (
     precision_recall,
     with_floor,
 )
+from course_lib.recipes import LOWEST
 from course_lib.trainings import CHECKPOINT, TRAININGS, Training
 from course_lib.weights import WEIGHTS, save_weights
 
 ROOT = Path(__file__).resolve().parent.parent
 MODELS = {name: one for name, one in TRAININGS.items() if isinstance(one, Training)}
-STEPS: dict[str, Callable[..., Tensor]] = {"ddpm": ddpm_step, "ddim": ddim_step, "heun": heun_step}
+STEPS: dict[str, Callable[..., Tensor]] = {
+    "ddpm": ddpm_step,
+    "ddim": ddim_step,
+    "heun": heun_step,
+    "langevin": langevin_step,
+    "consistent": consistent_step,
+}
+MOVES = 10  # of plain Langevin dynamics at each level
 
 
 @dataclass(frozen=True)
 class Sampler:
-    """How samples are drawn: which step, how many of them, x_0 clipped to [-1, 1] or not."""
+    """How samples are drawn: which step, how many of them, x_0 clipped to [-1, 1] or not.
+
+    For "langevin" and "consistent", `steps` are noise levels, and the last call denoises.
+    """
 
     step: str = "ddpm"
     steps: int = 100
     clipped: bool = True
     seed: int = 0
     bf16: bool = False
+    rate: float = 0.2
+
+    @property
+    def on_ladder(self) -> bool:
+        """Whether it walks down a ladder of noise levels."""
+        return self.step in ("langevin", "consistent")
 
     def __call__(self, model: nn.Module, shape: tuple[int, ...]) -> Images:
         """Pictures of this shape, drawn in parts of 500 to bound the memory."""
@@ -63,10 +81,18 @@ class Sampler:
         if self.step == "ddpm":
             step = partial(ddpm_step, randn_like=randn_like)
         denoise = clip(model) if self.clipped else model
-        times = spaced_times(model.schedule, self.steps)
+        noises = randn_like(torch.empty(shape))
+        if self.on_ladder:
+            step = partial(step, randn_like=randn_like, rate=self.rate)
+            if self.step == "langevin":
+                step = partial(step, moves=MOVES)
+            times = geometric_times(self.steps, LOWEST, model.schedule.t_max)
+            noises = model.schedule.t_max * noises
+        else:
+            times = spaced_times(model.schedule, self.steps)
         parts = []
         with torch.autocast(device.type, torch.bfloat16, enabled=self.bf16):
-            for noise in randn_like(torch.empty(shape)).split(500):
+            for noise in noises.split(500):
                 x_0 = sample(step, denoise, model.schedule, noise.to(device), times)
                 parts.append(x_0.float().cpu())
         return torch.cat(parts)
@@ -74,9 +100,11 @@ class Sampler:
     def __str__(self) -> str:
         clipped = "x_0 clipped" if self.clipped else "x_0 not clipped"
         precision = ", in bf16" if self.bf16 else ""
-        return (
-            f"{self.step}, {self.steps} steps evenly spaced, {clipped}, seed {self.seed}{precision}"
-        )
+        how = f"{self.steps} steps evenly spaced"
+        if self.on_ladder:
+            moves = f"{MOVES} moves" if self.step == "langevin" else "one move"
+            how = f"{self.steps} levels of {moves} at rate {self.rate}"
+        return f"{self.step}, {how}, {clipped}, seed {self.seed}{precision}"
 
 
 @dataclass(frozen=True)
@@ -122,7 +150,9 @@ def main(arguments: list[str] | None = None) -> int:
     model, record = averaged(training.model(), checkpoint)
     reference = digits_reference() if options.name.startswith("digits") else fashion_reference()
     model = model.to(pick_device(options.device))
-    sampler = Sampler(options.sampler, options.steps, True, options.seed, options.bf16)
+    sampler = Sampler(
+        options.sampler, options.steps, True, options.seed, options.bf16, options.rate
+    )
     n = min(options.samples or len(reference.train), len(reference.train))
     measured = measure(model, sampler, reference, n)
     if options.unclipped:
@@ -130,6 +160,9 @@ def main(arguments: list[str] | None = None) -> int:
         measured["unclipped_metrics"] = free["metrics"]
         if "diverged" in free:
             measured["unclipped_diverged"] = free["diverged"]
+    if options.plain_langevin:
+        plain = replace(sampler, step="langevin", steps=sampler.steps // MOVES)
+        measured["plain_langevin"] = measure(model, plain, reference, options.plain_langevin)
     measured["repeats"] = [
         again(options.name, folder, sampler, reference, n, options.unclipped)
         for folder in options.repeats
@@ -241,6 +274,13 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         "--sampler", choices=sorted(STEPS), default="ddpm", help="which step (ddpm)"
     )
     parser.add_argument("--steps", type=int, default=100, help="how many steps (100)")
+    parser.add_argument("--rate", type=float, default=0.2, help="of moves on a ladder (0.2)")
+    parser.add_argument(
+        "--plain-langevin",
+        type=int,
+        metavar="N",
+        help="measure N samples of plain Langevin dynamics too, with as many calls",
+    )
     parser.add_argument("--unclipped", action="store_true", help="measure without clipping too")
     parser.add_argument(
         "--repeats", type=Path, nargs="*", default=[], help="runs with other seeds, to measure too"

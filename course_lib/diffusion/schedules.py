@@ -142,7 +142,8 @@ cosine_vp = NoiseSchedule(
 )
 # Liu et al. 2023; Lipman et al. 2023: a straight line from data to noise. Their time is 1 - t.
 rectified = NoiseSchedule(lambda t: 1 - t, lambda t: t)
-# Karras et al. 2022: the signal keeps its size and t is the noise level itself.
+# The signal keeps its size and t is the noise level itself ("variance exploding"): the schedule of
+# Song & Ermon 2019, under the name that Karras et al. 2022 gave it.
 edm = NoiseSchedule(torch.ones_like, lambda t: t, t_max=80.0)
 
 
@@ -154,6 +155,20 @@ def spaced_times(schedule: DiscreteSchedule, steps: int) -> Int[Tensor, " times"
     if not 1 <= steps <= schedule.T:
         raise ValueError(f"steps must be 1..{schedule.T} for this schedule, got {steps}")
     return torch.linspace(schedule.T, 0, steps + 1, dtype=torch.float64).round().long()
+
+
+def geometric_times(steps: int, low: float = 0.01, high: float = 50.0) -> Float[Tensor, " times"]:
+    """Noise levels from `high` to `low` with one ratio between neighbours, then 0.
+
+    The ladder of Song & Ermon 2019, section 4.1, where the levels count from the largest.
+    Times of the `edm` schedule. Raises ValueError unless 0 < low < high and steps >= 2.
+    """
+    if not 0 < low < high or steps < 2:
+        raise ValueError(
+            f"need 0 < low < high and steps >= 2, got low={low}, high={high}, steps={steps}"
+        )
+    u = torch.linspace(0, 1, steps, dtype=torch.float64)
+    return torch.cat([high * (low / high) ** u, torch.zeros(1, dtype=torch.float64)])
 
 
 def karras_times(

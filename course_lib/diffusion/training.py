@@ -1,7 +1,9 @@
 """Which times a batch is trained at, and how much each of them counts."""
 
+import math
+
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from course_lib.core.checks import one_of
@@ -29,6 +31,17 @@ def stratified_times(
     u = (torch.arange(n, device=device) + torch.rand(1, device=device)) / n
     times = (u * schedule.T).long().clamp(max=schedule.T - 1) + 1
     return times[torch.randperm(n, device=device)]
+
+
+def log_uniform_levels(
+    n: int, low: float, high: float, device: str | torch.device = "cpu"
+) -> Float[Tensor, " n"]:
+    """n noise levels in [low, high], spread evenly in log sigma, one from each n-th part.
+
+    What drawing from a geometric ladder tends to as its levels grow many. Times of `edm`.
+    """
+    u = (torch.arange(n, device=device) + torch.rand(n, device=device)) / n
+    return low * torch.exp(math.log(high / low) * u)[torch.randperm(n, device=device)]
 
 
 def vlb_weight(

@@ -1,0 +1,189 @@
+"""The exercises of chapter 06: the annealed loop, the ladder's rule, evaluations, a noise scale."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from course_lib.exercises.checking import equal, exercise, reject, require
+
+LEVELS = [4.0, 2.0, 1.0, 0.5]
+
+
+def _walk(
+    x: Tensor, levels: list[float], moves: int, pull: Callable, shake: Callable, noise: Callable
+) -> Tensor:
+    """Annealed Langevin with any two coefficients, on the score of a point at the origin."""
+    for sigma in levels:
+        for _ in range(moves):
+            x = x - pull(sigma) * x / sigma**2 + shake(sigma) * noise(x)
+    return x
+
+
+@exercise("the annealed walk: steps of rate sigma², noise of variance twice the step")
+def check_annealed(annealed: Callable[..., Any]) -> None:
+    """Exercise 1: algorithm 1 of Song & Ermon 2019, with the step rate sigma²."""
+    start, moves, rate = torch.randn(32, 2, dtype=torch.float64), 3, 0.1
+
+    def noise() -> Callable[[Tensor], Tensor]:
+        generator = torch.Generator().manual_seed(1)
+        return lambda x: torch.randn(x.shape, generator=generator, dtype=x.dtype)
+
+    def score(x: Tensor, sigma: Any) -> Tensor:
+        return -x / float(sigma) ** 2
+
+    ours = annealed(score, start.clone(), list(LEVELS), moves, rate, noise())
+
+    def is_walk(
+        pull: Callable, shake: Callable, levels: list[float] = LEVELS, m: int = moves
+    ) -> bool:
+        return equal(ours, _walk(start, levels, m, pull, shake, noise()))
+
+    def step(sigma: float) -> float:
+        return rate * sigma**2
+
+    def right(sigma: float) -> float:
+        return (2 * step(sigma)) ** 0.5
+
+    reject(
+        is_walk(step, lambda s: step(s) ** 0.5),
+        "the noise has variance `step`, half of what it needs: sqrt(2 * step). (With sqrt(step) the"
+        " drift must be step / 2: the convention of 2019.)",
+    )
+    reject(
+        is_walk(lambda s: rate, lambda s: (2 * rate) ** 0.5),
+        "every level has the same step. It must be rate * sigma**2.",
+    )
+    reject(
+        is_walk(lambda s: rate * s, lambda s: (2 * rate * s) ** 0.5),
+        "the step is rate * sigma. A variance scales with a variance: rate * sigma**2.",
+    )
+    reject(
+        is_walk(step, lambda s: (2 * rate) ** 0.5),
+        "the noise does not know sigma: it is sqrt(2 * step) with step = rate * sigma**2.",
+    )
+    reject(is_walk(step, lambda s: 0.0), "there is no noise: this only climbs to the next summit.")
+    reject(
+        is_walk(step, right, LEVELS[::-1]),
+        "the levels are walked from small to large. They fall: take them in the order given.",
+    )
+    reject(
+        is_walk(step, right, LEVELS, 1),
+        "there is one move at each level. Take `moves` of them.",
+    )
+    require(
+        is_walk(step, right),
+        "it is not x + step * score + sqrt(2 * step) * z, `moves` times at each level. Draw fresh"
+        " noise, randn_like(x), for each move.",
+    )
+
+
+@exercise("neighbouring shells overlap by half")
+def check_ladder_ratio(ladder_ratio: Callable[..., Any]) -> None:
+    """Exercise 2: technique 2 of Song & Ermon 2020, the ratio of neighbouring levels."""
+    phi = torch.distributions.Normal(0.0, 1.0).cdf
+    ours = {dim: float(ladder_ratio(dim)) for dim in (64, 784, 3072)}
+    reject(
+        all(ratio < 1 for ratio in ours.values()),
+        "the ratio is larger level over smaller level: it is above 1.",
+    )
+
+    def overlap(ratio: float, away: float, width: float) -> float:
+        shift = torch.tensor(away * (ratio - 1))
+        return float(phi(shift + width * ratio) - phi(shift - width * ratio))
+
+    def solves(away: Callable[[int], float], width: float = 3.0, share: float = 0.5) -> bool:
+        return all(abs(overlap(r, away(d), width) - share) < 0.01 for d, r in ours.items())
+
+    reject(
+        solves(lambda d: d**0.5),
+        "you counted the distance in shells of width sigma. A shell in many dimensions is"
+        " sigma / sqrt(2) thick, so the distance is sqrt(2 dim) (ratio - 1).",
+    )
+    reject(
+        solves(lambda d: (2 * d) ** 0.5, 1.0),
+        "the interval reaches three standard deviations to both sides, not one.",
+    )
+    reject(
+        solves(lambda d: (2 * d) ** 0.5, 3.0, 0.95),
+        "the overlap asked for is one half.",
+    )
+    require(
+        solves(lambda d: (2 * d) ** 0.5),
+        f"with your ratios the overlaps are "
+        f"{', '.join(f'{overlap(r, (2 * d) ** 0.5, 3.0):.2f}' for d, r in ours.items())}"
+        " for 64, 784 and 3,072 dimensions; 0.50 is wanted for each.",
+    )
+
+
+@exercise("every call of the network is counted")
+def check_evaluations(evaluations: Callable[..., Any]) -> None:
+    """Exercise 3: how often annealed Langevin asks the network, for one batch."""
+    reject(
+        evaluations(10, 100, True) == 1000,
+        "the last denoising step asks the network once more.",
+    )
+    reject(
+        evaluations(10, 100, True) == 1010,
+        "denoising happens once, after the last level, not at each level.",
+    )
+    reject(
+        evaluations(10, 100, False) == 1001,
+        "with denoise_last=False there is no extra call.",
+    )
+    reject(
+        evaluations(10, 100, True) == 111,
+        "at each level there are `moves` calls: multiply, do not add.",
+    )
+    require(
+        evaluations(10, 100, True) == 1001 and evaluations(232, 5, False) == 1160,
+        "it is levels times moves, and one more for the last denoising step.",
+    )
+
+
+@exercise("the walk rests where it should, at the right temperature")
+def check_noise_scale(repaired: Callable[..., Any]) -> None:
+    """Exercise 4: a Langevin move whose noise was scaled by the step, not by its root."""
+    variance, moves = 4.0, 200
+
+    def score(x: Tensor) -> Tensor:
+        return -x / variance
+
+    def spread(step: float) -> float:
+        x = 2 * torch.randn(4000, dtype=torch.float64)
+        for _ in range(moves):
+            x = repaired(score, x, step, torch.randn_like)
+        return float(x.var())
+
+    def rest(step: float, drift: float, noise: float) -> float:
+        """Where x (1 - drift step / variance) + noise z comes to rest, as a variance."""
+        keep = 1 - drift * step / variance
+        return noise**2 / (1 - keep**2)
+
+    found = {step: spread(step) for step in (0.2, 0.8)}
+
+    def rests(drift: float, noise: Callable[[float], float]) -> bool:
+        return all(abs(v / rest(step, drift, noise(step)) - 1) < 0.12 for step, v in found.items())
+
+    reject(
+        rests(0.5, lambda e: e),
+        "the noise is still `step * z`. Its variance must be proportional to the step, so its size"
+        " to the root.",
+    )
+    reject(
+        rests(1.0, lambda e: e**0.5) or rests(0.5, lambda e: (e / 2) ** 0.5),
+        f"the walk rests at a variance near {found[0.2]:.1f}, about half of the {variance:g} it"
+        " should have: half the temperature. A drift of `step` needs noise sqrt(2 * step).",
+    )
+    reject(
+        rests(0.5, lambda e: (2 * e) ** 0.5),
+        f"the walk rests at a variance near {found[0.2]:.1f}, twice the {variance:g} it should"
+        " have: twice the temperature. A drift of `step / 2` needs noise sqrt(step).",
+    )
+    reject(all(v < 0.5 for v in found.values()), "the noise is gone: all walkers end at the top.")
+    require(
+        rests(0.5, lambda e: e**0.5) or rests(1.0, lambda e: (2 * e) ** 0.5),
+        f"for a Gaussian of variance {variance:g} and steps 0.2 and 0.8 the walk rests at"
+        f" {found[0.2]:.2f} and {found[0.8]:.2f}.",
+    )

@@ -1,0 +1,115 @@
+"""Chapter 06: wrong answers are caught, each by its own diagnosis, and solutions pass."""
+
+import pytest
+import torch
+
+from course_lib.exercises.ch06 import (
+    check_annealed,
+    check_evaluations,
+    check_ladder_ratio,
+    check_noise_scale,
+)
+
+
+def walk(step, shake, order=1, repeats=True):
+    def annealed(score, x, sigmas, moves, rate, randn_like):
+        for sigma in sigmas[::order]:
+            for _ in range(moves if repeats else 1):
+                delta = step(rate, sigma)
+                x = x + delta * score(x, sigma) + shake(rate, sigma) * randn_like(x)
+        return x
+
+    return annealed
+
+
+def delta(rate, sigma):
+    return rate * sigma**2
+
+
+def root(rate, sigma):
+    return (2 * delta(rate, sigma)) ** 0.5
+
+
+def ratio_for(overlap=0.5, width=3.0, away=lambda dim: (2 * dim) ** 0.5):
+    phi = torch.distributions.Normal(0.0, 1.0).cdf
+
+    def ladder_ratio(dim):
+        low, high = 1.0, 50.0
+        for _ in range(80):
+            middle = (low + high) / 2
+            shift = torch.tensor(away(dim) * (middle - 1), dtype=torch.float64)
+            found = phi(shift + width * middle) - phi(shift - width * middle)
+            low, high = (middle, high) if found > overlap else (low, middle)
+        return low
+
+    return ladder_ratio
+
+
+def move(drift, noise):
+    def repaired(score, x, step, randn_like):
+        return x + drift * step * score(x) + noise(step) * randn_like(x)
+
+    return repaired
+
+
+SOLUTIONS = [
+    (check_annealed, walk(delta, root)),
+    (check_ladder_ratio, ratio_for()),
+    (check_evaluations, lambda levels, moves, denoise_last: levels * moves + denoise_last),
+    (check_noise_scale, move(0.5, lambda e: e**0.5)),
+    (check_noise_scale, move(1.0, lambda e: (2 * e) ** 0.5)),
+]
+
+# (check, wrong answer, a piece of the diagnosis that belongs to it and to no other)
+WRONG = [
+    (check_annealed, walk(delta, lambda r, s: delta(r, s) ** 0.5), "half of what it needs"),
+    (check_annealed, walk(lambda r, s: r, lambda r, s: (2 * r) ** 0.5), "the same step"),
+    (
+        check_annealed,
+        walk(lambda r, s: r * s, lambda r, s: (2 * r * s) ** 0.5),
+        "the step is rate * sigma.",
+    ),
+    (check_annealed, walk(delta, lambda r, s: (2 * r) ** 0.5), "the noise does not know sigma"),
+    (check_annealed, walk(delta, lambda r, s: 0.0), "there is no noise"),
+    (check_annealed, walk(delta, root, order=-1), "from small to large"),
+    (check_annealed, walk(delta, root, repeats=False), "one move at each level"),
+    (check_annealed, walk(delta, lambda r, s: delta(r, s)), "Draw fresh noise"),
+    (check_ladder_ratio, lambda dim: 1 / ratio_for()(dim), "it is above 1"),
+    (check_ladder_ratio, ratio_for(away=lambda dim: dim**0.5), "sigma / sqrt(2) thick"),
+    (check_ladder_ratio, ratio_for(width=1.0), "not one"),
+    (check_ladder_ratio, ratio_for(overlap=0.95), "one half"),
+    (check_ladder_ratio, lambda dim: 1.5, "the overlaps are"),
+    (check_evaluations, lambda levels, moves, denoise_last: levels * moves, "once more"),
+    (
+        check_evaluations,
+        lambda levels, moves, denoise_last: levels * (moves + denoise_last),
+        "not at each level",
+    ),
+    (
+        check_evaluations,
+        lambda levels, moves, denoise_last: levels * moves + (not denoise_last) * 1 + denoise_last,
+        "there is no extra call",
+    ),
+    (check_evaluations, lambda levels, moves, denoise_last: levels + moves + 1, "do not add"),
+    (check_evaluations, lambda levels, moves, denoise_last: levels, "levels times moves"),
+    (check_noise_scale, move(0.5, lambda e: e), "still `step * z`"),
+    (check_noise_scale, move(1.0, lambda e: e**0.5), "half the temperature"),
+    (check_noise_scale, move(0.5, lambda e: (2 * e) ** 0.5), "twice the temperature"),
+    (check_noise_scale, move(0.5, lambda e: 0.0), "the noise is gone"),
+    (check_noise_scale, move(3.0, lambda e: e**0.5), "and steps 0.2 and 0.8"),
+]
+
+
+@pytest.mark.parametrize("check, answer", SOLUTIONS)
+def test_solutions_pass(check, answer, capsys):
+    assert check(answer) is True
+    assert capsys.readouterr().out.startswith("Correct: ")
+
+
+@pytest.mark.parametrize("check, answer, diagnosis", WRONG)
+def test_wrong_answers_are_caught_by_their_own_diagnosis(check, answer, diagnosis, capsys):
+    assert check(answer) is False
+    said = capsys.readouterr().out
+    assert diagnosis in said
+    others = [d for c, _, d in WRONG if c is check and d != diagnosis]
+    assert not any(other in said for other in others)

@@ -1,0 +1,67 @@
+"""Recipes: what the wrappers hand to a network, and that perfect networks make perfect losses."""
+
+import pytest
+import torch
+from torch import nn
+
+from course_lib.diffusion.exact import GaussianMixture
+from course_lib.diffusion.schedules import edm, linear
+from course_lib.recipes import ddpm, digits_unet, ncsn, ncsn_loss
+
+
+class Recorder(nn.Module):
+    """A network that remembers what it was given and answers nothing."""
+
+    def forward(self, x_t, t):
+        self.x_t, self.t = x_t, t
+        return 0 * x_t
+
+
+def test_an_ncsn_reads_pictures_of_size_one_and_levels_from_0_to_1000():
+    net, sigma = Recorder(), torch.tensor([0.01, 0.1, 1.0, 10.0])
+    model = ncsn(net, high=10.0, low=0.01)
+    x_0, eps = torch.randn(4, 1, 3, 3), torch.randn(4, 1, 3, 3)
+    model.loss(x_0, sigma, eps)
+    # The picture that a DDPM's network reads at alpha_bar = 1 / (1 + sigma^2).
+    bar = (1 / (1 + sigma**2)).view(-1, 1, 1, 1)
+    torch.testing.assert_close(net.x_t, bar.sqrt() * x_0 + (1 - bar).sqrt() * eps)
+    torch.testing.assert_close(net.t, torch.tensor([0.0, 1000 / 3, 2000 / 3, 1000.0]))
+
+
+def test_the_output_is_minus_sigma_times_the_score():
+    law = GaussianMixture(torch.tensor([[0.0, 1.0], [2.0, 0.0]]), torch.tensor([0.3, 0.4]))
+
+    class Perfect(nn.Module):
+        """Knows the score of the law under noise sigma, given the scaled input and the level."""
+
+        def forward(self, x_t, t):
+            sigma = 0.01 * (10 / 0.01) ** (float(t[0]) / 1000)
+            return -sigma * law.noised(1.0, sigma).score(x_t * (1 + sigma**2) ** 0.5)
+
+    model, sigma = ncsn(Perfect(), high=10.0, low=0.01), torch.full((50,), 0.7)
+    x = 2 * torch.randn(50, 2)
+    torch.testing.assert_close(model(x, sigma), law.denoiser(edm)(x, sigma), atol=1e-4, rtol=1e-4)
+
+
+def test_the_loss_of_a_network_that_says_nothing_is_one():
+    torch.manual_seed(0)
+    loss = ncsn_loss(ncsn(Recorder(), high=10.0), torch.randn(500, 20))
+    assert abs(loss - 1) < 0.05  # E eps^2: every level has a target of size 1
+
+
+def test_levels_stay_on_the_ladder():
+    net = Recorder()
+    torch.manual_seed(0)
+    ncsn_loss(ncsn(net, high=44.0), torch.randn(1000, 2))
+    assert net.t.min() >= -1e-3 and net.t.max() <= 1000 + 1e-3
+    assert net.t.max() - net.t.min() > 990
+
+
+def test_another_model_s_loss_is_refused():
+    with pytest.raises(TypeError, match="models that `ncsn` makes, got Recorder"):
+        ncsn_loss(ddpm(Recorder(), linear()), torch.randn(2, 2))
+
+
+def test_it_takes_the_courses_networks():
+    x = torch.randn(3, 1, 8, 8)
+    assert ncsn(digits_unet(), 10.0)(x, torch.tensor([0.01, 1.0, 10.0])).shape == x.shape
