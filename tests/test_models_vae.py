@@ -1,4 +1,4 @@
-"""The VAE against closed forms: likelihoods that add up to one, bounds that hold, gradients that pass."""
+"""The VAE against closed forms: likelihoods that add up to one, bounds that hold, gradients."""
 
 import math
 
@@ -43,9 +43,7 @@ DISCRETISED = {
 
 
 @pytest.mark.parametrize("name", DISCRETISED)
-@given(
-    mean=st.floats(-1.5, 1.5), log_scale=st.floats(-6, 1), levels=st.sampled_from([2, 17, 256])
-)
+@given(mean=st.floats(-1.5, 1.5), log_scale=st.floats(-6, 1), levels=st.sampled_from([2, 17, 256]))
 @settings(max_examples=40, deadline=None)
 def test_the_levels_share_the_whole_probability(name, mean, log_scale, levels):
     law, _ = DISCRETISED[name]
@@ -191,6 +189,15 @@ def test_more_draws_never_loosen_the_bound(seed, k):
     assert (bound(k) >= bound(k // 2) - 1e-9).all()
 
 
+@pytest.mark.parametrize("widen", [0.7, 1.0, 2.5])
+def test_however_wide_the_draws_the_weights_have_the_likelihood_as_their_mean(widen):
+    model = Linear(seed=1)
+    x = model.marginal.sample((1,))
+    with torch.no_grad():
+        bound = vae.iwae_bound(model.as_vae(exact=True), x, random(40_000, 1, 2, seed=2), widen)
+    torch.testing.assert_close(bound, model.marginal.log_prob(x), atol=0.1, rtol=0)
+
+
 def test_many_draws_reach_the_likelihood():
     model = Linear(seed=1)
     x = model.marginal.sample((4,))
@@ -242,12 +249,12 @@ def test_the_shipped_shape_learns_one_batch():
     x = torch.rand(8, 1, 28, 28) * 2 - 1
     assert model.decoder(torch.zeros(8, 3)).shape == (8, 2, 28, 28)
     optimiser = torch.optim.Adam(model.parameters(), 3e-3)
-    before = float(vae.vae_loss(model, x))
+    before = vae.vae_loss(model, x).item()
     for _ in range(60):
         optimiser.zero_grad()
         vae.vae_loss(model, x).backward()
         optimiser.step()
-    assert float(vae.vae_loss(model, x)) < 0.9 * before
+    assert vae.vae_loss(model, x).item() < 0.9 * before
 
 
 def test_beta_weighs_the_kl_alone():

@@ -52,7 +52,7 @@ def check_sample_posterior(sample_posterior: Callable[..., Any]) -> None:
     )
     reject(
         equal(z, mean + log_var * eps),
-        "you scale the noise by the logarithm itself, which may be negative. Take exp(log_var / 2).",
+        "you scale the noise by the logarithm itself, which may be negative. Use exp(log_var / 2).",
     )
     reject(
         equal(z, mean + eps),
@@ -65,7 +65,9 @@ def check_sample_posterior(sample_posterior: Callable[..., Any]) -> None:
         " give the same z.",
     )
     require(equal(z, right), "z is not mean + std * eps.")
-    require(bool(z.requires_grad), "the values are right, but no gradient can pass: it is detached.")
+    require(
+        bool(z.requires_grad), "the values are right, but no gradient can pass: it is detached."
+    )
     along_mean, along_log_var = torch.autograd.grad(
         z.sum(), (mean, log_var), allow_unused=True, retain_graph=False
     )
@@ -97,7 +99,9 @@ def check_forgot_the_half(answer: Any) -> None:
         abs(beta - 0.25) < 1e-6,
         "the letter is right. The KL's own half is part of the KL; do not count it twice.",
     )
-    require(abs(beta - 0.5) < 1e-6, "the letter is right, beta is not: divide C by two and compare.")
+    require(
+        abs(beta - 0.5) < 1e-6, "the letter is right, beta is not: divide C by two and compare."
+    )
 
 
 @exercise("what collapses can be known before training")

@@ -47,9 +47,7 @@ def bernoulli(x: Data, logits: Data) -> PerExample:
     return -F.binary_cross_entropy_with_logits(logits, x, reduction="none").flatten(1).sum(1)
 
 
-def discretised_gaussian(
-    x: Data, mean: Data, std: float | Tensor, levels: int = 256
-) -> PerExample:
+def discretised_gaussian(x: Data, mean: Data, std: float | Tensor, levels: int = 256) -> PerExample:
     """Log-probability of grey levels under a Gaussian cut into bins (Ho et al. 2020, eq. 13).
 
     x is one of `levels` values evenly spaced in [-1, 1]; the end bins reach to infinity, so the
@@ -94,7 +92,7 @@ def logistic_pixels(x: Data, out: Tensor, levels: int = 256) -> PerExample:
 
 
 def draw_pixels(out: Tensor, uniform: Tensor, levels: int = 256) -> Tensor:
-    """Grey levels in [-1, 1] drawn from the law of `logistic_pixels`, by inverting its distribution.
+    """Grey levels in [-1, 1] drawn from the law of `logistic_pixels`, by its inverse.
 
     uniform   noise in (0, 1), one number for each pixel
     """
@@ -159,24 +157,31 @@ def kl_to_prior(mean: Latents, log_var: Latents) -> Latents:
     return gaussian_kl(mean, log_var.exp(), torch.zeros_like(mean), torch.ones_like(mean))
 
 
-def log_weights(vae: VAE, x: Data, eps: ManyLatents) -> Float[Tensor, "k batch"]:
-    """log p(x, z) - log q(z | x) in nats, for k draws of z from q(z | x)."""
+def log_weights(
+    vae: VAE, x: Data, eps: ManyLatents, widen: float = 1.0
+) -> Float[Tensor, "k batch"]:
+    """log p(x, z) - log of the density that z was drawn from, in nats, for k draws of z.
+
+    z comes from q(z | x), its standard deviations multiplied by `widen`: a little more than 1 finds
+    places that a too confident encoder never visits.
+    """
     mean, log_var = vae.posterior(x)
+    log_var = log_var + 2 * math.log(widen)
     rows = []
     for e in eps:
         z = reparametrise(mean, log_var, e)
-        # log p(z) - log q(z | x): the constants of the two Gaussians cancel.
+        # log p(z) - log q(z): the constants of the two Gaussians cancel.
         prior = 0.5 * (e.square() - z.square() + log_var).sum(1)
         rows.append(vae.log_likelihood(x, vae.decoder(z)) + prior)
     return torch.stack(rows)
 
 
-def iwae_bound(vae: VAE, x: Data, eps: ManyLatents) -> PerExample:
+def iwae_bound(vae: VAE, x: Data, eps: ManyLatents, widen: float = 1.0) -> PerExample:
     """log of the mean of k importance weights: the ELBO at k = 1, log p(x) as k grows; nats.
 
     On average it rises with k and never passes log p(x) (Burda et al. 2015, theorem 1).
     """
-    weights = log_weights(vae, x, eps)
+    weights = log_weights(vae, x, eps, widen)
     return weights.logsumexp(0) - math.log(len(weights))
 
 
@@ -184,7 +189,7 @@ def iwae_bound(vae: VAE, x: Data, eps: ManyLatents) -> PerExample:
 
 
 def mlp(*widths: int) -> nn.Sequential:
-    """Linear layers of these widths with SiLU between them; pictures are flattened on the way in."""
+    """Linear layers of these widths with SiLU between them; pictures are flattened first."""
     layers: list[nn.Module] = [nn.Flatten()]
     for a, b in zip(widths, widths[1:], strict=False):
         layers += [nn.Linear(a, b), nn.SiLU()]

@@ -11,7 +11,6 @@ from torch import nn
 
 from course_lib.widgets.base import LiveFigure, module, style
 
-
 PLAIN = (nn.Linear, nn.SiLU, nn.Flatten, nn.Unflatten)  # what the page can run
 
 

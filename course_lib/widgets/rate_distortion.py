@@ -42,7 +42,9 @@ class RateDistortion(LiveFigure):
     ) -> None:
         first = pictures(np.asarray(originals), "originals")
         sets = {
-            "reconstructions": [pictures(np.asarray(p), "reconstructions") for p in reconstructions],
+            "reconstructions": [
+                pictures(np.asarray(p), "reconstructions") for p in reconstructions
+            ],
             "samples": [pictures(np.asarray(p), "samples") for p in samples],
         }
         counts = {len(betas), len(rates), len(distortions), *(len(s) for s in sets.values())}
