@@ -44,7 +44,7 @@ DISCRETISED = {
 
 @pytest.mark.parametrize("name", DISCRETISED)
 @given(mean=st.floats(-1.5, 1.5), log_scale=st.floats(-6, 1), levels=st.sampled_from([2, 17, 256]))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_the_levels_share_the_whole_probability(name, mean, log_scale, levels):
     law, _ = DISCRETISED[name]
     x = torch.linspace(-1, 1, levels, **F64)[:, None]
@@ -77,7 +77,7 @@ def test_a_hopeless_pixel_has_a_finite_price_and_a_gradient(name):
 
 
 @given(scale=st.floats(-30, 30), mean=st.floats(-30, 30))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_whatever_a_decoder_says_the_loss_and_its_gradient_are_finite(scale, mean):
     x = torch.linspace(-1, 1, 4).view(1, 1, 2, 2)
     out = torch.tensor([mean, scale]).view(1, 2, 1, 1).repeat(1, 1, 2, 2).requires_grad_()
@@ -87,14 +87,14 @@ def test_whatever_a_decoder_says_the_loss_and_its_gradient_are_finite(scale, mea
 
 
 def test_drawn_pixels_follow_the_law_they_are_drawn_from():
-    n, levels = 200_000, 5
+    n, levels = 60_000, 5
     out = torch.tensor([0.3, -1.2]).view(1, 2, 1, 1).repeat(n, 1, 1, 1)
     uniform = torch.rand(n, 1, 1, 1, generator=torch.Generator().manual_seed(0)).clamp(1e-6, 1)
     drawn = vae.draw_pixels(out, uniform.clamp(max=1 - 1e-6), levels)
     shares = ((drawn.flatten() + 1) * 2).round().long().bincount(minlength=levels) / n
     x = torch.linspace(-1, 1, levels).view(-1, 1, 1, 1)
     exact = vae.logistic_pixels(x, out[:levels], levels).exp()
-    torch.testing.assert_close(shares, exact, atol=4e-3, rtol=0)
+    torch.testing.assert_close(shares, exact, atol=8e-3, rtol=0)
 
 
 # ---- the bounds, where the answer is known ------------------------------------------------------
@@ -148,7 +148,7 @@ def test_with_the_true_posterior_every_weight_is_the_likelihood():
 
 
 @given(seed=st.integers(0, 10_000))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 def test_the_elbo_never_passes_the_likelihood(seed):
     torch.manual_seed(seed)
     model = Linear(seed)
@@ -176,7 +176,7 @@ def test_the_terms_estimate_the_closed_form_elbo():
 
 
 @given(seed=st.integers(0, 10_000), k=st.sampled_from([2, 4, 8]))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 def test_more_draws_never_loosen_the_bound(seed, k):
     torch.manual_seed(seed)
     model = Linear(seed)
@@ -194,7 +194,7 @@ def test_however_wide_the_draws_the_weights_have_the_likelihood_as_their_mean(wi
     model = Linear(seed=1)
     x = model.marginal.sample((1,))
     with torch.no_grad():
-        bound = vae.iwae_bound(model.as_vae(exact=True), x, random(40_000, 1, 2, seed=2), widen)
+        bound = vae.iwae_bound(model.as_vae(exact=True), x, random(3_000, 1, 2, seed=2), widen)
     torch.testing.assert_close(bound, model.marginal.log_prob(x), atol=0.1, rtol=0)
 
 
@@ -202,7 +202,7 @@ def test_many_draws_reach_the_likelihood():
     model = Linear(seed=1)
     x = model.marginal.sample((4,))
     with torch.no_grad():
-        bound = vae.iwae_bound(model.as_vae(exact=True), x, random(4000, 4, 2, seed=2))
+        bound = vae.iwae_bound(model.as_vae(exact=True), x, random(500, 4, 2, seed=2))
     torch.testing.assert_close(bound, model.marginal.log_prob(x), atol=0.05, rtol=0)
 
 

@@ -79,8 +79,9 @@ def check_sample_posterior(sample_posterior: Callable[..., Any]) -> None:
 
 
 @exercise("one half, one wrong beta, and no symptom that crashes")
-def check_forgot_the_half(answer: Any) -> None:
+def check_forgot_the_half(the_odd_one: Callable[..., Any]) -> None:
     """Exercise 3: which of four losses has another beta, and which."""
+    answer = the_odd_one()
     require(
         isinstance(answer, (tuple, list)) and len(answer) == 2,
         'give a pair: the letter in quotes, and the number beta, as in ("A", 1.0).',

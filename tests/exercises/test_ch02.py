@@ -21,8 +21,8 @@ def used(values, threshold, latent):
 def test_right_answers_pass() -> None:
     assert check_kl_to_prior(lambda m, a: kl(m, a).sum(1))
     assert check_sample_posterior(lambda m, a, eps: m + (0.5 * a).exp() * eps)
-    assert check_forgot_the_half(("C", 0.5))
-    assert check_forgot_the_half(["c", 1 / 2])
+    assert check_forgot_the_half(lambda: ("C", 0.5))
+    assert check_forgot_the_half(lambda: ["c", 1 / 2])
     assert check_active_units(lambda v, sigma, beta, latent: used(v, beta * sigma**2, latent))
 
 
@@ -64,14 +64,14 @@ WRONG = [
         lambda m, a, eps: m.detach() + (0.5 * a).exp() * eps,
         "no gradient reaches `mean`",
     ),
-    (check_forgot_the_half, "C", "give a pair"),
-    (check_forgot_the_half, ("A", 1.0), "the loss of the chapter"),
-    (check_forgot_the_half, ("B", 2.0), "A times two"),
-    (check_forgot_the_half, ("D", 1.0), "D is A"),
-    (check_forgot_the_half, ("E", 1.0), "one of A, B, C and D"),
-    (check_forgot_the_half, ("C", 2.0), "counts less than"),
-    (check_forgot_the_half, ("C", 0.25), "do not count it twice"),
-    (check_forgot_the_half, ("C", 1.0), "divide C by two"),
+    (check_forgot_the_half, lambda: "C", "give a pair"),
+    (check_forgot_the_half, lambda: ("A", 1.0), "the loss of the chapter"),
+    (check_forgot_the_half, lambda: ("B", 2.0), "A times two"),
+    (check_forgot_the_half, lambda: ("D", 1.0), "D is A"),
+    (check_forgot_the_half, lambda: ("E", 1.0), "one of A, B, C and D"),
+    (check_forgot_the_half, lambda: ("C", 2.0), "counts less than"),
+    (check_forgot_the_half, lambda: ("C", 0.25), "do not count it twice"),
+    (check_forgot_the_half, lambda: ("C", 1.0), "divide C by two"),
     (check_active_units, lambda v, s, b, n: int((v > b * s**2).sum()), "cannot use more than 2"),
     (check_active_units, lambda v, s, b, n: used(v, b * s, n), "sigma squared"),
     (check_active_units, lambda v, s, b, n: used(v, s**2, n), "beta does not matter"),
