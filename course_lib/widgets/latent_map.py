@@ -43,7 +43,7 @@ class LatentMap(LiveFigure):
         classes: Sequence[str],
         *,
         start: tuple[float, float] = (0.0, 0.0),
-        extent: float = 3.5,
+        extent: float = 4.0,
     ) -> None:
         layers = linear_layers(decoder)
         widths = [layers[0].in_features, *(layer.out_features for layer in layers)]

@@ -23,7 +23,7 @@ function render({ model, el }) {
   }
   const strips = Object.keys(rows).map((name) => {
     const canvas = h("canvas", { role: "img", style: `aspect-ratio:${n * (width + 1)}/${height}` });
-    return { name, canvas, node: h("div", { class: "cw-strip" }, h("span", {}, name), canvas) };
+    return { name, canvas, node: h("div", { class: "cw-rd-strip" }, h("span", {}, name), canvas) };
   });
   const svg = s("svg", { role: "img", "aria-label": "the rate-distortion plane" });
   const caption = h("p", { class: "cw-caption", "aria-live": "polite" });
@@ -35,7 +35,7 @@ function render({ model, el }) {
     },
   });
   const play = player(control, 2);
-  root.append(h("div", { class: "cw-rate-row" }, svg, h("div", { class: "cw-strips" }, strips.map((strip) => strip.node))), caption, h("div", { class: "cw-row" }, play.node, control.node));
+  root.append(h("div", { class: "cw-rate-row" }, svg, h("div", { class: "cw-rd-strips" }, strips.map((strip) => strip.node))), caption, h("div", { class: "cw-row" }, play.node, control.node));
 
   const strip = (data) => { // n pictures side by side, a bright column between them
     const wide = n * (width + 1), out = new Uint8Array(wide * height).fill(255);
@@ -56,13 +56,13 @@ function render({ model, el }) {
     svg.setAttribute("width", size);
     svg.setAttribute("height", tall);
     svg.replaceChildren(
-      s("rect", { x: EDGE.left, y: EDGE.top, width: size - EDGE.left - EDGE.right, height: tall - EDGE.top - EDGE.bottom, class: "cw-frame" }),
+      s("rect", { x: EDGE.left, y: EDGE.top, width: size - EDGE.left - EDGE.right, height: tall - EDGE.top - EDGE.bottom, class: "cw-rd-frame" }),
       ...ticks(xl, xh).map((v) => s("text", { x: x(v), y: tall - EDGE.bottom + 16, "text-anchor": "middle" }, String(v))),
       ...ticks(yl, yh).map((v) => s("text", { x: EDGE.left - 6, y: y(v) + 4, "text-anchor": "end" }, String(v))),
       s("text", { x: (EDGE.left + size) / 2, y: tall - 5, "text-anchor": "middle" }, "rate, nats"),
       s("text", { x: 12, y: (tall - EDGE.bottom) / 2, "text-anchor": "middle", transform: `rotate(-90 12 ${(tall - EDGE.bottom) / 2})` }, "distortion, nats"),
-      s("polyline", { points: rates.map((r, k) => `${x(r)},${y(distortions[k])}`).join(" "), class: "cw-curve" }),
-      ...rates.map((r, k) => s("circle", { cx: x(r), cy: y(distortions[k]), r: k === i ? 8 : 3.5, class: k === i ? "cw-here" : "cw-there" })),
+      s("polyline", { points: rates.map((r, k) => `${x(r)},${y(distortions[k])}`).join(" "), class: "cw-rd-curve" }),
+      ...rates.map((r, k) => s("circle", { cx: x(r), cy: y(distortions[k]), r: k === i ? 8 : 3.5, class: k === i ? "cw-rd-here" : "cw-rd-there" })),
     );
     strips.forEach(({ name, canvas }) => {
       const data = bytes(rows[name][name === "real" ? 0 : i]);
