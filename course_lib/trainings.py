@@ -7,6 +7,7 @@ model. None writes to `data/weights`: `tools/ship_weights.py` measures a model a
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -18,6 +19,7 @@ from course_lib.data.fashion_mnist import load_fashion_mnist
 from course_lib.diffusion.denoiser import Denoiser
 from course_lib.diffusion.schedules import linear
 from course_lib.features import train_digits_features, train_fashion_features
+from course_lib.models.vae import fashion_vae, vae_loss
 from course_lib.recipes import (
     MeanAsNoise,
     ddpm,
@@ -37,8 +39,8 @@ CHECKPOINT = "checkpoint.safetensors"
 class Training:
     """One run: which model learns what, from which pictures, and with which numbers."""
 
-    model: Callable[[], Denoiser]
-    loss: Callable[[Denoiser, Images], Tensor]
+    model: Callable[[], nn.Module]
+    loss: Callable[[Any, Images], Tensor]
     data: Callable[[], Images]
     batch: int
     config: TrainConfig
@@ -81,6 +83,8 @@ _FASHION = TrainConfig(final_steps=2000, total_steps=7000, warmup_steps=200)
 # The largest distance between two pictures of each data set, rounded (chapter 06).
 DIGITS_WIDTH, FASHION_WIDTH = 10.0, 44.0
 
+_VAE = TrainConfig(final_steps=8_000, total_steps=20_000)
+
 TRAININGS: dict[str, Callable[..., nn.Module]] = {
     "digits_ncsn": Training(
         lambda: ncsn(digits_unet(), DIGITS_WIDTH), ncsn_loss, digits, 64, _DIGITS
@@ -92,6 +96,9 @@ TRAININGS: dict[str, Callable[..., nn.Module]] = {
         128,
         replace(_FASHION, final_steps=1700, total_steps=4200),
     ),
+    # Chapter 02: a latent that can be drawn, and one with more room.
+    "fashion_vae": Training(lambda: fashion_vae(2), vae_loss, garments, 128, _VAE),
+    "fashion_vae_16": Training(lambda: fashion_vae(16), vae_loss, garments, 128, _VAE),
     # Four rows of chapter 08's table: what Ho et al. 2020 compare in their table 2.
     "digits_ddpm": Training(lambda: ddpm(digits_unet()), ddpm_loss, digits, 64, _DIGITS),
     "digits_ddpm_vlb": Training(lambda: ddpm(digits_unet()), ddpm_vlb_loss, digits, 64, _DIGITS),

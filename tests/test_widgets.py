@@ -18,14 +18,17 @@ from course_lib.diffusion import schedules
 from course_lib.diffusion.exact import GaussianMixture
 from course_lib.diffusion.likelihood import gaussian_kl, prior_bits
 from course_lib.diffusion.samplers import ddim_step, walk
+from course_lib.models.vae import mlp
 from course_lib.widgets.base import HERE, module, style
 from course_lib.widgets.bound_gap import BoundGap
 from course_lib.widgets.denoiser_playground import DenoiserPlayground
 from course_lib.widgets.frame_scrubber import FrameScrubber
 from course_lib.widgets.gaussian_lab import TWO_CLUMPS, GaussianLab
+from course_lib.widgets.latent_map import LatentMap
 from course_lib.widgets.paper_map import PaperMap, course_map, written_chapters
 from course_lib.widgets.point_flow import PointFlow
 from course_lib.widgets.quiz import Choice, Question, Quiz, Route
+from course_lib.widgets.rate_distortion import RateDistortion
 from course_lib.widgets.schedule_lab import ScheduleLab
 from course_lib.widgets.score_field import SIX_POINTS, ScoreField
 from course_lib.widgets.start_here import QUESTIONS, ROUTES, start_here_quiz
@@ -459,6 +462,91 @@ def test_the_page_s_walkers_climb_and_its_empty_regions_fill_up(tmp_path):
 def test_scores_that_cannot_be_shown_are_refused(options, words):
     with pytest.raises(ValueError, match=words):
         ScoreField(**options)
+
+
+# ---- LatentMap ----------------------------------------------------------------------------------
+
+
+def latent_map(**changes):
+    torch.manual_seed(0)
+    options = {"points": np.zeros((3, 2)), "kinds": [0, 1, 1], "classes": ["shoe", "bag"]}
+    return LatentMap(**({"decoder": mlp(2, 24, 24, 2 * 16)} | options | changes))
+
+
+def test_the_page_s_decoder_is_torch_s(tmp_path):
+    decoder = mlp(2, 24, 24, 2 * 16)
+    widget = latent_map(decoder=decoder)
+    weights = list(np.frombuffer(widget.weights, np.int8).tolist())
+    numbers = np.frombuffer(widget.numbers, np.float32).tolist()
+    points = [[0.0, 0.0], [1.5, -2.0], [-3.0, 0.2]]
+    page = javascript(
+        tmp_path,
+        "latent_map",
+        f"{points}.map((z) => [...m.network({widget.widths}, {weights}, {numbers})(z)])",
+    )
+    exact = decoder(torch.tensor(points)).detach().numpy()
+    # Rounding to 127 steps a row costs at most half a step for each input, about a hundredth here.
+    np.testing.assert_allclose(page, exact, atol=0.02)
+
+
+def test_a_draw_is_the_middle_where_the_dice_say_zero(tmp_path):
+    out = [-1.5, 0.0, 0.5, -3.0, -3.0, 5.0]
+    expression = f"m.pictures(Float32Array.from({out}), [0, 0, 0])"
+    same = javascript(tmp_path, "latent_map", expression)
+    assert list(same["middle"].values()) == list(same["draw"].values()) == [0, 128, 191]
+    expression = f"m.pictures(Float32Array.from({out}), [0, 2, 1])"
+    drawn = list(javascript(tmp_path, "latent_map", expression)["draw"].values())
+    assert drawn[0] == 0 and drawn[1] == round((2 * np.exp(-3) + 1) * 127.5) and drawn[2] == 255
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"decoder": torch.nn.Sequential(torch.nn.Linear(2, 32), torch.nn.ReLU())}, "has ReLU"),
+        ({"decoder": mlp(3, 8, 32)}, "this one leads from 3 to 32"),
+        ({"decoder": mlp(2, 8, 30)}, "this one leads from 2 to 30"),
+        ({"points": np.zeros((3, 3))}, "points must be"),
+        ({"kinds": [0, 1, 2]}, r"kinds must lie in 0\.\.1"),
+    ],
+)
+def test_a_latent_map_refuses_what_it_cannot_draw(changes, words):
+    with pytest.raises(ValueError, match=words):
+        latent_map(**changes)
+
+
+# ---- RateDistortion -----------------------------------------------------------------------------
+
+STRIP = np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 3, 4)
+
+
+def rate_distortion(**changes):
+    options = {"betas": [1, 2], "rates": [3.0, 1.0], "distortions": [1.0, 4.0]}
+    options |= {"originals": STRIP, "reconstructions": [STRIP, STRIP], "samples": [STRIP, STRIP]}
+    return RateDistortion(**(options | changes))
+
+
+def test_a_rate_distortion_plane_packs_its_pictures():
+    widget = rate_distortion()
+    assert widget.shape == [2, 3, 4] and widget.originals == STRIP.tobytes()
+    assert widget.betas == [1.0, 2.0] and len(widget.samples) == 2
+
+
+def test_ticks_are_round_and_inside(tmp_path):
+    page = javascript(tmp_path, "rate_distortion", "[m.ticks(-1.2, 33), m.ticks(71.4, 111.8)]")
+    assert page == [[0, 10, 20, 30], [80, 100]]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"rates": [1.0]}, "as many of each"),
+        ({"samples": [STRIP, STRIP[:1]]}, "samples must have the shape of originals"),
+        ({"index": 2}, r"index must lie in 0\.\.1"),
+    ],
+)
+def test_a_rate_distortion_plane_refuses_what_disagrees(changes, words):
+    with pytest.raises(ValueError, match=words):
+        rate_distortion(**changes)
 
 
 # ---- Quiz ---------------------------------------------------------------------------------------

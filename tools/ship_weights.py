@@ -8,6 +8,7 @@ of this in the manifest. A file that is already there is replaced only with --re
 import argparse
 import hashlib
 import json
+import math
 import subprocess
 import sys
 import time
@@ -38,6 +39,7 @@ from course_lib.metrics import (
     precision_recall,
     with_floor,
 )
+from course_lib.models.vae import VAE, draw_pixels, iwae_bound, log_weights
 from course_lib.recipes import LOWEST
 from course_lib.trainings import CHECKPOINT, TRAININGS, Training
 from course_lib.weights import WEIGHTS, save_weights
@@ -108,6 +110,26 @@ class Sampler:
 
 
 @dataclass(frozen=True)
+class Decoded:
+    """How a VAE's pictures are made: z from the prior, then the middle of p(x | z) or a draw."""
+
+    drawn: bool = False
+    seed: int = 0
+
+    def __call__(self, model: VAE, shape: tuple[int, ...]) -> Images:
+        """Pictures of this shape."""
+        generator = torch.Generator().manual_seed(self.seed)
+        out = model.decoder(torch.randn(shape[0], model.latent, generator=generator))
+        if not self.drawn:
+            return out[:, : shape[1]]
+        return draw_pixels(out, torch.rand(shape, generator=generator).clamp(1e-6, 1 - 1e-6))
+
+    def __str__(self) -> str:
+        what = "a draw from" if self.drawn else "the middle of"
+        return f"{what} p(x | z), z from the prior, seed {self.seed}"
+
+
+@dataclass(frozen=True)
 class Reference:
     """What samples are compared with, and the features they are compared in."""
 
@@ -150,11 +172,17 @@ def main(arguments: list[str] | None = None) -> int:
     model, record = averaged(training.model(), checkpoint)
     reference = digits_reference() if options.name.startswith("digits") else fashion_reference()
     model = model.to(pick_device(options.device))
-    sampler = Sampler(
+    sampler: Sampler | Decoded = Sampler(
         options.sampler, options.steps, True, options.seed, options.bf16, options.rate
     )
+    if isinstance(model, VAE):
+        sampler = Decoded(seed=options.seed)
     n = min(options.samples or len(reference.train), len(reference.train))
     measured = measure(model, sampler, reference, n)
+    if isinstance(model, VAE):
+        measured["bits_per_dim"] = likelihood(model, reference.test[:1000])
+        drawn = measure(model, Decoded(True, options.seed), reference, n)["metrics"]
+        measured["metrics"]["frechet_distance_drawn"] = drawn["frechet_distance"]
     if options.unclipped:
         free = measure(model, replace(sampler, clipped=False), reference, n)
         measured["unclipped_metrics"] = free["metrics"]
@@ -184,7 +212,29 @@ def averaged(model: nn.Module, checkpoint: Path) -> tuple[nn.Module, dict[str, A
     return model.eval().requires_grad_(False), record
 
 
-def measure(model: nn.Module, sampler: Sampler, reference: Reference, n: int) -> dict[str, Any]:
+def likelihood(model: VAE, images: Images, k: int = 256, widen: float = 2.0) -> dict[str, float]:
+    """What 8-bit pixels cost: the negative ELBO, and the bound with k draws for each picture.
+
+    The draws are `widen` times as wide as the encoder asks, which tightens the bound on pictures
+    that it has not seen.
+    """
+    per_bit, generator = images[0].numel() * math.log(2), torch.Generator().manual_seed(0)
+    elbo = iwae = 0.0
+    for part in images.split(100):
+        eps = torch.randn(k, len(part), model.latent, generator=generator)
+        elbo -= float(log_weights(model, part, eps[:16]).mean(0).sum())
+        iwae -= float(iwae_bound(model, part, eps, widen).sum())
+    bits = {"elbo": elbo / per_bit / len(images), "iwae": iwae / per_bit / len(images)}
+    return {name: round(value, 4) for name, value in bits.items()} | {
+        "k": k,
+        "widen": widen,
+        "n": len(images),
+    }
+
+
+def measure(
+    model: nn.Module, sampler: Sampler | Decoded, reference: Reference, n: int
+) -> dict[str, Any]:
     """Compare n samples with the test set, and n real training pictures in the same way.
 
     No metrics if a sample holds a number that is not finite: the walk has diverged.

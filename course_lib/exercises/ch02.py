@@ -1,0 +1,142 @@
+"""The exercises of chapter 02: the KL term, a draw with gradients, a lost half, and collapse."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from course_lib.exercises.checking import equal, exercise, reject, require
+
+
+@exercise("the KL term, in nats, one number for each example")
+def check_kl_to_prior(kl_to_prior: Callable[..., Any]) -> None:
+    """Exercise 1: KL(N(mean, exp(log_var)) || N(0, I)) of each example."""
+    mean, log_var = torch.randn(2, 5, 3)
+    answer = kl_to_prior(mean, log_var)
+    each = 0.5 * (mean**2 + log_var.exp() - 1 - log_var)
+    as_std = 0.5 * (mean**2 + (2 * log_var).exp() - 1 - 2 * log_var)
+    reject(equal(answer, 2 * each.sum(1)), "the half is missing: it belongs to all four terms.")
+    reject(equal(answer, -each.sum(1)), "the sign is turned: a divergence is never negative.")
+    reject(equal(answer, each), "this is one number for each coordinate. Add them up.")
+    reject(
+        equal(answer, each.mean(1)),
+        "you average over the coordinates, which is beta = 1 / latent in disguise. Add them up.",
+    )
+    reject(
+        equal(answer, each.sum()) or equal(answer, each.sum(1).mean()),
+        "this is one number for the whole batch. Keep one for each example.",
+    )
+    reject(
+        equal(answer, as_std.sum(1)),
+        "you read log_var as the logarithm of the standard deviation. It is that of the variance.",
+    )
+    reject(
+        equal(answer, each.sum(1) + 1.5) or equal(answer, (each + 0.5 * log_var).sum(1)),
+        "a term is missing: for mean 0 and log-variance 0 the divergence is 0, and it grows without"
+        " bound as q narrows.",
+    )
+    require(equal(answer, each.sum(1)), "it does not equal the divergence of the two Gaussians.")
+
+
+@exercise("a draw from q through which both gradients pass")
+def check_sample_posterior(sample_posterior: Callable[..., Any]) -> None:
+    """Exercise 2: the reparametrised draw, its values and its gradients."""
+    mean = torch.randn(6, 3, requires_grad=True)
+    log_var = torch.randn(6, 3, requires_grad=True)
+    eps = torch.randn(6, 3)
+    z = sample_posterior(mean, log_var, eps)
+    right = mean + (0.5 * log_var).exp() * eps
+    reject(
+        equal(z, mean + log_var.exp() * eps),
+        "you scale the noise by the variance. Its root is exp(log_var / 2).",
+    )
+    reject(
+        equal(z, mean + log_var * eps),
+        "you scale the noise by the logarithm itself, which may be negative. Use exp(log_var / 2).",
+    )
+    reject(
+        equal(z, mean + eps),
+        "the noise has always size 1: log_var is not used.",
+    )
+    reject(equal(z, mean), "there is no noise in it: this is the middle of q, not a draw.")
+    reject(
+        getattr(z, "shape", None) == mean.shape and not equal(z, right),
+        "this is no draw made of the `eps` that was given, or not the right one. The same eps must"
+        " give the same z.",
+    )
+    require(equal(z, right), "z is not mean + std * eps.")
+    require(
+        bool(z.requires_grad), "the values are right, but no gradient can pass: it is detached."
+    )
+    along_mean, along_log_var = torch.autograd.grad(
+        z.sum(), (mean, log_var), allow_unused=True, retain_graph=False
+    )
+    require(along_mean is not None, "no gradient reaches `mean`.")
+    require(
+        along_log_var is not None,
+        "no gradient reaches `log_var`: the encoder could never learn how sure to be.",
+    )
+
+
+@exercise("one half, one wrong beta, and no symptom that crashes")
+def check_forgot_the_half(the_odd_one: Callable[..., Any]) -> None:
+    """Exercise 3: which of four losses has another beta, and which."""
+    answer = the_odd_one()
+    require(
+        isinstance(answer, (tuple, list)) and len(answer) == 2,
+        'give a pair: the letter in quotes, and the number beta, as in ("A", 1.0).',
+    )
+    letter, beta = str(answer[0]).strip().upper(), float(answer[1])
+    reject(letter == "A", "A is the loss of the chapter, beta = 1. Compare the others with it.")
+    reject(letter == "B", "B is A times two, term by term. Both halves are gone, so none is lost.")
+    reject(letter == "D", "D is A: the minus sign before the bracket turns each of its signs.")
+    require(letter == "C", "the letter is one of A, B, C and D.")
+    reject(
+        abs(beta - 2) < 1e-6,
+        "the letter is right. But scaled so that the square has its half, the KL counts less than"
+        " before, not more.",
+    )
+    reject(
+        abs(beta - 0.25) < 1e-6,
+        "the letter is right. The KL's own half is part of the KL; do not count it twice.",
+    )
+    require(
+        abs(beta - 0.5) < 1e-6, "the letter is right, beta is not: divide C by two and compare."
+    )
+
+
+@exercise("what collapses can be known before training")
+def check_active_units(active_units: Callable[..., Any]) -> None:
+    """Exercise 4: how many latent coordinates a linear VAE uses at its optimum."""
+    values = torch.tensor([0.3, 5.0, 0.9, 2.5, 1.2, 0.05])
+
+    def answers(*rest: float) -> int:
+        return int(active_units(values, *rest))
+
+    reject(
+        answers(1.0, 1.0, 2) > 2,
+        "a model with 2 coordinates cannot use more than 2, whatever the data offers.",
+    )
+    reject(
+        answers(0.5, 1.0, 6) == 4,
+        "you compare variances with sigma. A variance compares with sigma squared.",
+    )
+    reject(
+        answers(1.0, 1.0, 6) == 3 and answers(1.0, 0.5, 6) == 3,
+        "beta does not matter in your answer. It does: it multiplies sigma squared.",
+    )
+    reject(
+        answers(1.0, 0.5, 6) == 2,
+        "you divide by beta. A small beta makes coordinates cheap, so more of them are used.",
+    )
+    reject(
+        answers(1.0, 1.0, 6) == 6 or answers(1.0, 1.0, 6) == 3 and answers(3.0, 1.0, 6) == 6,
+        "not all coordinates are used: a direction with less variance than the noise stays dark.",
+    )
+    for sigma, beta, latent in ((1.0, 1.0, 6), (0.5, 1.0, 6), (0.5, 2.0, 3), (1.5, 1.5, 6)):
+        right = min(latent, int((values > beta * sigma**2).sum()))
+        require(
+            answers(sigma, beta, latent) == right,
+            f"for sigma = {sigma}, beta = {beta}, latent = {latent} it is {right}, not"
+            f" {answers(sigma, beta, latent)}.",
+        )
