@@ -7,10 +7,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from course_lib.core.types import Data, Images, Time
+from course_lib.core.types import Data, Images, Points, Time
+from course_lib.diffusion import discrete
 from course_lib.diffusion.denoiser import Denoiser
-from course_lib.diffusion.schedules import DiscreteSchedule, edm, linear
+from course_lib.diffusion.discrete import BitDenoiser
+from course_lib.diffusion.reverse import ReverseGaussian
+from course_lib.diffusion.schedules import DiscreteSchedule, edm, from_betas, linear
 from course_lib.diffusion.training import log_uniform_levels, stratified_times, vlb_weight
+from course_lib.nn.mlp import MLP
 from course_lib.nn.unet import UNet
 
 LOWEST = 0.01  # noise that cannot be seen: one grey level of 255 is 0.008
@@ -51,6 +55,51 @@ def ncsn_loss(model: Denoiser, x_0: Data) -> Float[Tensor, ""]:
         raise TypeError(f"this loss is for models that `ncsn` makes, got {type(net).__name__}")
     t = log_uniform_levels(len(x_0), net.low, net.high, x_0.device)
     return model.loss(x_0, t, torch.randn_like(x_0)).mean()
+
+
+def heartbeat_2015(T: int = 2000) -> BitDenoiser:
+    """Binomial diffusion for sequences of 20 bits of which one in five is a one.
+
+    The paper's three layers of 50 units with a readout for every step; here the time is an input,
+    and the network guesses x_0, from which the chance of each flip follows.
+    """
+    net = MLP(20, width=64, depth=2, features=0, t_scale=1000 / T)
+    return BitDenoiser(net, discrete.even(T, rate=0.2))
+
+
+def heartbeat_2015_loss(model: BitDenoiser, x_0: Points) -> Float[Tensor, ""]:
+    """What can be learned of -K, in bits per sequence (Sohl-Dickstein et al. 2015, eq. 14)."""
+    T, n = model.schedule.T, len(x_0)
+    u = (torch.arange(n) + torch.rand(n)) / n
+    t = (u * (T - 1)).long().clamp(max=T - 2) + 2  # 2..T: the first step is fixed
+    x_t = torch.bernoulli(discrete.marginal(model.schedule, x_0, t)).to(x_0.dtype)
+    return discrete.step_bits(model, model.schedule, x_0, x_t, t).mean() * (T - 1)
+
+
+def swiss_roll_2015() -> ReverseGaussian:
+    """Forty steps for a roll about 0.01 thick: the paper's T, with a small MLP for its 16 bumps."""
+    betas = torch.logspace(math.log10(2e-5), math.log10(0.6), 40, dtype=torch.float64)
+    return ReverseGaussian(MLP(2, 128, 3, t_scale=25, out_dim=4), from_betas(betas))
+
+
+def fashion_2015() -> ReverseGaussian:
+    """For 28 × 28 garments: the reverse step of 2015 in 200 steps of DDPM's path.
+
+    The paper learned the betas and used a convolutional network of several scales; a small U-Net
+    stands here in its place.
+    """
+    net = UNet(out_channels=2, widths=(32, 64), blocks=2, patch=2)
+    return ReverseGaussian(net, linear(200, 5e-4, 0.1))
+
+
+def bound_2015_loss(model: ReverseGaussian, x_0: Data) -> Float[Tensor, ""]:
+    """Minus the bound K of one batch, in nats per coordinate (Sohl-Dickstein et al. 2015, eq. 14).
+
+    Without the term at t = T, which nothing learned can change.
+    """
+    t = stratified_times(model.schedule, len(x_0), x_0.device)
+    nats = model.nats(x_0, t, torch.randn_like(x_0)).mean()
+    return nats * (model.schedule.T / x_0[0].numel())
 
 
 def ddpm(net: nn.Module, schedule: DiscreteSchedule | None = None) -> Denoiser:

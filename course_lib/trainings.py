@@ -12,23 +12,30 @@ from typing import Any
 from torch import Tensor, nn
 
 from course_lib.core.tensors import pick_device, seed_everything, to_unit
-from course_lib.core.types import Images
+from course_lib.core.types import Images, Points
 from course_lib.data.batches import random_batches
 from course_lib.data.digits import TOP, load_digits
 from course_lib.data.fashion_mnist import load_fashion_mnist
+from course_lib.data.points import swiss_roll
+from course_lib.data.sequences import heartbeats
 from course_lib.diffusion.denoiser import Denoiser
 from course_lib.diffusion.schedules import linear
 from course_lib.features import train_digits_features, train_fashion_features
 from course_lib.models.vae import fashion_vae, vae_loss
 from course_lib.recipes import (
     MeanAsNoise,
+    bound_2015_loss,
     ddpm,
     ddpm_loss,
     ddpm_vlb_loss,
     digits_unet,
+    fashion_2015,
     fashion_unet,
+    heartbeat_2015,
+    heartbeat_2015_loss,
     ncsn,
     ncsn_loss,
+    swiss_roll_2015,
 )
 from course_lib.train import TrainConfig, Trainer
 
@@ -37,11 +44,11 @@ CHECKPOINT = "checkpoint.safetensors"
 
 @dataclass(frozen=True)
 class Training:
-    """One run: which model learns what, from which pictures, and with which numbers."""
+    """One run: which model learns what, from which data, and with which numbers."""
 
     model: Callable[[], nn.Module]
-    loss: Callable[[Any, Images], Tensor]
-    data: Callable[[], Images]
+    loss: Callable[[Any, Any], Tensor]
+    data: Callable[[], Tensor]
     batch: int
     config: TrainConfig
 
@@ -77,6 +84,11 @@ def garments() -> Images:
     return to_unit(load_fashion_mnist("train")[0])
 
 
+def roll() -> Points:
+    """50,000 points of a swiss roll about 0.01 thick."""
+    return swiss_roll(50_000, noise=0.01)
+
+
 # Long enough for clear digits, short enough to repeat: a minute or two on a core of its own.
 _DIGITS = TrainConfig(lr=2e-3, final_steps=500, total_steps=1500)
 _FASHION = TrainConfig(final_steps=2000, total_steps=7000, warmup_steps=200)
@@ -84,6 +96,10 @@ _FASHION = TrainConfig(final_steps=2000, total_steps=7000, warmup_steps=200)
 DIGITS_WIDTH, FASHION_WIDTH = 10.0, 44.0
 
 _VAE = TrainConfig(final_steps=8_000, total_steps=20_000)
+
+_BITS = TrainConfig(lr=2e-3, final_steps=1000, total_steps=2000)
+_ROLL = TrainConfig(lr=2e-3, final_steps=4000, total_steps=8000)
+_FASHION_2015 = TrainConfig(final_steps=1000, total_steps=3000, warmup_steps=200)
 
 TRAININGS: dict[str, Callable[..., nn.Module]] = {
     "digits_ncsn": Training(
@@ -99,6 +115,10 @@ TRAININGS: dict[str, Callable[..., nn.Module]] = {
     # Chapter 02: a latent that can be drawn, and one with more room.
     "fashion_vae": Training(lambda: fashion_vae(2), vae_loss, garments, 128, _VAE),
     "fashion_vae_16": Training(lambda: fashion_vae(16), vae_loss, garments, 128, _VAE),
+    # Chapter 04: the three kinds of data of 2015, each trained on the bound K.
+    "heartbeat_2015": Training(heartbeat_2015, heartbeat_2015_loss, heartbeats, 256, _BITS),
+    "swiss_roll_2015": Training(swiss_roll_2015, bound_2015_loss, roll, 800, _ROLL),
+    "fashion_2015": Training(fashion_2015, bound_2015_loss, garments, 128, _FASHION_2015),
     # Four rows of chapter 08's table: what Ho et al. 2020 compare in their table 2.
     "digits_ddpm": Training(lambda: ddpm(digits_unet()), ddpm_loss, digits, 64, _DIGITS),
     "digits_ddpm_vlb": Training(lambda: ddpm(digits_unet()), ddpm_vlb_loss, digits, 64, _DIGITS),

@@ -12,6 +12,7 @@ sys.path.insert(0, str(ROOT / "tools"))
 
 import ship_weights  # noqa: E402
 
+from course_lib.diffusion.schedules import linear  # noqa: E402
 from course_lib.trainings import TRAININGS  # noqa: E402
 from course_lib.weights import load_weights, manifest  # noqa: E402
 
@@ -75,6 +76,26 @@ def test_repeats_and_unclipped_samples_are_measured_the_same_way(run: Path, tmp_
     assert repeat["clipped"] == entry["metrics"]["frechet_distance"]["value"]
     assert repeat["unclipped"] == entry["unclipped_metrics"]["frechet_distance"]["value"]
     assert repeat["unclipped"] != repeat["clipped"]
+
+
+def test_a_model_of_bits_is_measured_by_its_bound(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    TRAININGS["heartbeat_2015"](run, "cpu", "fp32", steps=2)
+    arguments = ["heartbeat_2015", "--run", str(run), "--folder", str(tmp_path)]
+    assert ship_weights.main([*arguments, "--samples", "10"]) == 0
+    entry = manifest(tmp_path)["heartbeat_2015"]
+    assert entry["bound_bits"]["n"] == 10 and len(entry["data_sha256"]) == 64
+    assert -200 < entry["bound_bits"]["value"] < -2.322  # no model is better than the data's law
+    assert load_weights("heartbeat_2015", TRAININGS["heartbeat_2015"].model(), tmp_path)
+
+
+def test_a_learned_step_is_sampled_with_itself() -> None:
+    model = TRAININGS["fashion_2015"].model()
+    model.schedule = linear(3, 1e-3, 0.5)
+    sampler = ship_weights.LearnedSteps(seed=2)
+    first = sampler(model, (2, 1, 28, 28))
+    torch.testing.assert_close(first, sampler(model, (2, 1, 28, 28)), atol=0, rtol=0)
+    assert first.shape == (2, 1, 28, 28) and "seed 2" in str(sampler)
 
 
 def test_a_walk_that_diverges_is_named_and_not_measured() -> None:

@@ -21,6 +21,7 @@ from course_lib.diffusion.samplers import ddim_step, walk
 from course_lib.models.vae import mlp
 from course_lib.widgets.base import HERE, module, style
 from course_lib.widgets.bound_gap import BoundGap
+from course_lib.widgets.bound_lab import BoundLab
 from course_lib.widgets.denoiser_playground import DenoiserPlayground
 from course_lib.widgets.frame_scrubber import FrameScrubber
 from course_lib.widgets.gaussian_lab import TWO_CLUMPS, GaussianLab
@@ -162,6 +163,37 @@ def test_only_the_annealed_crowd_finds_the_weights(tmp_path):
 def test_races_that_cannot_be_run_are_refused(options, words):
     with pytest.raises(ValueError, match=words):
         WalkerRace(**options)
+
+
+# ---- BoundLab -----------------------------------------------------------------------------------
+
+PRICES = {10: (3.0, 0.5), 1: (12.0, 0.0), 100: (0.6, 0.05)}
+
+
+def test_prices_are_sorted_and_the_slowest_is_shown_first():
+    lab = BoundLab(PRICES, data=-2.3, null=-14.4, marks={100: -3.1})
+    assert lab.steps == [1, 10, 100] and lab.index == 2
+    assert lab.first == [12.0, 3.0, 0.6] and lab.haste == [0.0, 0.5, 0.05]
+    assert lab.marks == [[100, -3.1]]
+
+
+def test_the_page_adds_the_prices_up_as_the_notebook_does(tmp_path):
+    best = javascript(tmp_path, "bound_lab", "m.bounds(-2.3, [12, 3, 0.6], [0, 0.5, 0.05])")
+    assert best == pytest.approx([-14.3, -5.8, -2.95])
+
+
+@pytest.mark.parametrize(
+    ("prices", "options", "words"),
+    [
+        ({1: (1, 0)}, {}, "got 1"),
+        ({1: (1, 0), 2: (-1, 0)}, {}, "T = 2"),
+        ({1: (1, 0), 2: (1, 0, 3)}, {}, "two prices"),
+        (PRICES, {"index": 3}, r"0\.\.2"),
+    ],
+)
+def test_prices_that_make_no_sense_are_refused(prices, options, words):
+    with pytest.raises(ValueError, match=words):
+        BoundLab(prices, data=-2.3, null=-14.4, **options)
 
 
 # ---- PointFlow ----------------------------------------------------------------------------------

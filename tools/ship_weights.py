@@ -27,8 +27,11 @@ from course_lib.core.types import Images
 from course_lib.data.digits import TOP, load_digits
 from course_lib.data.fashion_mnist import load_fashion_mnist
 from course_lib.data.files import checksums
+from course_lib.diffusion import discrete
+from course_lib.diffusion.discrete import BitDenoiser
 from course_lib.diffusion.guidance import clip
 from course_lib.diffusion.langevin import consistent_step, langevin_step
+from course_lib.diffusion.reverse import ReverseGaussian, bound_bits, walk_back
 from course_lib.diffusion.samplers import ddim_step, ddpm_step, heun_step, sample
 from course_lib.diffusion.schedules import geometric_times, spaced_times
 from course_lib.features import classify, features
@@ -110,6 +113,28 @@ class Sampler:
 
 
 @dataclass(frozen=True)
+class LearnedSteps:
+    """How a model of 2015 is sampled: with the steps that it learned, all of them."""
+
+    seed: int = 0
+    bf16: bool = False
+
+    def __call__(self, model: ReverseGaussian, shape: tuple[int, ...]) -> Images:
+        """Pictures of this shape, drawn in parts of 500 to bound the memory."""
+        device, randn_like = next(model.parameters()).device, seeded_randn_like(self.seed)
+        parts = []
+        with torch.autocast(device.type, torch.bfloat16, enabled=self.bf16):
+            for noise in randn_like(torch.empty(shape)).split(500):
+                *_, x_0 = walk_back(model, noise.to(device), randn_like)
+                parts.append(x_0.float().cpu())
+        return torch.cat(parts)
+
+    def __str__(self) -> str:
+        precision = ", in bf16" if self.bf16 else ""
+        return f"the learned steps, all of them, seed {self.seed}{precision}"
+
+
+@dataclass(frozen=True)
 class Decoded:
     """How a VAE's pictures are made: z from the prior, then the middle of p(x | z) or a draw."""
 
@@ -170,19 +195,25 @@ def main(arguments: list[str] | None = None) -> int:
         return fail(f"no {checkpoint}. Make it: course train {options.name}")
     training = MODELS[options.name]
     model, record = averaged(training.model(), checkpoint)
+    if not options.name.startswith(("digits", "fashion")):
+        return ship_bound(options, training, model, record)
     reference = digits_reference() if options.name.startswith("digits") else fashion_reference()
     model = model.to(pick_device(options.device))
-    sampler: Sampler | Decoded = Sampler(
+    sampler: Sampler | Decoded | LearnedSteps = Sampler(
         options.sampler, options.steps, True, options.seed, options.bf16, options.rate
     )
     if isinstance(model, VAE):
         sampler = Decoded(seed=options.seed)
+    if isinstance(model, ReverseGaussian):
+        sampler = LearnedSteps(options.seed, options.bf16)
     n = min(options.samples or len(reference.train), len(reference.train))
     measured = measure(model, sampler, reference, n)
     if isinstance(model, VAE):
         measured["bits_per_dim"] = likelihood(model, reference.test[:1000])
         drawn = measure(model, Decoded(True, options.seed), reference, n)["metrics"]
         measured["metrics"]["frechet_distance_drawn"] = drawn["frechet_distance"]
+    if isinstance(model, ReverseGaussian):
+        measured["bound_bits"] = bound(model, reference.test, 256)
     if options.unclipped:
         free = measure(model, replace(sampler, clipped=False), reference, n)
         measured["unclipped_metrics"] = free["metrics"]
@@ -200,6 +231,38 @@ def main(arguments: list[str] | None = None) -> int:
     print(json.dumps(about, indent=2, ensure_ascii=False))
     print(f"{path.name}: {path.stat().st_size / 1e6:.2f} MB")
     return 0
+
+
+def ship_bound(
+    options: argparse.Namespace, training: Training, model: nn.Module, record: dict[str, Any]
+) -> int:
+    """Ship a model of bits or points, measured by the bound K on fresh data."""
+    data = training.data()
+    digest = hashlib.sha256(data.numpy().tobytes()).hexdigest()
+    reference = Reference(f"{options.name} data", "", digest, data, data)
+    about = origin(options.name, training, record, reference, options.hardware)
+    about["bound_bits"] = bound(model, data, options.samples or 4000)
+    path = save_weights(options.name, model, about, folder=options.folder)
+    print(json.dumps(about, indent=2, ensure_ascii=False))
+    print(f"{path.name}: {path.stat().st_size / 1e6:.2f} MB")
+    return 0
+
+
+def bound(model: nn.Module, data: Tensor, n: int) -> dict[str, float | int]:
+    """K in bits per example, over n examples and every step, with its standard error."""
+    rows = torch.randint(len(data), (n,), generator=torch.Generator().manual_seed(1))
+    x_0 = data[rows]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        if isinstance(model, BitDenoiser):
+            bits = discrete.ends_bits(model.schedule, x_0)
+            for t in range(2, model.schedule.T + 1):
+                now = torch.full((n,), t)
+                x_t = torch.bernoulli(discrete.marginal(model.schedule, x_0, now)).float()
+                bits = bits - discrete.step_bits(model, model.schedule, x_0, x_t, now)
+        else:
+            bits = bound_bits(model, x_0)
+    return {"value": float(bits.mean()), "error": float(bits.std() / n**0.5), "n": n}
 
 
 def averaged(model: nn.Module, checkpoint: Path) -> tuple[nn.Module, dict[str, Any]]:
@@ -233,7 +296,7 @@ def likelihood(model: VAE, images: Images, k: int = 256, widen: float = 2.0) -> 
 
 
 def measure(
-    model: nn.Module, sampler: Sampler | Decoded, reference: Reference, n: int
+    model: nn.Module, sampler: Sampler | Decoded | LearnedSteps, reference: Reference, n: int
 ) -> dict[str, Any]:
     """Compare n samples with the test set, and n real training pictures in the same way.
 
@@ -242,7 +305,7 @@ def measure(
     started = time.perf_counter()
     images = sampler(model, (n, *reference.test.shape[1:]))
     seconds = time.perf_counter() - started
-    about = {"sampler": str(sampler), "sampling_seconds": round(seconds, 1)}
+    about: dict[str, Any] = {"sampler": str(sampler), "sampling_seconds": round(seconds, 1)}
     if lost := n - int(images.flatten(1).isfinite().all(1).sum()):
         # Infinite pixels have no distance to anything: say so in place of a number.
         return about | {"metrics": None, "diverged": f"{lost:,} of {n:,} samples"}

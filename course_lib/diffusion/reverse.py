@@ -1,0 +1,100 @@
+"""The reverse step of 2015: a mean and a variance for every coordinate, both learned.
+
+No prediction of noise, no fixed variance: the network is asked for the Gaussian itself, and is
+trained on the bound K. Built by hand in chapter 04.
+"""
+
+import math
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from course_lib.core.types import Data, PerExample, RandnLike, Time
+from course_lib.diffusion.likelihood import bits_per_dim, gaussian_kl, prior_bits
+from course_lib.diffusion.schedules import DiscreteSchedule
+
+
+class ReverseGaussian(nn.Module):
+    """p(x_{t-1} | x_t) as a change of the forward step (Sohl-Dickstein et al. 2015, eq. 64).
+
+    net        net(x_t, t) -> twice the channels of x_t: how far the mean moves, in units of the
+               step's own noise, and how the log-odds of the variance change
+    schedule   every beta below 1
+
+    A network that says 0 runs the forward process in both directions. The step t = 1 is not
+    learned: it is that mirror always, which is what gives the paper its entropy H_q(X_1 | X_0).
+    Raises ValueError if the schedule has a step that erases everything.
+    """
+
+    def __init__(self, net: nn.Module, schedule: DiscreteSchedule):
+        super().__init__()
+        if float(schedule.beta.max()) >= 1:
+            raise ValueError("every beta must be below 1: a step that erases all has no mirror")
+        self.net, self.schedule = net, schedule
+
+    def forward(self, x_t: Data, t: Time) -> tuple[Data, Data]:
+        """Mean and variance of x_{t-1}, for times 1..T."""
+        shape = (-1,) + (1,) * (x_t.ndim - 1)
+        beta = self.schedule.beta.to(t.device)[t].to(x_t.dtype).view(shape)
+        out = self.net(x_t, t).to(x_t.dtype) * (t > 1).view(shape)
+        shift, log_odds = out.chunk(2, dim=1)
+        mean = (1 - beta).sqrt() * x_t + beta.sqrt() * shift
+        return mean, torch.sigmoid(torch.logit(beta) + log_odds)
+
+    def nats(self, x_0: Data, t: Time, eps: Data) -> PerExample:
+        """What the step at t costs in the bound -K, summed over coordinates (their eq. 14).
+
+        For t >= 2 the divergence from q(x_{t-1} | x_t, x_0). At t = 1 that is a point, and the cost
+        is minus the logarithm of the density that the last step gives x_0.
+        """
+        alpha, sigma = self.schedule(t, like=x_0)
+        x_t = alpha * x_0 + sigma * eps
+        mean, variance = self(x_t, t)
+        mean_q, variance_q = posterior(self.schedule, x_0, x_t, t)
+        last = (t == 1).view(sigma.shape)
+        # Where the posterior is a point, any positive number keeps the unused branch finite.
+        kl = gaussian_kl(mean_q, torch.where(last, 1, variance_q), mean, variance)
+        density = 0.5 * ((x_0 - mean).square() / variance + (2 * math.pi * variance).log())
+        return torch.where(last, density, kl).flatten(1).sum(1)
+
+
+def bound_bits(
+    model: ReverseGaussian, x_0: Data, randn_like: RandnLike = torch.randn_like
+) -> PerExample:
+    """The bound K on log2 p(x_0), in bits per example, from one draw at every step (their eq. 14).
+
+    Unbiased. It holds whatever the variance of the data is: the ends are what the paper's entropies
+    stand for where that is 1. Takes T evaluations of the network.
+    """
+    nats = prior_bits(model.schedule, x_0) * (math.log(2) * x_0[0].numel())
+    for t in range(1, model.schedule.T + 1):
+        with torch.no_grad():
+            now = torch.full((len(x_0),), t, device=x_0.device)
+            nats = nats + model.nats(x_0, now, randn_like(x_0))
+    return bits_per_dim(-nats)
+
+
+def posterior(schedule: DiscreteSchedule, x_0: Data, x_t: Data, t: Time) -> tuple[Data, Tensor]:
+    """Mean and variance of q(x_{t-1} | x_t, x_0), known without learning; at t = 1 a point."""
+    (alpha_t, sigma_t), (alpha_s, sigma_s) = schedule(t, like=x_t), schedule(t - 1, like=x_t)
+    keep = alpha_t / alpha_s
+    beta = schedule.beta.to(t.device)[t].to(x_t.dtype).view(sigma_t.shape)
+    mean = (keep * sigma_s**2 * x_t + alpha_s * beta * x_0) / sigma_t**2
+    return mean, beta * sigma_s**2 / sigma_t**2
+
+
+def walk_back(
+    model: ReverseGaussian, x_T: Data, randn_like: RandnLike = torch.randn_like
+) -> Iterator[Data]:
+    """Yield x_T, x_{T-1}, ..., x_0, each drawn from the learned step.
+
+    The last step, which is not learned, gives its mean: its noise would stay in the picture.
+    """
+    x = x_T
+    yield x
+    for t in range(model.schedule.T, 0, -1):
+        with torch.no_grad():
+            mean, variance = model(x, torch.full((len(x),), t, device=x.device))
+        x = mean + variance.sqrt() * randn_like(x) if t > 1 else mean
+        yield x

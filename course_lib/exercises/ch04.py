@@ -1,0 +1,198 @@
+"""The exercises of chapter 04: a bit's posterior, a row of Table 1, a half-plane, an entropy."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from course_lib.diffusion import discrete
+from course_lib.exercises.checking import equal, exercise, reject, require
+
+UNIT = 0.5 * math.log2(2 * math.pi * math.e)  # entropy of a standard normal number, in bits
+
+
+@exercise("the posterior of a bit, by Bayes' rule for two cases")
+def check_posterior(posterior: Callable[..., Any]) -> None:
+    """Exercise 1: q(x_{t-1} = 1 | x_t, x_0) in closed form."""
+    schedule = discrete.from_betas(torch.tensor([0.2, 0.4]), rate=0.3)
+    x_t = torch.tensor([0.0, 0.0, 1.0, 1.0]).double()
+    x_0 = torch.tensor([0.0, 1.0, 0.0, 1.0]).double()
+    beta, keep, rate = 0.4, 0.8, 0.3
+    answer = torch.as_tensor(posterior(x_t, x_0, beta, keep, rate))
+    before = keep * x_0 + (1 - keep) * rate
+
+    def bayes(prior: Tensor, stay_one: float, to_one: float) -> Tensor:
+        one = torch.where(x_t > 0.5, stay_one, 1 - stay_one) * prior
+        zero = torch.where(x_t > 0.5, to_one, 1 - to_one) * (1 - prior)
+        return one / (one + zero)
+
+    reject(
+        equal(answer, before),
+        "this is q(x_{t-1} | x_0): what x_t says about x_{t-1} is not in it yet.",
+    )
+    one = torch.where(x_t > 0.5, 1 - beta * (1 - rate), beta * (1 - rate)) * before
+    reject(
+        equal(answer, one),
+        "this is the weight of the case x_{t-1} = 1. Divide by the sum of both weights.",
+    )
+    reject(
+        equal(answer, bayes(before, 1 - beta, beta)),
+        "you treat beta as the chance of a flip. It is the chance of a redraw, and a redrawn bit"
+        " may come up as it was.",
+    )
+    reject(
+        equal(answer, bayes(x_0, 1 - beta * (1 - rate), beta * rate)),
+        "you take x_{t-1} for x_0. The past kept the bit only with chance keep_before.",
+    )
+    half = bayes(keep * x_0 + (1 - keep) / 2, 1 - beta / 2, beta / 2)
+    reject(equal(answer, half), "the coins are not fair: they show one with chance `rate`.")
+    times = torch.full((4,), 2)
+    right = discrete.posterior(schedule, x_t, x_0, times)
+    require(
+        equal(answer, right, atol=1e-6),
+        f"for (x_t, x_0) = (0,0), (0,1), (1,0), (1,1) you get {_short(answer)}; by enumeration it"
+        f" is {_short(right)}.",
+    )
+
+
+@exercise("CIFAR-10 is counted per pixel of three channels, so three numbers")
+def check_numbers_per_unit(numbers_per_unit: Callable[..., Any]) -> None:
+    """Exercise 2: how many numbers one unit of Table 1 holds."""
+    rows = {"bark": (-0.55, 1.5, 1), "dead leaves": (1.489, 3.536, 1)}
+    rows |= {"the swiss roll": (2.35, 6.45, 2), "CIFAR-10": (5.4, 11.5, 3)}
+    answers = {name: float(numbers_per_unit(k, gain)) for name, (k, gain, _) in rows.items()}
+    cifar, exactly = answers["CIFAR-10"], (11.5 - 5.4) / UNIT
+    reject(cifar < 0, "the sign is wrong: L_null = K - gain is negative, a count is not.")
+    reject(
+        cifar in (exactly / math.log(2), round(exactly / math.log(2))),
+        "nats and bits are mixed: a number of variance 1 scores -1.419 nats, which is -2.047 bits.",
+    )
+    reject(
+        abs(cifar - 11.5 / UNIT) < 0.51 and cifar > 5,
+        "you divide the gain alone. L_null is K minus the gain.",
+    )
+    reject(
+        abs(cifar - exactly) < 1e-3,
+        "nearly: the columns are rounded, so round your answer to a whole number.",
+    )
+    for name, (_, _, right) in rows.items():
+        require(answers[name] == right, f"for {name} you get {answers[name]:g}.")
+
+
+@exercise("the slope of the soft half-plane, and the roll keeps to it")
+def check_half_plane_slope(half_plane_slope: Callable[..., Any]) -> None:
+    """Exercise 3: the gradient of log r for r = sigmoid((n·x - c) / w)."""
+    x, n, c, w = torch.randn(50, 2), torch.tensor([0.6, -0.8]), 0.3, 0.25
+    answer = torch.as_tensor(half_plane_slope(x, n, c, w))
+    require(answer.shape == (50, 2), f"the slope has the shape of x, got {list(answer.shape)}.")
+    s = torch.sigmoid((x @ n - c) / w)[:, None]
+    right = (1 - s) * n / w
+    reject(equal(answer, -right), "the sign is wrong: the slope leads away from the half-plane.")
+    reject(equal(answer, right * w), "the inner derivative is missing: u = (n·x - c) / w.")
+    reject(equal(answer, s * right), "this is the gradient of r. You need that of log r.")
+    reject(
+        equal(answer, s * n / w),
+        "1 - sigmoid and sigmoid are swapped: far inside, where r = 1, there is nothing to push.",
+    )
+    reject(equal(answer, ((1 - s) / w).expand(50, 2)), "the direction n is missing.")
+    require(equal(answer, right), "this is not the gradient of log r: compare with autograd.")
+    far = torch.as_tensor(half_plane_slope(-80 * n[None], n, 0.0, 0.1))
+    require(
+        bool(far.isfinite().all()),
+        "far outside, r is 0 in float32 and its logarithm infinite. Write the derivative of the"
+        " logarithm by hand: it has no division.",
+    )
+
+
+@exercise("K with all three of its entropies")
+def check_bound(bound: Callable[..., Any]) -> None:
+    """Exercise 4: the bound of their eq. 14 from its parts."""
+    finished, unfinished = (
+        _laboratory(1 / torch.arange(6, 0, -1)),
+        _laboratory(torch.full((6,), 0.2)),
+    )
+    for parts, right in (finished, unfinished):
+        divergences, last, first, prior = parts
+        answer = float(bound(*parts))
+        total = sum(divergences)
+        reject(
+            abs(answer - (-total - prior)) < 1e-6,
+            "two terms are missing: both ends of the telescope.",
+        )
+        reject(
+            abs(answer - (-total + last - prior)) < 1e-6,
+            "this is your colleague's: H_q(X_1|X_0) is missing, and so the first step is free.",
+        )
+        reject(
+            abs(answer - (-total - first - prior)) < 1e-6,
+            "H_q(X_T|X_0) is missing: K lies far too low.",
+        )
+        reject(
+            abs(answer - (-total - last + first - prior)) < 1e-6,
+            "the two ends of the telescope have the wrong signs.",
+        )
+        reject(
+            abs(answer - (-total - first)) < 1e-6 and abs(last - prior) > 1e-6,
+            "H_q(X_T|X_0) and H_p(X_T) cancel only if nothing of the signal is left at T.",
+        )
+        reject(abs(answer + right) < 1e-6, "this is -K, a cost.")
+        reject(
+            abs(answer - (total + last - first - prior)) < 1e-6,
+            "the divergences have the wrong sign: they are what is lost.",
+        )
+        require(
+            abs(answer - right) < 1e-6,
+            f"in a laboratory whose K is {right:.4f} you get {answer:.4f}.",
+        )
+
+
+def _laboratory(betas: Tensor) -> tuple[tuple[list[float], float, float, float], float]:
+    """The parts of K, and K itself as the mean of -W over all trajectories of one bit."""
+    schedule = discrete.from_betas(betas, rate=0.25)
+    mean = torch.tensor([[0.0], [0.0], [0.0], [1.0]])  # the data: a one in a quarter of the cases
+    steps = schedule.T
+
+    def denoise(x_t: Tensor, t: Tensor) -> Tensor:
+        return torch.full_like(x_t, 0.25)  # a model that has learned nothing but the mean
+
+    divergences = []
+    for t in range(2, steps + 1):
+        times = torch.full((4,), t)
+        one = discrete.marginal(schedule, mean, times)
+        costs = [
+            discrete.step_bits(denoise, schedule, mean, torch.full((4, 1), bit), times)
+            for bit in (0.0, 1.0)
+        ]
+        divergences.append(float(((1 - one[:, 0]) * costs[0] + one[:, 0] * costs[1]).mean()))
+    ends = [
+        float(discrete.entropy_bits(discrete.marginal(schedule, mean, torch.full((4,), t))).mean())
+        for t in (steps, 1)
+    ]
+    prior = float(discrete.entropy_bits(torch.tensor(0.25)))
+    return (divergences, ends[0], ends[1], prior), _mean_work(schedule, denoise)
+
+
+def _mean_work(schedule: discrete.BinomialSchedule, denoise: Callable[..., Tensor]) -> float:
+    """The mean of log2 pi(x_T) prod p(x_{t-1}|x_t) / q(x_t|x_{t-1}), all trajectories summed up."""
+    rate, total = schedule.rate, 0.0
+    bit = torch.tensor([[0.0], [1.0]])
+    law = torch.tensor([1 - rate, rate]).double()  # of x_{t-1}; the data has the noise's own mean
+    for t in range(1, schedule.T + 1):
+        beta = schedule.beta[t]
+        to_one = beta * rate + (1 - beta) * bit[:, 0]
+        forward = torch.stack([1 - to_one, to_one], 1)  # [before, after]
+        one = discrete.reverse(denoise, schedule, bit, torch.full((2,), t))[:, 0]
+        back = torch.stack([1 - one, one], 1)  # [after, before]
+        if t == 1:  # the mirror of the forward step
+            pi = torch.tensor([1 - rate, rate]).double()
+            back = (forward * pi[:, None] / pi).T
+        joint = law[:, None] * forward
+        total += float((joint * (back.T.log2() - forward.log2())).sum())
+        law = joint.sum(0)
+    return total + float((law * torch.tensor([1 - rate, rate]).double().log2()).sum())
+
+
+def _short(values: Tensor) -> str:
+    return "(" + ", ".join(f"{float(value):.3f}" for value in values.flatten()) + ")"

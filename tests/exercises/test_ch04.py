@@ -1,0 +1,88 @@
+"""Wrong answers that the checks of this chapter must catch, each by its own diagnosis."""
+
+import math
+
+import torch
+
+from course_lib.exercises.ch04 import (
+    UNIT,
+    check_bound,
+    check_half_plane_slope,
+    check_numbers_per_unit,
+    check_posterior,
+)
+
+
+def posterior(x_t, x_0, beta, keep, rate, *, normalise=True, start=None):
+    """Bayes' rule for the two cases, and ways to spoil it."""
+    before = keep * x_0 + (1 - keep) * rate if start is None else start
+    one = torch.where(x_t > 0.5, 1 - beta * (1 - rate), beta * (1 - rate)) * before
+    zero = torch.where(x_t > 0.5, beta * rate, 1 - beta * rate) * (1 - before)
+    return one / (one + zero) if normalise else one
+
+
+def flips(x_t, x_0, beta, keep, rate):
+    before = keep * x_0 + (1 - keep) * rate
+    one = torch.where(x_t > 0.5, 1 - beta, beta) * before
+    zero = torch.where(x_t > 0.5, beta, 1 - beta) * (1 - before)
+    return one / (one + zero)
+
+
+def slope(x, n, c, w):
+    return torch.sigmoid(-(x @ n - c) / w)[:, None] * n / w
+
+
+def inside(x, n, c, w):
+    return torch.sigmoid((x @ n - c) / w)[:, None]
+
+
+def divided(x, n, c, w):
+    r = 1 / (1 + torch.exp(-(x @ n - c) / w))
+    return (r * (1 - r) / r)[:, None] * n / w
+
+
+def test_right_answers_pass() -> None:
+    assert check_posterior(posterior)
+    assert check_numbers_per_unit(lambda k, gain: round((gain - k) / UNIT))
+    assert check_half_plane_slope(slope)
+    assert check_bound(lambda d, last, first, prior: last - first - prior - sum(d))
+
+
+# check, a wrong answer, words that its diagnosis must contain; tests/test_exercises.py runs them
+WRONG = [
+    (check_posterior, lambda x_t, x_0, b, k, r: k * x_0 + (1 - k) * r, "q(x_{t-1} | x_0)"),
+    (check_posterior, lambda *a: posterior(*a, normalise=False), "Divide by the sum"),
+    (check_posterior, flips, "chance of a redraw"),
+    (
+        check_posterior,
+        lambda x_t, x_0, b, k, r: posterior(x_t, x_0, b, k, r, start=x_0),
+        "you take x_{t-1} for x_0",
+    ),
+    (check_posterior, lambda x_t, x_0, b, k, r: posterior(x_t, x_0, b, k, 0.5), "not fair"),
+    (check_posterior, lambda x_t, x_0, b, k, r: x_t, "by enumeration"),
+    (check_numbers_per_unit, lambda k, gain: round((k - gain) / UNIT), "sign is wrong"),
+    (
+        check_numbers_per_unit,
+        lambda k, gain: round((gain - k) / (UNIT * math.log(2))),
+        "nats and bits",
+    ),
+    (check_numbers_per_unit, lambda k, gain: round(gain / UNIT), "the gain alone"),
+    (check_numbers_per_unit, lambda k, gain: (gain - k) / UNIT, "rounded"),
+    (check_numbers_per_unit, lambda k, gain: 1, "for the swiss roll"),
+    (check_half_plane_slope, lambda *a: -slope(*a), "sign is wrong"),
+    (check_half_plane_slope, lambda x, n, c, w: w * slope(x, n, c, w), "inner derivative"),
+    (check_half_plane_slope, lambda *a: inside(*a) * slope(*a), "gradient of r."),
+    (check_half_plane_slope, lambda x, n, c, w: inside(x, n, c, w) * n / w, "swapped"),
+    (check_half_plane_slope, lambda *a: (1 - inside(*a)).expand(50, 2) / a[3], "direction n"),
+    (check_half_plane_slope, lambda x, n, c, w: x * 0, "not the gradient"),
+    (check_half_plane_slope, lambda *a: slope(*a)[:, 0], "has the shape of x"),
+    (check_half_plane_slope, divided, "far outside"),
+    (check_bound, lambda d, last, first, prior: -sum(d) - prior, "both ends"),
+    (check_bound, lambda d, last, first, prior: -sum(d) + last - prior, "H_q(X_1|X_0) is missing"),
+    (check_bound, lambda d, last, first, prior: -sum(d) - first - prior, "H_q(X_T|X_0) is missing"),
+    (check_bound, lambda d, last, first, prior: -sum(d) - last + first - prior, "wrong signs"),
+    (check_bound, lambda d, last, first, prior: -sum(d) - first, "cancel only if"),
+    (check_bound, lambda d, last, first, prior: sum(d) + first + prior - last, "this is -K"),
+    (check_bound, lambda d, last, first, prior: sum(d) + last - first - prior, "what is lost"),
+    (check_bound, lambda d, last, first, prior: 0.0, "you get"),
+]
