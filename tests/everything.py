@@ -65,7 +65,6 @@ Back to {numref}`ex-test-variance`.
 """
 
 IMPORTS = """import numpy as np
-from course_lib.widgets.bound_lab import BoundLab
 from course_lib.widgets.denoiser_playground import DenoiserPlayground
 from course_lib.widgets.frame_scrubber import FrameScrubber
 from course_lib.widgets.paper_map import PaperMap
@@ -119,9 +118,6 @@ def notebook(folder: Path) -> nbformat.NotebookNode:
         new_code_cell(FRAMES),
         new_code_cell(POINTS),
         new_code_cell("ScheduleLab(to_pixels(clean))"),
-        new_code_cell(
-            "BoundLab({1: (12.1, 0), 10: (3, 0.5), 100: (0.6, 0.05)}, data=-2.3, null=-14.4)"
-        ),
         new_code_cell("DenoiserPlayground()"),
         new_code_cell("PaperMap()"),
         new_code_cell("start_here_quiz()"),

@@ -31,7 +31,7 @@ function render({ model, el }) {
     }
     for (const T of [1, 10, 100, 1000].filter((T) => T >= steps[0] && T <= steps[steps.length - 1]))
       svg.append(s("text", { x: x(T), y: HEIGHT - 14, "text-anchor": "middle" }, String(T)));
-    svg.append(s("text", { x: right, y: HEIGHT - 14, "text-anchor": "end" }, "T"));
+    svg.append(s("text", { x: right + 8, y: HEIGHT - 14 }, "T"));
     svg.append(s("line", { class: "cw-slow-here", x1: x(steps[i]), x2: x(steps[i]), y1: TOP, y2: HEIGHT - BOTTOM }));
     const curve = (values, name, label, shift) => {
       const seen = steps.map((T, k) => [T, values[k]]).filter(([, bits]) => bits >= LOWEST);
