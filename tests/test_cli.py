@@ -151,7 +151,8 @@ def test_jupyterlab_does_not_ask_whether_it_may_fetch_news(monkeypatch: pytest.M
     from jupyterlab_server.settings_utils import _get_overrides
 
     plugin = "@jupyterlab/apputils-extension:notification"
-    monkeypatch.setenv("JUPYTER_CONFIG_PATH", str(cli.ROOT / "tools" / "jupyter"))
+    here = Path(cli.__file__).parents[1]  # not the small course
+    monkeypatch.setenv("JUPYTER_CONFIG_PATH", str(here / "tools" / "jupyter"))
     ours = _get_overrides("")[0][plugin]
     assert ours == {"fetchNews": "false", "checkForUpdates": False}
     schema = Path(sys.prefix, "share/jupyter/lab/schemas", *plugin.split(":")).with_suffix(".json")

@@ -4,6 +4,8 @@ Each notebook is written only after its last cell has run, and what differs from
 meaning anything (times of execution, the kernel's patch version) is left out.
 """
 
+import json
+import re
 import sys
 import time
 from pathlib import Path
@@ -13,6 +15,9 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
 from course_lib.core.tensors import atomic_write
+
+VIEW = "application/vnd.jupyter.widget-view+json"
+STATE = "application/vnd.jupyter.widget-state+json"
 
 
 def main() -> int:
@@ -42,6 +47,7 @@ def execute(path: Path) -> None:
         extra_arguments=["--log-level=ERROR"],  # the kernel's, not the notebook's, warnings
     )
     client.execute()
+    drop_progress_bars(notebook)
     notebook.metadata.language_info = {"name": "python"}
     notebook.metadata.kernelspec = {
         "display_name": "Python 3",
@@ -50,6 +56,27 @@ def execute(path: Path) -> None:
     }
     nbformat.validate(notebook)
     atomic_write(path, nbformat.writes(notebook).encode() + b"\n")
+
+
+def drop_progress_bars(notebook: nbformat.NotebookNode) -> None:
+    """Leave out finished progress bars, and the state of all widgets that no output shows."""
+    shown: set[str] = set()
+    for cell in notebook.cells:
+        outputs = cell.get("outputs", [])
+        kept = [o for o in outputs if "it/s]" not in o.get("data", {}).get("text/plain", "")]
+        if outputs:
+            cell.outputs = kept
+        shown |= {o.data[VIEW]["model_id"] for o in kept if VIEW in o.get("data", {})}
+    if STATE not in notebook.metadata.get("widgets", {}):
+        return
+    state = notebook.metadata.widgets[STATE]["state"]
+    waiting = list(shown)
+    while waiting:  # a widget names its parts as IPY_MODEL_<id>
+        parts = re.findall(r"IPY_MODEL_(\w+)", json.dumps(state[waiting.pop()]))
+        waiting += set(parts) - shown
+        shown |= set(parts)
+    for model in set(state) - shown:
+        del state[model]
 
 
 if __name__ == "__main__":
