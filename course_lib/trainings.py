@@ -11,6 +11,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from course_lib.core.checks import one_of
 from course_lib.core.tensors import pick_device, seed_everything, to_unit
 from course_lib.core.types import Images, Points
 from course_lib.data.batches import random_batches
@@ -38,8 +39,10 @@ from course_lib.recipes import (
     swiss_roll_2015,
 )
 from course_lib.train import TrainConfig, Trainer
+from course_lib.weights import WEIGHTS, load_or_train
 
 CHECKPOINT = "checkpoint.safetensors"
+RUNS = WEIGHTS.parents[1] / "runs" / "train"
 
 
 @dataclass(frozen=True)
@@ -133,3 +136,16 @@ TRAININGS: dict[str, Callable[..., nn.Module]] = {
     "digits_features": train_digits_features,
     "fashion_features": train_fashion_features,
 }
+
+
+def trained(name: str, profile: str = "fast", runs: Path = RUNS) -> nn.Module:
+    """The shipped model called `name`; in a profile other than "fast", one trained on this machine.
+
+    The run is kept in a folder of `runs`, the one of `course train`, and goes on where it stopped.
+    Raises ValueError for an unknown name, listing the valid ones.
+    """
+    models = {key: value for key, value in TRAININGS.items() if isinstance(value, Training)}
+    one_of(name, models, "model")
+    training = models[name]
+    anew = None if profile == "fast" else lambda _: training(runs / name)
+    return load_or_train(name, training.model(), anew)
