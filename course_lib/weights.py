@@ -82,13 +82,14 @@ def load_or_train(
 ) -> Module:
     """The shipped weights in `module`; or, given `train`, `module` as `train(module)` leaves it.
 
+    Either way it is ready to be used: in evaluation mode, and its parameters ask for no gradients.
     Says in one line which of the two happened. Training never writes to the shipped file.
     """
     if train is not None:
         trained = train(module)
         module.load_state_dict(trained.state_dict())
         print(f"{name}: trained here; the shipped weights are left as they are")
-        return module.eval()
+        return module.eval().requires_grad_(False)
     load_weights(name, module, folder)
     entry = manifest(folder)[name]
     made = entry.get("made", "origin not recorded")

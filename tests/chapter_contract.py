@@ -11,6 +11,8 @@ from statistics import median
 
 from nbformat import NotebookNode
 
+from tools.refresh_widgets import STATE, refresh
+
 Rule = Callable[[NotebookNode], Iterator[str]]
 
 HEADINGS = [
@@ -36,7 +38,6 @@ MACHINE_PATH = re.compile(r"/(home|root|tmp|Users|private|work|workspace)/|[A-Z]
 TROUBLE = re.compile(r"\w*Warning\b|Traceback \(most recent call last\)")
 COLUMNS = 88  # of code that fit on the page and in JupyterLab; `ruff format --line-length 88`
 VIEW = "application/vnd.jupyter.widget-view+json"
-STATE = "application/vnd.jupyter.widget-state+json"
 
 
 def code(notebook: NotebookNode) -> list[NotebookNode]:
@@ -159,6 +160,8 @@ def wrong_widgets(notebook: NotebookNode) -> Iterator[str]:
     for view in views:
         if view not in state:
             yield f"the state of widget {view} is not saved: the page could not show it"
+    if refresh(notebook):
+        yield "a widget was saved with older code: python tools/refresh_widgets.py"
 
 
 def wrong_pictures(notebook: NotebookNode) -> Iterator[str]:

@@ -111,6 +111,11 @@ def replace(old: str, new: str) -> Callable[[NotebookNode], None]:
     return change
 
 
+def age_widget(notebook: NotebookNode) -> None:
+    old = {"_anywidget_id": "course_lib.widgets.quiz.Quiz", "_esm": "export default {}"}
+    notebook.metadata["widgets"][STATE]["state"]["old"] = {"state": old}
+
+
 def show(text: str) -> Callable[[NotebookNode], None]:
     """Break a chapter by an output that a page must not show."""
     return lambda notebook: notebook.cells[2].outputs.append(new_output("stream", text=text))
@@ -179,6 +184,7 @@ BROKEN = [
     (wrong_outputs, replace("import torch", "# NBVAL_CHECK_OUTPUT"), "has none"),
     (wrong_widgets, no_widget, "no widget"),
     (wrong_widgets, forget_widget_state, "is not saved"),
+    (wrong_widgets, age_widget, "older code"),
     (wrong_pictures, replace("![a cloud of points that dissolves]", "![]"), "no text alternative"),
     (wrong_pictures, replace("## By hand", '<img src="x">'), "no text alternative"),
     (wrong_pictures, replace("## By hand", "```{image} x\n```"), "no text alternative"),

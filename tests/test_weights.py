@@ -125,6 +125,7 @@ def test_training_never_touches_the_shipped_file(shipped, capsys):
     module = net(seed=1)
     back = load_or_train("small", module, train, folder=shipped)
     assert back is module and not back.training
+    assert not any(p.requires_grad for p in back.parameters())
     for ours, theirs in zip(
         back.state_dict().values(), net(seed=9).state_dict().values(), strict=True
     ):

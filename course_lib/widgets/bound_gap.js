@@ -1,5 +1,5 @@
 // The bound of a chain on Gaussian data: what each reverse step costs, and the gap as T grows.
-import { box, chooser, h, redraw, s, short, slider, tenTo } from "./kit.js";
+import { box, chooser, h, live, put, readings, s, short, slider, tenTo } from "./kit.js";
 
 // ---- the mathematics, equal to course_lib.diffusion (tests/test_widgets.py compares them) ----
 
@@ -56,29 +56,25 @@ function axes(svg, { title, width, height, low, high, marks, x }) {
 function render({ model, el }) {
   const { root, close } = box(el, "gap", "The gap of the bound");
   const choices = model.get("choices");
-  const put = (key, value) => {
-    model.set(key, value);
-    model.save_changes();
-  };
   const steps = slider({
     label: "T", min: 0, max: choices.length - 1, value: choices.indexOf(model.get("steps")),
-    text: (i) => String(choices[i]), change: (i) => put("steps", choices[i]),
+    text: (i) => String(choices[i]), change: (i) => put(model, "steps", choices[i]),
   });
   const std = slider({
     label: "spread", min: 0.05, max: 2, step: 0.05, value: model.get("std"),
-    text: (v) => v.toFixed(2), change: (v) => put("std", Number(v.toFixed(2))),
+    text: (v) => v.toFixed(2), change: (v) => put(model, "std", Number(v.toFixed(2))),
   });
   const variance = chooser({
     label: "reverse variance", options: SHOWN, value: NAMES[model.get("variance")],
-    change: (name) => put("variance", Object.keys(NAMES).find((key) => NAMES[key] === name)),
+    change: (name) => put(model, "variance", Object.keys(NAMES).find((key) => NAMES[key] === name)),
   });
   const [bars, curve] = ["cost of each reverse step", "gap of the bound over T"].map((name) => s("svg", { role: "img", "aria-label": name }));
-  const numbers = h("div", { class: "cw-numbers" });
+  const numbers = readings();
   const says = h("p", { class: "cw-caption", "aria-live": "polite" });
   root.append(
     h("div", { class: "cw-row" }, steps.node, std.node),
     h("div", { class: "cw-row" }, h("span", { class: "cw-label" }, "reverse variance"), variance.node),
-    h("div", { class: "cw-charts" }, bars, curve), numbers, says,
+    h("div", { class: "cw-charts" }, bars, curve), numbers.node, says,
   );
 
   const draw = () => {
@@ -109,23 +105,16 @@ function render({ model, el }) {
       curve.append(s("polyline", { points: path(key), class: `cw-line ${name}` }));
       if (here[key] > 1e-6) curve.append(s("circle", { cx: x(T), cy: yGap(Math.log10(here[key])), r: 5, class: `cw-dot ${name}` }));
     }
-    numbers.replaceChildren(...[
+    numbers.show([
       ["the bound lies above the entropy by", here.bound, "cw-bound"],
       ["the model's exact NLL lies above it by", here.model, "cw-own"],
       ["gap of the bound × T", here.bound < 1e-8 ? 0 : here.bound * T, ""],
-    ].map(([name, value, kindOf]) => h("div", { class: kindOf }, h("span", {}, name), h("b", {}, value < 1e-8 ? "less than 10⁻⁸" : short(value)))));
+    ].map(([name, value, line]) => [name, value < 1e-8 ? "less than 10⁻⁸" : short(value), line]));
     says.textContent = here.bound < 1e-6
       ? "Every reverse step is exact: nothing is lost, at any T. Only Gaussian data is so kind."
       : "Where T is large, double it: each bar falls to about a quarter, there are twice as many, and the gap halves.";
   };
-  const keys = ["steps", "std", "variance", "high", "low"];
-  keys.forEach((key) => model.on(`change:${key}`, draw));
-  const still = redraw(root, draw);
-  return () => {
-    still();
-    keys.forEach((key) => model.off(`change:${key}`, draw));
-    close();
-  };
+  return live(model, ["steps", "std", "variance", "high", "low"], root, draw, close);
 }
 
 export default { render };

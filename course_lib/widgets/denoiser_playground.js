@@ -1,5 +1,5 @@
 // The exact denoiser of a small Gaussian mixture in the plane, computed here.
-import { arrow, box, colour, drag, h, lowered, normals, onKey, redraw, s, sharp, slider } from "./kit.js";
+import { arrow, box, colour, drag, h, live, lowered, normals, onKey, put, s, sharp, slider } from "./kit.js";
 
 // ---- the mathematics, equal to course_lib.diffusion.exact (tests/test_widgets.py compares) ----
 
@@ -46,10 +46,6 @@ function render({ model, el }) {
   const extent = model.get("extent"), normal = normals(model.get("seed"));
   const means = () => model.get("means"), stds = () => model.get("stds"), weights = () => model.get("weights");
   const modes = () => means().map((mean, k) => ({ mean, std: stds()[k], weight: weights()[k] }));
-  const put = (key, value) => {
-    model.set(key, value);
-    model.save_changes();
-  };
 
   const shade = h("canvas", { "aria-hidden": "true" }), small = h("canvas", {}), svg = s("svg", { role: "group", "aria-label": "the plane" });
   const stage = h("div", { class: "cw-stage" }, shade, svg);
@@ -60,7 +56,7 @@ function render({ model, el }) {
   const back = s("rect", { x: 0, y: 0, width: "100%", height: "100%", fill: "transparent" });
   back.addEventListener("click", (event) => { // a tap drops the point; a swipe still scrolls the page
     const rect = svg.getBoundingClientRect();
-    put("x", plane(event.clientX - rect.left, event.clientY - rect.top));
+    put(model, "x", plane(event.clientX - rect.left, event.clientY - rect.top));
   });
   const knob = (name, cls, read, write) => {
     const node = s("circle", { r: cls === "cw-noisy" ? 9 : 7, class: cls, tabindex: 0, role: "button", "aria-label": name });
@@ -77,19 +73,19 @@ function render({ model, el }) {
   };
   const rings = means().map(() => s("circle", { class: "cw-ring" }));
   const centres = means().map((_, k) => knob(`mode ${k + 1}: drag it, or move it with the arrow keys`, "cw-mode", () => means()[k],
-    (p) => put("means", means().map((m, j) => (j === k ? p : m)))));
-  const noisy = knob("the noisy point x_t: drag it, or move it with the arrow keys", "cw-noisy", () => model.get("x"), (p) => put("x", p));
+    (p) => put(model, "means", means().map((m, j) => (j === k ? p : m)))));
+  const noisy = knob("the noisy point x_t: drag it, or move it with the arrow keys", "cw-noisy", () => model.get("x"), (p) => put(model, "x", p));
   const trail = s("polyline", { class: "cw-trail" }), dots = s("g", { class: "cw-dots" });
   const shaft = s("line", { class: "cw-shaft" }), guess = s("circle", { r: 6, class: "cw-guess" }), tip = s("polygon", { class: "cw-tip" });
   svg.append(back, ...rings, trail, dots, shaft, tip, guess, ...centres, noisy);
 
-  const time = slider({ label: "t", min: 0.02, max: 1, step: 0.02, value: model.get("t"), text: (t) => t.toFixed(2), change: (t) => put("t", t) });
-  const steps = slider({ label: "DDIM steps", min: 1, max: 40, value: model.get("steps"), text: String, change: (n) => put("steps", n) });
+  const time = slider({ label: "t", min: 0.02, max: 1, step: 0.02, value: model.get("t"), text: (t) => t.toFixed(2), change: (t) => put(model, "t", t) });
+  const steps = slider({ label: "DDIM steps", min: 1, max: 40, value: model.get("steps"), text: String, change: (n) => put(model, "steps", n) });
   const fresh = h("button", { type: "button", click: () => {
     let pick = Math.abs(normal() * 997) % 1, k = 0; // a mode by its weight, a point in it, noise on it
     while (k < weights().length - 1 && pick > weights()[k]) pick -= weights()[k++];
     const { alpha, sigma } = signal(model.get("t"));
-    put("x", means()[k].map((m) => Math.max(-extent, Math.min(extent, alpha * (m + stds()[k] * normal()) + sigma * normal()))));
+    put(model, "x", means()[k].map((m) => Math.max(-extent, Math.min(extent, alpha * (m + stds()[k] * normal()) + sigma * normal()))));
   } }, lowered("Draw a new x_t"));
   const readout = h("p", { class: "cw-caption" }), shares = h("div", { class: "cw-shares", "aria-label": "where x_t may come from" });
   const key = h("p", { class: "cw-key" }, ...[["noise", "x_t, the noisy point"], ["model", "E[x_0 | x_t], the denoiser's answer, and the DDIM path"], ["data", "the modes of the data; shading: p_t"]]
@@ -148,14 +144,7 @@ function render({ model, el }) {
     shares.replaceChildren(...here.shares.map((share, k) => h("div", {}, h("span", {}, `mode ${k + 1}`), h("b", {}, h("i", { style: `width:${(100 * share).toFixed(1)}%` })), h("span", {}, `${(100 * share).toFixed(0)} %`))));
     noisy.setAttribute("aria-description", `at ${pair(x)}`);
   };
-  const keys = ["x", "t", "steps", "means"];
-  keys.forEach((k) => model.on(`change:${k}`, draw));
-  const still = redraw(root, draw);
-  return () => {
-    still();
-    keys.forEach((k) => model.off(`change:${k}`, draw));
-    close();
-  };
+  return live(model, ["x", "t", "steps", "means"], root, draw, close);
 }
 
 export default { render };

@@ -1,5 +1,5 @@
 // Precomputed pictures under one slider; several sets are shown side by side.
-import { box, bytes, h, lowered, message, paint, player, slider } from "./kit.js";
+import { box, bytes, h, live, lowered, message, paint, player, put, slider } from "./kit.js";
 
 function render({ model, el }) {
   const names = model.get("names"), shapes = model.get("shapes"), labels = model.get("labels");
@@ -28,22 +28,13 @@ function render({ model, el }) {
   };
   const control = slider({
     label: model.get("name"), min: 0, max: count - 1, value: model.get("index"), text: (i) => labels[i],
-    change: (i) => {
-      model.set("index", i);
-      model.save_changes();
-    },
+    change: (i) => put(model, "index", i),
   });
   const play = player(control);
   root.append(h("div", { class: "cw-figures" }, canvases.map((c) => c.figure)));
   if (captions.length) root.append(caption);
   root.append(h("div", { class: "cw-row" }, play.node, control.node));
-  model.on("change:index", draw);
-  draw();
-  return () => {
-    play.stop();
-    model.off("change:index", draw);
-    close();
-  };
+  return live(model, ["index"], root, draw, play.stop, close);
 }
 
 export default { render };

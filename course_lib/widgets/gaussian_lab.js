@@ -1,5 +1,5 @@
 // Bells on a line: multiply two, or let a KL divergence move one to where it fits best.
-import { arrow, box, drag, h, lowered, onKey, redraw, s, short, slider } from "./kit.js";
+import { arrow, box, drag, h, live, lowered, onKey, put, readings, s, short, slider } from "./kit.js";
 
 // ---- the mathematics (tests/test_widgets.py compares it with PyTorch and the closed forms) ----
 
@@ -54,10 +54,7 @@ function render({ model, el }) {
   const kind = model.get("kind"), fit = kind === "fit";
   const { root, close } = box(el, "gaussians", fit ? "Fit a bell by KL" : "Multiply two bells");
   const names = fit ? { first: "q" } : { first: "before", second: "measured" };
-  const put = (key, bell) => {
-    model.set(key, [inside(bell[0], -REACH, REACH), inside(bell[1], LOW, HIGH)]);
-    model.save_changes();
-  };
+  const move = (key, bell) => put(model, key, [inside(bell[0], -REACH, REACH), inside(bell[1], LOW, HIGH)]);
 
   const svg = s("svg", { role: "group", "aria-label": "densities", height: HEIGHT });
   let width = 300, tallest = 1, timer;
@@ -76,7 +73,7 @@ function render({ model, el }) {
       "aria-label": `${name}: left and right move the mean, up and down the width`, "aria-valuemin": -REACH, "aria-valuemax": REACH });
     drag(handle, svg, (x) => {
       stop();
-      put(key, [(x / width) * 2 * REACH - REACH, model.get(key)[1]]);
+      move(key, [(x / width) * 2 * REACH - REACH, model.get(key)[1]]);
     });
     onKey(handle, (event) => {
       const way = arrow(event);
@@ -84,7 +81,7 @@ function render({ model, el }) {
       event.preventDefault();
       stop();
       const [mean, std] = model.get(key);
-      put(key, [mean + 0.1 * way[0], std + 0.05 * way[1]]);
+      move(key, [mean + 0.1 * way[0], std + 0.05 * way[1]]);
     });
     svg.append(handle);
     handles[key] = handle;
@@ -92,7 +89,7 @@ function render({ model, el }) {
       const control = slider({ label: `${name}: ${what}`, min, max, step: 0.05, value: model.get(key)[place], text: fixed,
         change: (v) => {
           stop();
-          put(key, model.get(key).map((old, i) => (i === place ? v : old)));
+          move(key, model.get(key).map((old, i) => (i === place ? v : old)));
         } });
       sliders.push(() => control.set(model.get(key)[place]));
       return control.node;
@@ -101,24 +98,24 @@ function render({ model, el }) {
   }
   root.prepend(key(fit), h("div", { class: "cw-line-stage" }, svg));
 
-  const numbers = h("div", { class: "cw-numbers", "aria-live": "off" }), words = h("p", { class: "cw-caption cw-words" });
+  const numbers = readings(), words = h("p", { class: "cw-caption cw-words" });
   if (fit) {
     const roll = (way) => {
       stop();
       let left = 90;
       timer = setInterval(() => {
         const before = model.get("first"), next = downhill(before, model.get("target"), way);
-        put("first", next);
+        move("first", next);
         if (--left === 0 || !root.isConnected || Math.abs(next[0] - before[0]) + Math.abs(next[1] - before[1]) < 2e-4) stop();
       }, 40);
     };
     root.append(h("div", { class: "cw-row" },
       h("button", { type: "button", click: () => roll("pq") }, "Roll down KL(p ‖ q)"),
       h("button", { type: "button", click: () => roll("qp") }, "Roll down KL(q ‖ p)"),
-      h("button", { type: "button", click: () => { stop(); put("first", [-4, 0.6]); } }, "Start at the left"),
-      h("button", { type: "button", click: () => { stop(); put("first", [4, 0.6]); } }, "Start at the right")));
+      h("button", { type: "button", click: () => { stop(); move("first", [-4, 0.6]); } }, "Start at the left"),
+      h("button", { type: "button", click: () => { stop(); move("first", [4, 0.6]); } }, "Start at the right")));
   }
-  root.append(numbers, words);
+  root.append(numbers.node, words);
 
   const curve = (density, closed) => {
     let path = closed ? `M0,${py(0)}` : "";
@@ -128,7 +125,6 @@ function render({ model, el }) {
     }
     return `${path}L${width},${py(0)}Z`;
   };
-  const show = (pairs) => numbers.replaceChildren(...pairs.map(([name, value]) => h("div", {}, h("span", {}, lowered(name)), h("b", {}, value))));
 
   const draw = () => {
     width = Math.max(220, root.clientWidth - 30);
@@ -151,23 +147,15 @@ function render({ model, el }) {
     }
     if (fit) {
       const { qp, pq } = divergences(first, target);
-      show([["KL(p ‖ q)", `${short(pq)} nats`], ["KL(q ‖ p)", `${short(qp)} nats`]]);
+      numbers.show([["KL(p ‖ q)", `${short(pq)} nats`], ["KL(q ‖ p)", `${short(qp)} nats`]]);
       words.textContent = "KL(p ‖ q) punishes q for missing what p does. KL(q ‖ p) punishes q for doing what p does not.";
     } else {
       const known = 1 / first[1] ** 2, told = 1 / second[1] ** 2, gain = told / (known + told);
-      show([["precision before", short(known)], ["+ measured", short(told)], ["= after", short(known + told)], ["mean after", fixed(result[0])], ["std after", fixed(result[1])]]);
+      numbers.show([["precision before", short(known)], ["+ measured", short(told)], ["= after", short(known + told)], ["mean after", fixed(result[0])], ["std after", fixed(result[1])]]);
       words.textContent = `The new mean goes ${(100 * gain).toFixed(0)} % of the way from ${fixed(first[0])} to ${fixed(second[0])}: the measurement's share of the precision.`;
     }
   };
-  const keys = ["first", "second", "target"];
-  keys.forEach((name) => model.on(`change:${name}`, draw));
-  const still = redraw(root, draw);
-  return () => {
-    stop();
-    still();
-    keys.forEach((name) => model.off(`change:${name}`, draw));
-    close();
-  };
+  return live(model, ["first", "second", "target"], root, draw, stop, close);
 }
 
 function key(fit) {

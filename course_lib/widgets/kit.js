@@ -15,6 +15,11 @@ export function int16(value) {
   return new Int16Array(raw.slice().buffer);
 }
 
+export function put(model, key, value) {
+  model.set(key, value);
+  model.save_changes();
+}
+
 // ---- elements -----------------------------------------------------------------------------
 
 function fill(node, attributes, children) {
@@ -69,6 +74,13 @@ export function arrow(event) {
 
 export function message(root, text) {
   root.append(h("p", { class: "cw-message", role: "note" }, text));
+}
+
+// Named numbers in a row, each [name, value as text, class]; show(rows) writes them.
+export function readings() {
+  const node = h("div", { class: "cw-numbers" });
+  const cell = ([name, value, kind]) => h("div", { class: kind }, h("span", {}, lowered(name)), h("b", {}, value));
+  return { node, show: (rows) => node.replaceChildren(...rows.map(cell)) };
 }
 
 // ---- controls -----------------------------------------------------------------------------
@@ -138,8 +150,9 @@ export function chooser({ label, options, value, change }) {
 
 // ---- drawing ------------------------------------------------------------------------------
 
-// Calls draw() now, when the box changes width, and when the page goes dark or light.
-export function redraw(root, draw) {
+// Calls draw() now, when one of the model's `keys` changes, when the box changes width, and when the
+// page goes dark or light. Returns what render() must: a function that ends all this, and `ends` too.
+export function live(model, keys, root, draw, ...ends) {
   let width = -1;
   const sized = new ResizeObserver(() => {
     if (root.clientWidth === width) return;
@@ -150,9 +163,12 @@ export function redraw(root, draw) {
   sized.observe(root);
   themed.observe(document.documentElement, { attributeFilter: ["data-theme"] }); // the website
   themed.observe(document.body, { attributeFilter: ["data-jp-theme-light", "class"] }); // JupyterLab
+  keys.forEach((key) => model.on(`change:${key}`, draw));
   return () => {
-    sized.disconnect();
+    keys.forEach((key) => model.off(`change:${key}`, draw));
     themed.disconnect();
+    sized.disconnect();
+    ends.forEach((end) => end());
   };
 }
 

@@ -1,5 +1,5 @@
 // A decoder that runs in the page: drag z through the plane, the picture follows.
-import { arrow, box, bytes, colour, drag, h, lowered, message, onKey, paint, redraw, s, sharp } from "./kit.js";
+import { arrow, box, bytes, colour, drag, h, live, lowered, message, onKey, paint, put, s, sharp } from "./kit.js";
 
 // ---- the decoder ----------------------------------------------------------------------------
 
@@ -64,23 +64,19 @@ function render({ model, el }) {
   const px = (p) => [((p[0] / extent + 1) * size) / 2, ((1 - p[1] / extent) * size) / 2];
   const inside = (p) => p.map((v) => Math.max(-extent, Math.min(extent, v)));
   const plane = (x, y) => inside([((2 * x) / size - 1) * extent, (1 - (2 * y) / size) * extent]);
-  const put = (z) => {
-    model.set("z", z);
-    model.save_changes();
-  };
 
   const back = s("rect", { x: 0, y: 0, width: "100%", height: "100%", fill: "transparent" });
   back.addEventListener("click", (event) => { // a tap moves the point; a swipe still scrolls the page
     const rect = svg.getBoundingClientRect();
-    put(plane(event.clientX - rect.left, event.clientY - rect.top));
+    put(model, "z", plane(event.clientX - rect.left, event.clientY - rect.top));
   });
   const knob = s("circle", { r: 9, class: "cw-z", tabindex: 0, role: "button", "aria-label": "z: drag it, or move it with the arrow keys" });
-  drag(knob, svg, (x, y) => put(plane(x, y)));
+  drag(knob, svg, (x, y) => put(model, "z", plane(x, y)));
   onKey(knob, (event) => {
     const way = arrow(event);
     if (!way) return;
     event.preventDefault();
-    put(inside(model.get("z").map((v, d) => v + 0.05 * way[d])));
+    put(model, "z", inside(model.get("z").map((v, d) => v + 0.05 * way[d])));
   });
   svg.append(back, knob);
 
@@ -143,13 +139,8 @@ function render({ model, el }) {
     scatter();
     show();
   };
-  model.on("change:z", show);
-  const still = redraw(root, draw);
-  return () => {
-    still();
-    model.off("change:z", show);
-    close();
-  };
+  model.on("change:z", show); // the points stay where they are
+  return live(model, [], root, draw, () => model.off("change:z", show), close);
 }
 
 export default { render };

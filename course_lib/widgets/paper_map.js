@@ -1,5 +1,5 @@
 // Papers in the order of their dates, one row a year; the chosen one shows its neighbours.
-import { box, h, message, redraw, s } from "./kit.js";
+import { box, h, live, message, put, s } from "./kit.js";
 
 const MONTHS = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"];
 
@@ -28,10 +28,7 @@ function render({ model, el }) {
   }
   const byId = new Map(papers.map((p) => [p.id, p]));
   const chapters = new Map(parts.flatMap((part, k) => part.chapters.map((c) => [c.number, { ...c, part: k, partName: part.name }])));
-  const choose = (id) => {
-    model.set("chosen", id);
-    model.save_changes();
-  };
+  const choose = (id) => put(model, "chosen", id);
   const shade = (paper) => (chapters.get(paper.chapter)?.part ?? 0) % 8;
   const chips = new Map(papers.map((p) => [p.id, h("button", {
     type: "button", class: `cw-chip cw-part${shade(p)} ${written[p.chapter] ? "cw-written" : "cw-planned"}`, title: p.title, click: () => choose(p.id),
@@ -88,13 +85,7 @@ function render({ model, el }) {
       lines.append(s("path", { d: `M${x1},${y1} C${x1},${y1 + bend} ${x2},${y2 - bend} ${x2},${y2}`, class: b === id ? "cw-in" : "cw-out" }));
     }
   };
-  model.on("change:chosen", draw);
-  const still = redraw(root, draw);
-  return () => {
-    still();
-    model.off("change:chosen", draw);
-    close();
-  };
+  return live(model, ["chosen"], root, draw, close);
 }
 
 export default { render };

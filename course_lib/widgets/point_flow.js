@@ -1,5 +1,5 @@
 // Points that move along a trajectory: scrub or play it, choose among several.
-import { box, chooser, colour, h, int16, message, player, redraw, sharp, slider } from "./kit.js";
+import { box, chooser, colour, h, int16, live, message, player, put, sharp, slider } from "./kit.js";
 
 const LARGEST = 420; // CSS pixels of the square
 
@@ -43,35 +43,16 @@ function render({ model, el }) {
   };
   const control = slider({
     label: model.get("name"), min: 0, max: labels.length - 1, value: model.get("index"), text: (i) => labels[i],
-    change: (i) => {
-      model.set("index", i);
-      model.save_changes();
-    },
+    change: (i) => put(model, "index", i),
   });
   const play = player(control, 12);
   const choose = chooser({
     label: "set of points", options: names, value: model.get("chosen"),
-    change: (name) => {
-      model.set("chosen", name);
-      model.save_changes();
-    },
+    change: (name) => put(model, "chosen", name),
   });
   if (names.length > 1) root.append(choose.node);
   root.append(canvas, h("div", { class: "cw-row" }, play.node, control.node));
-  const chosen = () => {
-    choose.set(model.get("chosen"));
-    draw();
-  };
-  model.on("change:index", draw);
-  model.on("change:chosen", chosen);
-  const still = redraw(root, draw);
-  return () => {
-    play.stop();
-    still();
-    model.off("change:index", draw);
-    model.off("change:chosen", chosen);
-    close();
-  };
+  return live(model, ["index", "chosen"], root, draw, play.stop, close);
 }
 
 export default { render };

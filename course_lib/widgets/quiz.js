@@ -1,5 +1,5 @@
 // Questions one below the other; each answer is explained at once, the route comes at the end.
-import { box, h } from "./kit.js";
+import { box, h, live, put } from "./kit.js";
 
 // What the answers come to: how many are right of those that can be, what to look up, which route.
 export function result(questions, routes, answers) {
@@ -27,10 +27,7 @@ function render({ model, el }) {
     const why = h("p", { class: "cw-why", "aria-live": "polite" });
     const buttons = question.choices.map((choice, c) => h("button", {
       type: "button", "aria-pressed": "false",
-      click: () => {
-        model.set("answers", model.get("answers").map((a, j) => (j === i ? c : a)));
-        model.save_changes();
-      },
+      click: () => put(model, "answers", model.get("answers").map((a, j) => (j === i ? c : a))),
     }, choice.text));
     const node = h("fieldset", {}, h("legend", {}, `${i + 1}. ${question.ask}`), h("div", { class: "cw-choices" }, buttons), why);
     const draw = (chosen) => {
@@ -44,10 +41,7 @@ function render({ model, el }) {
     return { node, draw };
   });
   const end = h("div", { class: "cw-end", "aria-live": "polite" });
-  const again = h("button", { type: "button", click: () => {
-    model.set("answers", questions.map(() => -1));
-    model.save_changes();
-  } }, "Start again");
+  const again = h("button", { type: "button", click: () => put(model, "answers", questions.map(() => -1)) }, "Start again");
   root.append(...blocks.map((b) => b.node), end);
 
   const draw = () => {
@@ -62,12 +56,7 @@ function render({ model, el }) {
       again,
     ].filter(Boolean));
   };
-  model.on("change:answers", draw);
-  draw();
-  return () => {
-    model.off("change:answers", draw);
-    close();
-  };
+  return live(model, ["answers"], root, draw, close);
 }
 
 export default { render };

@@ -1,5 +1,5 @@
 // One trained model for each beta; the slider chooses, the dot and the pictures follow.
-import { box, bytes, h, message, paint, player, redraw, s, short, slider } from "./kit.js";
+import { box, bytes, h, live, message, paint, player, put, s, short, slider } from "./kit.js";
 
 const LARGEST = 340, EDGE = { left: 52, right: 14, top: 12, bottom: 40 };
 
@@ -29,10 +29,7 @@ function render({ model, el }) {
   const caption = h("p", { class: "cw-caption", "aria-live": "polite" });
   const control = slider({
     label: "β", min: 0, max: betas.length - 1, value: model.get("index"), text: (i) => String(betas[i]),
-    change: (i) => {
-      model.set("index", i);
-      model.save_changes();
-    },
+    change: (i) => put(model, "index", i),
   });
   const play = player(control, 2);
   root.append(h("div", { class: "cw-rate-row" }, svg, h("div", { class: "cw-rd-strips" }, strips.map((strip) => strip.node))), caption, h("div", { class: "cw-row" }, play.node, control.node));
@@ -72,14 +69,7 @@ function render({ model, el }) {
     caption.textContent = `β = ${betas[i]}: rate ${short(rates[i])} + distortion ${short(distortions[i])} = ${short(rates[i] + distortions[i])} nats per picture`;
     control.set(i);
   };
-  model.on("change:index", draw);
-  const still = redraw(root, draw);
-  return () => {
-    play.stop();
-    still();
-    model.off("change:index", draw);
-    close();
-  };
+  return live(model, ["index"], root, draw, play.stop, close);
 }
 
 export default { render };

@@ -1,5 +1,5 @@
 // A noise schedule to take apart: move beta and T, see alpha_bar, SNR, L_T and a picture.
-import { box, bytes, chooser, drag, h, lowered, normals, onKey, paint, redraw, s, short, slider, tenTo } from "./kit.js";
+import { box, bytes, chooser, drag, h, live, lowered, normals, onKey, paint, put, readings, s, short, slider, tenTo } from "./kit.js";
 
 // ---- the mathematics, equal to course_lib.diffusion (tests/test_widgets.py compares them) ----
 
@@ -41,10 +41,7 @@ function ladder(low, high, given) {
 
 // A slider over a list of values, bound to the trait `key`.
 function listed(model, key, label, values, text) {
-  const change = (i) => {
-    model.set(key, values[i]);
-    model.save_changes();
-  };
+  const change = (i) => put(model, key, values[i]);
   const nearest = (v) => values.reduce((best, u, i) => (Math.abs(Math.log(u / v)) < Math.abs(Math.log(values[best] / v)) ? i : best), 0);
   const control = slider({ label, min: 0, max: values.length - 1, value: nearest(model.get(key)), text: (i) => text(values[i]), change });
   return { ...control, to: (v) => control.move(nearest(v)), by: (n) => control.move(control.read() + n), follow: () => control.set(nearest(model.get(key))) };
@@ -79,10 +76,7 @@ function render({ model, el }) {
 
   const kind = chooser({
     label: "kind of schedule", options: ["linear", "cosine"], value: model.get("kind"),
-    change: (value) => {
-      model.set("kind", value);
-      model.save_changes();
-    },
+    change: (value) => put(model, "kind", value),
   });
   const first = listed(model, "beta_first", "β₁", ladder(1e-5, 1e-2, model.get("beta_first")), short);
   const last = listed(model, "beta_last", "β_T", ladder(1e-3, 0.8, model.get("beta_last")), short);
@@ -109,13 +103,13 @@ function render({ model, el }) {
     return { canvas, under, figure: h("figure", {}, canvas, under) };
   });
   const verdict = h("p", { class: "cw-verdict", "aria-live": "polite" });
-  const numbers = h("div", { class: "cw-numbers" });
+  const numbers = readings();
   root.append(
     h("div", { class: "cw-row" }, kind.node, steps.node),
     h("div", { class: "cw-row cw-betas" }, first.node, last.node),
     h("div", { class: "cw-charts" }, charts),
     pixels.length ? h("div", { class: "cw-strip" }, strip.map((p) => p.figure)) : h("span", {}),
-    numbers, verdict,
+    numbers.node, verdict,
   );
 
   const draw = () => {
@@ -158,22 +152,13 @@ function render({ model, el }) {
       canvas.setAttribute("aria-label", `the picture at t = ${t}`);
     });
     const bits = priorBits(alphaBar[T], model.get("square")), good = bits < 0.001;
-    numbers.replaceChildren(
-      ...[["ᾱ_T", alphaBar[T]], ["SNR at T", snr(alphaBar[T])], ["L_T, bits per dimension", bits]].map(([name, value]) => h("div", {}, h("span", {}, lowered(name)), h("b", {}, short(value)))),
-    );
+    numbers.show([["ᾱ_T", short(alphaBar[T])], ["SNR at T", short(snr(alphaBar[T]))], ["L_T, bits per dimension", short(bits)]]);
     verdict.className = `cw-verdict ${good ? "cw-yes" : "cw-no"}`;
     verdict.replaceChildren(...lowered(good
       ? "L_T is below 0.001: x_T is noise, as far as the sampler's start N(0, I) can tell."
       : "L_T is above 0.001: x_T still holds some of the picture, but the sampler starts from N(0, I), which holds none."));
   };
-  const keys = ["kind", "beta_first", "beta_last", "steps"];
-  keys.forEach((key) => model.on(`change:${key}`, draw));
-  const still = redraw(root, draw);
-  return () => {
-    still();
-    keys.forEach((key) => model.off(`change:${key}`, draw));
-    close();
-  };
+  return live(model, ["kind", "beta_first", "beta_last", "steps"], root, draw, close);
 }
 
 export default { render };

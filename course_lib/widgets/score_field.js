@@ -1,5 +1,5 @@
 // The score of a few points blurred by noise, computed here; arrows, density, and walkers.
-import { arrow, box, colour, drag, h, onKey, redraw, s, sharp, slider } from "./kit.js";
+import { arrow, box, colour, drag, h, live, onKey, put, s, sharp, slider } from "./kit.js";
 
 // ---- the mathematics, equal to course_lib.diffusion.exact (tests/test_widgets.py compares) ----
 
@@ -47,10 +47,6 @@ const STARTS = Array.from({ length: 12 }, (_, k) => [0.93 * Math.cos((k * Math.P
 function render({ model, el }) {
   const { root, close } = box(el, "score", "Score field");
   const extent = model.get("extent"), data = () => model.get("data");
-  const put = (key, value) => {
-    model.set(key, value);
-    model.save_changes();
-  };
   const keep = (p) => p.map((v) => Math.max(-extent, Math.min(extent, v)));
 
   const shade = h("canvas", { "aria-hidden": "true" }), small = h("canvas", {}), svg = s("svg", { role: "group", "aria-label": "the plane" });
@@ -62,7 +58,7 @@ function render({ model, el }) {
   const knobs = data().map((_, k) => {
     const name = `data point ${k + 1}: drag it, or move it with the arrow keys`;
     const node = s("circle", { r: 7, class: "cw-point", tabindex: 0, role: "button", "aria-label": name }, s("title", {}, name));
-    const move = (p) => put("data", data().map((q, j) => (j === k ? keep(p) : q)));
+    const move = (p) => put(model, "data", data().map((q, j) => (j === k ? keep(p) : q)));
     drag(node, svg, (x, y) => move(plane(x, y)));
     onKey(node, (event) => {
       const way = arrow(event);
@@ -78,8 +74,8 @@ function render({ model, el }) {
   // The slider runs over log10 sigma, in steps that a key press can feel.
   const low = -1, high = Math.log10(4);
   const noise = slider({ label: "sigma", min: low, max: high, step: (high - low) / 40, value: Math.log10(model.get("sigma")),
-    text: (l) => (10 ** l).toFixed(2), change: (l) => put("sigma", Math.min(4, Math.max(0.1, 10 ** l))) });
-  const go = h("button", { type: "button", "aria-pressed": "false", click: () => put("walkers", !model.get("walkers")) }, "Walkers");
+    text: (l) => (10 ** l).toFixed(2), change: (l) => put(model, "sigma", Math.min(4, Math.max(0.1, 10 ** l))) });
+  const go = h("button", { type: "button", "aria-pressed": "false", click: () => put(model, "walkers", !model.get("walkers")) }, "Walkers");
   const readout = h("p", { class: "cw-caption", "aria-live": "polite" });
   const key = h("p", { class: "cw-key" }, ...[["data", "data points; shading: p_sigma"], ["text", "its score: solid where p_sigma ≥ 1 % of its maximum"], ["model", "walkers that follow it"]]
     .map(([c, text]) => h("span", {}, h("i", { style: `background:var(--cw-${c})` }), text.replaceAll("p_sigma", "p_σ"))));
@@ -133,14 +129,7 @@ function render({ model, el }) {
     const share = (100 * covered(sigma, points, extent, SHADE)).toFixed(0);
     readout.textContent = `σ = ${sigma.toFixed(2)}: ${share} % of the square has arrows that noisy data could teach.`;
   };
-  const keys = ["data", "sigma", "walkers"];
-  keys.forEach((k) => model.on(`change:${k}`, draw));
-  const still = redraw(root, draw);
-  return () => {
-    still();
-    keys.forEach((k) => model.off(`change:${k}`, draw));
-    close();
-  };
+  return live(model, ["data", "sigma", "walkers"], root, draw, close);
 }
 
 export default { render };

@@ -1,5 +1,5 @@
 // Two crowds of walkers on the same two hills: one sees one noise level, the other a ladder.
-import { box, colour, h, normals, onKey, redraw, sharp } from "./kit.js";
+import { box, colour, h, live, normals, onKey, sharp } from "./kit.js";
 
 // ---- the mathematics, equal to course_lib.diffusion (tests/test_widgets.py compares them) ----
 
@@ -129,12 +129,7 @@ function render({ model, el }) {
   });
   root.append(h("div", { class: "cw-race-lanes" }, lanes.map((lane) => lane.node)), h("div", { class: "cw-row" }, play, one, end, again, count));
   reset();
-  const still = redraw(root, draw);
-  return () => {
-    stop();
-    still();
-    close();
-  };
+  return live(model, [], root, draw, stop, close);
 }
 
 export default { render };
