@@ -90,7 +90,7 @@ function render({ model, el }) {
     // One bar for each step to a finer latent, the noisiest at the left: the order of sampling.
     const slot = inner / T, thick = Math.max(1, slot - Math.min(2, slot / 4));
     const place = (k) => LEFT + slot * k;
-    const y = axes(bars, { title: "cost of each reverse step, nats", width, height, low: -8, high: 0, x: (k) => place(k), marks: [[0, "noise", "start"], [T, "data", "end"]] });
+    const y = axes(bars, { title: "cost of each reverse step, nats", width, height, low: -8, high: 1, x: (k) => place(k), marks: [[0, "noise", "start"], [T, "data", "end"]] });
     const floor = height - BOTTOM;
     here.costs.toReversed().forEach((cost, k) => {
       if (cost <= 1e-8) return;
