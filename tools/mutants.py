@@ -43,6 +43,7 @@ TESTS = {
     "diffusion/schedules.py": ["tests/test_diffusion_schedules.py"],
     "diffusion/predictions.py": ["tests/test_diffusion_predictions.py"],
     "diffusion/denoiser.py": ["tests/test_diffusion_denoiser.py"],
+    "diffusion/forward.py": ["tests/test_diffusion_forward.py"],
     "diffusion/samplers.py": ["tests/test_diffusion_samplers.py"],
     "diffusion/training.py": ["tests/test_diffusion_training.py"],
     "diffusion/exact.py": ["tests/test_diffusion_exact.py"],
@@ -141,35 +142,35 @@ MUTANTS = [
         "diffusion/denoiser.py", "alpha * x_0 + sigma * eps", "sigma * x_0 + alpha * eps", "swapped"
     ),
     Mutant("diffusion/denoiser.py", ".flatten(1).mean(1)", ".flatten(1).sum(1)", "mean is a sum"),
-    # samplers
+    # forward
+    Mutant("diffusion/forward.py", "alpha_t / alpha_s,", "alpha_s / alpha_t,", "swapped"),
+    Mutant("diffusion/forward.py", "now - keep**2 * before", "now - keep * before", "root"),
     Mutant(
-        "diffusion/samplers.py", "keep = alpha_t / alpha_s", "keep = alpha_s / alpha_t", "swapped"
-    ),
-    Mutant(
-        "diffusion/samplers.py",
-        "sigma_t**2 - keep**2 * sigma_s**2",
-        "sigma_t**2 - keep * sigma_s**2",
-        "root",
-    ),
-    Mutant(
-        "diffusion/samplers.py",
-        "(keep * sigma_s**2 * x_t + alpha_s * beta",
-        "(keep * sigma_s**2 * x_t + alpha_t * beta",
+        "diffusion/forward.py",
+        "alpha_s * beta / now",
+        "alpha_t * beta / now",
         "index: alpha of t for alpha of s",
     ),
+    Mutant("diffusion/forward.py", "sigma_s**2, sigma_t**2", "sigma_t**2, sigma_s**2", "swapped"),
     Mutant(
-        "diffusion/samplers.py", "spread.sqrt() * (sigma_s > 0)", "spread * (sigma_s > 0)", "root"
+        "diffusion/forward.py",
+        "beta * before / now",
+        "beta * now / before",
+        "index: noise of s over noise of t",
     ),
+    Mutant("diffusion/forward.py", "t.double() if", "t if", "times in float32"),
+    # samplers
+    Mutant("diffusion/samplers.py", "spread.sqrt() * randn", "spread * randn", "root"),
     Mutant(
         "diffusion/samplers.py",
-        "spread.sqrt() * (sigma_s > 0)",
-        "spread.sqrt()",
+        "torch.where(spread > 0, beta, 0)",
+        "beta",
         "noise at the last step too",
     ),
     Mutant(
         "diffusion/samplers.py",
-        'beta if variance == "large" else',
-        'beta if variance == "small" else',
+        'if variance == "large":',
+        'if variance == "small":',
         "small and large swapped",
     ),
     Mutant(
@@ -178,12 +179,7 @@ MUTANTS = [
         "return alpha_s * x_0 + sigma_t * eps",
         "index",
     ),
-    Mutant(
-        "diffusion/samplers.py",
-        "eta * sigma_s / sigma_t * (1",
-        "eta * sigma_t / sigma_s * (1",
-        "swapped",
-    ),
+    Mutant("diffusion/samplers.py", ".variance, x_t).sqrt()", ".variance, x_t)", "root"),
     Mutant("diffusion/samplers.py", "(sigma_s**2 - fresh**2)", "(sigma_s**2 - fresh)", "root"),
     Mutant(
         "diffusion/samplers.py", "(n_s - n_t) * slope)", "(n_t - n_s) * slope)", "sign of Euler"

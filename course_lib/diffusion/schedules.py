@@ -27,15 +27,9 @@ class NoiseSchedule:
     def __call__(self, t: Time, like: Data) -> tuple[Tensor, Tensor]:
         """alpha(t) and sigma(t) with shape [batch, 1, ..., 1], ready to multiply `like`.
 
-        The only place where a time meets the shape of an image.
         Raises ValueError unless t holds one time for each example of `like`.
         """
-        if t.shape != like.shape[:1]:
-            raise ValueError(
-                f"t must have shape ({len(like)},), one time per example; got {tuple(t.shape)}"
-            )
-        shape = (-1,) + (1,) * (like.ndim - 1)
-        return self.alpha(t).to(like.dtype).view(shape), self.sigma(t).to(like.dtype).view(shape)
+        return shaped(self.alpha(t), like), shaped(self.sigma(t), like)
 
     def snr(self, t: Time) -> PerExample:
         """Signal-to-noise ratio alpha² / sigma²: infinite at data, falling to about 0."""
@@ -187,6 +181,19 @@ def karras_times(
     return torch.cat([levels, torch.zeros(1, dtype=torch.float64)])
 
 
+def shaped(values: Float[Tensor, " times"], like: Data) -> Tensor:
+    """One number per example in the precision of `like`, with shape [batch, 1, ..., 1].
+
+    The only place where a time meets the shape of an image. Raises ValueError unless there are as
+    many numbers, so as many times, as examples.
+    """
+    if values.shape != like.shape[:1]:
+        raise ValueError(
+            f"t must have shape ({len(like)},), one time per example; got {tuple(values.shape)}"
+        )
+    return values.to(like.dtype).view((-1,) + (1,) * (like.ndim - 1))
+
+
 class _Table:
     """A function of integer times that looks its values up, with one copy per device."""
 
@@ -211,6 +218,8 @@ class _Table:
     def _check_range(self, t: Tensor) -> None:
         # -1 would silently mean the noisiest time: what a loop over 0..T-1 asks for at its end.
         last = len(self.values[torch.device("cpu")]) - 1
-        wrong = t[(t < 0) | (t > last)]
-        if len(wrong):
-            raise ValueError(f"times of this schedule are 0..{last}, got {int(wrong[0])}")
+        low, high = (int(end) for end in t.aminmax()) if t.numel() else (0, 0)
+        if low < 0 or high > last:
+            raise ValueError(
+                f"times of this schedule are 0..{last}, got {low if low < 0 else high}"
+            )
