@@ -14,6 +14,7 @@ FLOORS = [
     {"models", "recipes", "picture", "tables"},  # the last two are what plot shows
     {"data", "train", "weights", "metrics", "plot"},
     {"features"},  # classifiers trained on the data, for the metrics to look through
+    {"evaluation"},  # the one recipe that judges a model's samples
     {"trainings", "exercises", "widgets"},
     {"check"},
     {"cli"},

@@ -1,0 +1,220 @@
+"""How good a model's pictures are: the one recipe behind every scoreboard of the course.
+
+`evaluate(samples, against="fashion")` compares n samples with n test pictures, and then n training
+pictures, drawn at random, in the same way: what these score is the floor. A distance says nothing
+without its floor, and nothing beside one of another n. Built by hand in chapter 09.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from course_lib.core.checks import one_of
+from course_lib.core.tensors import to_pixels, to_unit
+from course_lib.data import digits, fashion_mnist
+from course_lib.features import AnyImages, Features, feature_net, features
+from course_lib.metrics import (
+    Measured,
+    frechet_distance,
+    kernel_distance,
+    precision_recall,
+    with_floor,
+)
+from course_lib.tables import Table, table
+
+Pixels = UInt8[Tensor, "n 1 side side"]
+
+RARE = 0.01  # share of unseen pictures that lie as oddly near to one training picture as a copy
+ALARM = 0.05  # more of them among the samples are no accident
+
+
+@dataclass(frozen=True)
+class RealPictures:
+    """What samples are compared with, and the network whose features they are compared in."""
+
+    load: Callable[[str], tuple[Tensor, Tensor]]
+    net: str
+    top: int  # the highest grey level
+
+
+REAL = {
+    "fashion": RealPictures(fashion_mnist.load_fashion_mnist, "fashion_features", 255),
+    "digits": RealPictures(digits.load_digits, "digits_features", digits.TOP),
+}
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What `evaluate` found: each number beside what equally many real pictures score.
+
+    frechet, kernel     distances between features: the smaller the better, the floor is perfect
+    precision, recall   share of samples that look real; share of real pictures they come near to
+    copies              share of samples that are oddly near to one training picture
+    class_shares        how often the classifier sees each class among the samples
+    against, pictures   the data set, and how many of its test pictures were used
+    """
+
+    frechet: Measured
+    kernel: Measured
+    precision: Measured
+    recall: Measured
+    copies: Measured
+    class_shares: tuple[float, ...]
+    against: str
+    pictures: int
+
+    @property
+    def n(self) -> int:
+        """How many samples were judged."""
+        return self.frechet.n
+
+    @property
+    def scores(self) -> tuple[Measured, ...]:
+        """The five numbers, in the order of a scoreboard's columns."""
+        return self.frechet, self.kernel, self.precision, self.recall, self.copies
+
+    @property
+    def cheats(self) -> bool:
+        """Whether so many samples repeat training pictures that the distances say little."""
+        return self.copies.value > ALARM
+
+    def __str__(self) -> str:
+        lines = [f"{self.n:,} samples against {self.pictures:,} test pictures of {self.against}"]
+        for score in self.scores:
+            lines.append(f"  {score.name:<10}{score.value:8.3f}   real {score.floor:8.3f}")
+        if self.cheats:
+            lines.append("  Copies of training pictures: the other numbers say little")
+        return "\n".join(lines)
+
+
+def evaluate(
+    samples: AnyImages, against: str = "fashion", *, pictures: int | None = None
+) -> Evaluation:
+    """Judge samples by the course's one recipe: two distances, precision and recall, copies.
+
+    samples    as the model makes them, in [-1, 1], or uint8 pixels; they are rounded to the grey
+               levels of the data, as when a picture is saved
+    against    "fashion" or "digits"
+    pictures   how many test pictures to compare with; as many as samples, or all there are
+
+    Classes are not matched: the floor's pictures have random ones, as samples do. The kernel
+    distance, precision and recall use equally many of all, the first of the larger sets.
+
+    Raises ValueError for samples of another shape or with numbers that are not finite, for fewer
+    than the features need, and for more than there are training pictures to set the floor.
+    """
+    one_of(against, REAL, "data set")
+    made = as_pixels(samples, against)
+    n, net = len(made), REAL[against].net
+    m = min(n if pictures is None else pictures, len(_real(against, "test")))
+    seen, real, test = features(made, net), _seen(against, "train", n), _seen(against, "test", m)
+    few = [rows[: min(n, m)] for rows in (seen, test, real)]
+    return Evaluation(
+        with_floor(frechet_distance, seen, test, real),
+        with_floor(kernel_distance, *few),
+        with_floor(lambda a, b: precision_recall(a, b)[0], *few, name="precision"),
+        with_floor(lambda a, b: precision_recall(a, b)[1], *few, name="recall"),
+        Measured(float(find_copies(made, against).double().mean()), RARE, n, "copies"),
+        _class_shares(seen, net),
+        against,
+        m,
+    )
+
+
+def scoreboard(evaluations: Mapping[str, Evaluation], caption: str = "") -> Table:
+    """One table of several models, under the row that equally many real pictures score.
+
+    Raises ValueError if they differ in n or in what they were compared with: such rows mislead.
+    """
+    kinds = {(one.against, one.n, one.pictures) for one in evaluations.values()}
+    if len(kinds) != 1:
+        found = "; ".join(f"{n:,} samples, {m:,} {name}" for name, n, m in sorted(kinds))
+        raise ValueError(f"a scoreboard compares equal numbers with one data set, got {found}")
+    first = next(iter(evaluations.values()))
+    rows = {f"real, {first.n:,}": [score.floor for score in first.scores]}
+    for name, one in evaluations.items():
+        rows[name] = [score.value for score in one.scores]
+    columns = [score.name for score in first.scores]
+    forms = ["{:.3g}", "{:.2g}", "{:.1%}", "{:.1%}", "{:.1%}"]
+    return table(rows, columns, head="samples", form=forms, caption=caption)
+
+
+def find_copies(images: AnyImages, against: str = "fashion") -> Tensor:
+    """True for each picture that is oddly near to one training picture and to no second one.
+
+    Compared is the ratio of the distances to the two nearest training pictures, at about 14 x 14
+    pixels, which forgives noise and blur. Odd is a ratio that 1 % of the test pictures stay below.
+    A training picture that is there twice has two nearest, and is missed.
+    """
+    return _nearness(as_pixels(images, against), against) < _odd(against)
+
+
+def as_pixels(samples: AnyImages, against: str = "fashion") -> Pixels:
+    """Samples in the grey levels of the data set, checked: its shape, and finite numbers only."""
+    one_of(against, REAL, "data set")
+    shape = _real(against, "test").shape[1:]
+    if samples.ndim != 4 or samples.shape[1:] != shape or len(samples) == 0:
+        raise ValueError(
+            f"samples of {against} are [n, {', '.join(map(str, shape))}], got {list(samples.shape)}"
+        )
+    if samples.dtype == torch.uint8:
+        return samples.cpu()
+    lost = len(samples) - int(samples.flatten(1).isfinite().all(1).sum())
+    if lost:
+        raise ValueError(
+            f"{lost:,} of {len(samples):,} samples hold numbers that are not finite: the walk has "
+            "diverged, and no distance is defined. Clip the denoiser or take more steps"
+        )
+    return to_pixels(samples.detach().cpu(), REAL[against].top)
+
+
+@cache
+def _real(against: str, split: str) -> Pixels:
+    """Real pictures: the test set in its order, the training set shuffled, always alike."""
+    pixels = REAL[against].load(split)[0]
+    if split == "test":
+        return pixels
+    return pixels[torch.randperm(len(pixels), generator=torch.Generator().manual_seed(0))]
+
+
+@cache
+def _seen(against: str, split: str, n: int) -> Features:
+    pixels = _real(against, split)
+    if n > len(pixels):
+        raise ValueError(
+            f"{n:,} samples, but {against} has {len(pixels):,} {split} pictures to set the floor: "
+            "evaluate no more than those"
+        )
+    return features(pixels[:n], REAL[against].net)
+
+
+def _class_shares(seen: Features, name: str) -> tuple[float, ...]:
+    net = feature_net(name)
+    with torch.inference_mode():
+        guesses = net.head(seen * net.std + net.mean).argmax(1)
+    return tuple((guesses.bincount(minlength=10) / len(seen)).tolist())
+
+
+def _nearness(pixels: Pixels, against: str) -> Float[Tensor, " n"]:
+    """Distance to the nearest training picture over that to the second: 0 for a copy, at most 1."""
+    rows, train = _small(pixels, against), _small(_real(against, "train"), against)
+    ratios = []
+    for part in rows.split(200):
+        nearest = torch.cdist(part, train).topk(2, largest=False).values
+        ratios.append(nearest[:, 0] / nearest[:, 1].clamp(min=1e-6))
+    return torch.cat(ratios)
+
+
+def _small(pixels: Pixels, against: str) -> Float[Tensor, "n numbers"]:
+    unit = to_unit(pixels, REAL[against].top)
+    return F.avg_pool2d(unit, max(1, unit.shape[-1] // 14)).flatten(1)
+
+
+@cache
+def _odd(against: str) -> float:
+    return float(_nearness(_real(against, "test")[:2_000], against).quantile(RARE))

@@ -1,0 +1,161 @@
+"""The one recipe: real pictures score the floor, worse ones worse, copies are caught."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from course_lib.core.tensors import to_unit
+from course_lib.data.digits import TOP, load_digits
+from course_lib.data.fashion_mnist import load_fashion_mnist
+from course_lib.evaluation import as_pixels, evaluate, find_copies, scoreboard
+from course_lib.features import classify, features
+from course_lib.metrics import frechet_distance, kernel_distance, precision_recall
+
+N = 400
+
+
+@pytest.fixture(scope="module")
+def unseen():
+    """Test pictures that the recipe does not compare with, of random classes."""
+    pictures = load_fashion_mnist("test")[0][5_000:]
+    return pictures[torch.randperm(5_000, generator=torch.Generator().manual_seed(1))[:N]]
+
+
+@pytest.fixture(scope="module")
+def judged(unseen):
+    return evaluate(unseen)
+
+
+def shuffled_train(n):
+    pictures = load_fashion_mnist("train")[0]
+    return pictures[torch.randperm(len(pictures), generator=torch.Generator().manual_seed(0))[:n]]
+
+
+def test_real_pictures_score_the_floor(judged):
+    assert judged.n == judged.pictures == N and judged.against == "fashion"
+    assert 0.5 < judged.frechet.value / judged.frechet.floor < 2
+    assert abs(judged.kernel.value) < 0.03 and abs(judged.kernel.floor) < 0.03
+    assert abs(judged.precision.value - judged.precision.floor) < 0.06
+    assert abs(judged.recall.value - judged.recall.floor) < 0.06
+    assert judged.copies.value < 0.04 and not judged.cheats
+
+
+def test_each_number_is_the_metric_of_the_features(judged, unseen):
+    made, test, real = (
+        features(x) for x in (unseen, load_fashion_mnist("test")[0][:N], shuffled_train(N))
+    )
+    for rows, which in ((made, "value"), (real, "floor")):
+        found = [getattr(score, which) for score in judged.scores[:4]]
+        own = [frechet_distance(rows, test), float(kernel_distance(rows, test))]
+        assert found == pytest.approx([*own, *precision_recall(rows, test)])
+    guesses = classify(unseen).argmax(1).bincount(minlength=10) / N
+    assert judged.class_shares == pytest.approx(guesses.tolist())
+
+
+def test_more_test_pictures_can_be_compared_with(unseen):
+    more = evaluate(unseen, pictures=600)
+    assert more.pictures == 600 and more.n == N
+    made, test = features(unseen), features(load_fashion_mnist("test")[0][:600])
+    assert more.frechet.value == pytest.approx(frechet_distance(made, test))
+    assert more.precision.value == pytest.approx(precision_recall(made, test[:N])[0])
+
+
+def test_each_damage_shows_where_it_should(judged, unseen):
+    noisy = to_unit(unseen) + 0.3 * torch.randn(
+        unseen.shape, generator=torch.Generator().manual_seed(2)
+    )
+    worse = evaluate(noisy)
+    assert worse.frechet.value > 5 * judged.frechet.value
+    assert worse.kernel.value > 10 * abs(judged.kernel.floor)
+    assert worse.precision.value < judged.precision.value - 0.1
+    pictures, labels = load_fashion_mnist("test")
+    few = evaluate(pictures[5_000:][labels[5_000:] < 4][:N])
+    assert few.recall.value < judged.recall.value - 0.3
+    assert few.precision.value > 0.7 and few.class_shares[9] < 0.01
+
+
+def test_training_pictures_score_like_real_ones_and_are_caught():
+    cheat = evaluate(shuffled_train(2 * N)[N:])
+    assert cheat.frechet.value < 2.5 * cheat.frechet.floor  # N is small
+    assert cheat.copies.value == 1 and cheat.cheats
+    assert "Copies of training pictures" in str(cheat)
+
+
+def test_a_tenth_of_copies_is_caught(unseen):
+    mixed = torch.cat([unseen[: N - N // 10], shuffled_train(N // 10)])
+    found = find_copies(mixed)
+    assert found[N - N // 10 :].all() and found.double().mean() < 0.15
+    assert evaluate(mixed).cheats
+
+
+def test_noise_does_not_hide_a_copy_and_blur_alone_is_none(unseen):
+    random = torch.Generator().manual_seed(3)
+    train = to_unit(shuffled_train(200))
+    assert (
+        find_copies(train + 0.1 * torch.randn(train.shape, generator=random)).double().mean() > 0.9
+    )
+    blurred = F.avg_pool2d(F.pad(to_unit(unseen), [2] * 4, value=-1.0), 5, 1)
+    assert find_copies(blurred).double().mean() < 0.05
+
+
+def test_digits_are_judged_in_their_seventeen_levels():
+    real, _ = load_digits("test")
+    judged = evaluate(real, "digits")
+    assert judged.n == judged.pictures == 445
+    assert judged.frechet.value == pytest.approx(0, abs=1e-6)  # the test set against itself
+    assert not judged.cheats
+    uneven = to_unit(real, TOP) + 0.9 / TOP  # below half a level: gone when rounded
+    assert torch.equal(as_pixels(uneven, "digits"), real)
+    cheat = evaluate(load_digits("train")[0], "digits")
+    assert cheat.n == 1352 and cheat.cheats
+    assert cheat.frechet.value == pytest.approx(cheat.frechet.floor)
+
+
+def test_a_scoreboard_starts_with_the_floor(judged):
+    board = str(scoreboard({"unseen": judged}, caption="Garments"))
+    caption, head, _, real, made = board.splitlines()
+    assert caption == "Garments" and head.split()[-5:] == [
+        "FD",
+        "KD",
+        "precision",
+        "recall",
+        "copies",
+    ]
+    assert real.startswith(f"real, {N}") and f"{judged.frechet.floor:.3g}" in real
+    assert made.startswith("unseen") and f"{judged.frechet.value:.3g}" in made
+
+
+def test_a_scoreboard_refuses_unequal_numbers(judged, unseen):
+    with pytest.raises(ValueError, match="300 samples, 300 fashion; 400 samples, 400 fashion"):
+        scoreboard({"a": judged, "b": evaluate(unseen[:300])})
+    with pytest.raises(ValueError, match="equal numbers"):
+        scoreboard({})
+
+
+def test_the_text_holds_every_number_and_its_floor(judged):
+    lines = str(judged).splitlines()
+    assert lines[0] == "400 samples against 400 test pictures of fashion"
+    assert [line.split()[0] for line in lines[1:]] == ["FD", "KD", "precision", "recall", "copies"]
+    assert all("real" in line for line in lines[1:])
+
+
+@pytest.mark.parametrize(
+    ("samples", "against", "message"),
+    [
+        (torch.zeros(200, 1, 8, 8), "fashion", r"\[n, 1, 28, 28\], got \[200, 1, 8, 8\]"),
+        (torch.zeros(0, 1, 8, 8), "digits", r"got \[0, 1, 8, 8\]"),
+        (torch.zeros(20, 1, 28, 28), "cifar", "fashion, digits"),
+        (torch.zeros(20, 1, 28, 28), "fashion", "a covariance needs more rows"),
+        (torch.zeros(1353, 1, 8, 8), "digits", "1,353 samples, but digits has 1,352 train"),
+    ],
+)
+def test_what_cannot_be_judged_is_refused(samples, against, message):
+    with pytest.raises(ValueError, match=message):
+        evaluate(samples, against)
+
+
+def test_diverged_samples_are_counted():
+    samples = torch.zeros(50, 1, 8, 8)
+    samples[3, 0, 2, 2], samples[7, 0, 1, 1] = float("inf"), float("nan")
+    with pytest.raises(ValueError, match="2 of 50 samples hold numbers that are not finite"):
+        evaluate(samples, "digits")
