@@ -48,17 +48,13 @@ class DiscreteSchedule(NoiseSchedule):
     """A variance-preserving schedule given by T step noises; its times are integers 0..T.
 
     beta[t]       variance of the noise that step t adds; beta[0] = 0
-    alpha_bar[t]  product of (1 - beta) up to t (Ho et al. 2020, below eq. 4); alpha_bar[0] = 1
+    alpha_bar[t]  product of (1 - beta) up to t (Ho et al. 2020, above eq. 4); alpha_bar[0] = 1
 
     Both are float64 tensors of length T + 1. Beware: DDIM writes alpha_t for this alpha_bar_t.
     """
 
-    beta: Float[Tensor, " times"] = field(
-        default_factory=lambda: torch.zeros(1, dtype=torch.float64)
-    )
-    alpha_bar: Float[Tensor, " times"] = field(
-        default_factory=lambda: torch.ones(1, dtype=torch.float64)
-    )
+    beta: Float[Tensor, " times"] = field(kw_only=True)
+    alpha_bar: Float[Tensor, " times"] = field(kw_only=True)
 
     @property
     def T(self) -> int:
@@ -84,7 +80,7 @@ def from_betas(betas: Float[Tensor, " T"]) -> DiscreteSchedule:
     alpha_bar = (1 - beta).cumprod(0)
     # 1 - alpha_bar is formed in float64: near t = 0 float32 would lose most of its digits.
     alpha, sigma = _Table(alpha_bar.sqrt()), _Table((1 - alpha_bar).sqrt())
-    return DiscreteSchedule(alpha, sigma, float(len(betas)), beta, alpha_bar)
+    return DiscreteSchedule(alpha, sigma, float(len(betas)), beta=beta, alpha_bar=alpha_bar)
 
 
 def from_alpha_bar(alpha_bar: Float[Tensor, " times"], max_beta: float = 0.999) -> DiscreteSchedule:
@@ -157,11 +153,7 @@ def geometric_times(steps: int, low: float = 0.01, high: float = 50.0) -> Float[
     The ladder of Song & Ermon 2019, section 4.1, where the levels count from the largest.
     Times of the `edm` schedule. Raises ValueError unless 0 < low < high and steps >= 2.
     """
-    if not 0 < low < high or steps < 2:
-        raise ValueError(
-            f"need 0 < low < high and steps >= 2, got low={low}, high={high}, steps={steps}"
-        )
-    u = torch.linspace(0, 1, steps, dtype=torch.float64)
+    u = _rungs(steps, low, high)
     return torch.cat([high * (low / high) ** u, torch.zeros(1, dtype=torch.float64)])
 
 
@@ -172,13 +164,18 @@ def karras_times(
 
     Times of the `edm` schedule. Raises ValueError unless 0 < low < high and steps >= 2.
     """
+    u = _rungs(steps, low, high)
+    levels = (high ** (1 / rho) + u * (low ** (1 / rho) - high ** (1 / rho))) ** rho
+    return torch.cat([levels, torch.zeros(1, dtype=torch.float64)])
+
+
+def _rungs(steps: int, low: float, high: float) -> Float[Tensor, " steps"]:
+    """Numbers from 0 to 1 for the levels from `high` to `low`."""
     if not 0 < low < high or steps < 2:
         raise ValueError(
             f"need 0 < low < high and steps >= 2, got low={low}, high={high}, steps={steps}"
         )
-    u = torch.linspace(0, 1, steps, dtype=torch.float64)
-    levels = (high ** (1 / rho) + u * (low ** (1 / rho) - high ** (1 / rho))) ** rho
-    return torch.cat([levels, torch.zeros(1, dtype=torch.float64)])
+    return torch.linspace(0, 1, steps, dtype=torch.float64)
 
 
 def shaped(values: Float[Tensor, " times"], like: Data) -> Tensor:
