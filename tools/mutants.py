@@ -117,7 +117,7 @@ MUTANTS = [
     Mutant("diffusion/schedules.py", "** (1 / rho) - high", "** (1 / rho) + high", "sign"),
     Mutant(
         "diffusion/schedules.py",
-        "if t.shape != like.shape[:1]:",
+        "if values.shape != like.shape[:1]:",
         "if False:",
         "a check that never fails",
     ),
