@@ -54,8 +54,9 @@ def check_posterior(posterior: Callable[..., Any]) -> None:
     right = discrete.posterior(schedule, x_t, x_0, times)
     reject(equal(answer, 1 - right), "this is the chance that x_{t-1} is zero.")
     reject(equal(answer, right[[0, 2, 1, 3]]), "x_t and x_0 are swapped: x_t comes first.")
+    after = keep * (1 - beta)
     reject(
-        equal(answer, bayes(keep * (1 - beta) * (x_0 - rate) + rate, 1 - beta * (1 - rate), beta * rate)),
+        equal(answer, bayes(after * (x_0 - rate) + rate, 1 - beta * (1 - rate), beta * rate)),
         "the step at t is in it twice: keep_before ends at t - 1 and does not hold it.",
     )
     require(
