@@ -395,7 +395,7 @@ MUTANTS = [
         "beta + log_odds",
         "a chance is taken for log-odds",
     ),
-    Mutant("diffusion/reverse.py", " * (t > 1).view(shape)", "", "the first step is learned too"),
+    Mutant("diffusion/reverse.py", " * shaped(t > 1, x_t)", "", "the first step is learned too"),
     Mutant("diffusion/reverse.py", "density = 0.5 * (", "density = (", "factor 2"),
     Mutant("diffusion/reverse.py", "math.pi * variance)", "math.pi * variance.sqrt())", "root"),
     Mutant(
@@ -780,8 +780,8 @@ MUTANTS = [
     ),
     Mutant(
         "train.py",
-        '_under("ema.", tensors))',
-        '_under("model.", tensors))',
+        '(self.ema, "ema.")',
+        '(self.model, "ema.")',
         "the average is not restored",
     ),
     Mutant("train.py", 'about["sha256"] != _digest', "None is _digest", "damage goes unnoticed"),
