@@ -17,6 +17,8 @@ from matplotlib.rcsetup import cycler
 from PIL import Image
 from torch import Tensor
 
+from course_lib.core.tensors import to_pixels
+
 COLOURS = {
     "data": "#0072B2",  # blue: what is given
     "noise": "#7A7A7A",  # grey
@@ -95,7 +97,7 @@ def as_rgb(images: Tensor) -> np.ndarray:
         raise ValueError(f"images must be [n, 1 or 3, height, width], got {list(images.shape)}")
     pixels = images.detach().cpu()
     if pixels.dtype != torch.uint8:
-        pixels = ((pixels.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+        pixels = to_pixels(pixels.float())
     return pixels.expand(-1, 3, -1, -1).permute(0, 2, 3, 1).numpy()
 
 

@@ -62,6 +62,16 @@ def test_the_exact_denoiser_is_bayes_over_the_sequences():
     torch.testing.assert_close(ours, weights @ heartbeats().double())
 
 
+def test_a_network_is_shown_minus_one_and_one_and_answers_in_log_odds():
+    class Thrice(torch.nn.Module):
+        def forward(self, x_t, t):
+            return 3 * x_t + t[:, None]
+
+    model = discrete.BitDenoiser(Thrice(), discrete.even(5))
+    expected = 1 / (1 + torch.exp(-torch.tensor([[-3.0 + 2], [3.0 + 2]])))
+    torch.testing.assert_close(model(BOTH[:, None], at(2, 2)), expected)
+
+
 def exact_bits(T: int) -> tuple[float, float]:
     """log2 p(x_0) and K for one-pulse sequences of 4 bits, all 16 states enumerated.
 

@@ -51,7 +51,7 @@ def test_a_bit_is_weighed_exactly():
     torch.testing.assert_close(ours, torch.tensor([1.0, 0.0, 0.6 / 1.4, 0.7]))
 
 
-@pytest.mark.parametrize(("if_one", "if_zero"), [(0.0, 0.0), (-1.0, 1.0)])
+@pytest.mark.parametrize(("if_one", "if_zero"), [(0.0, 0.0), (-1.0, 2.0), (2.0, -1.0)])
 def test_an_r_that_allows_nothing_is_refused(if_one, if_zero):
     with pytest.raises(ValueError, match="must not be negative"):
         tilted_bernoulli(torch.tensor([0.5]), if_one, if_zero)

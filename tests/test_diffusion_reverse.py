@@ -1,4 +1,4 @@
-"""The learned Gaussian step of 2015: its posterior, its bound, its walk."""
+"""The learned Gaussian step of 2015: its bound, its walk."""
 
 import math
 
@@ -8,7 +8,6 @@ from torch import nn
 
 from course_lib.core.tensors import seeded_randn_like
 from course_lib.diffusion import reverse, schedules
-from course_lib.diffusion.samplers import ddpm_step
 from course_lib.recipes import bound_2015_loss, swiss_roll_2015
 
 SHORT = schedules.from_betas(torch.tensor([0.05, 0.2, 0.4, 0.7]))
@@ -37,26 +36,6 @@ class Best(nn.Module):
         shift = (mean - (1 - beta).sqrt() * x_t) / beta.sqrt()
         odds = torch.logit(variance) - torch.logit(beta)
         return torch.cat([shift, odds.expand_as(x_t)], dim=1).to(x_t.dtype)
-
-
-def test_the_posterior_is_bayes_on_a_grid():
-    x = torch.linspace(-8, 8, 200_001, dtype=torch.float64)
-    start, now = torch.tensor([[1.3]]).double(), torch.tensor([[-0.4]]).double()
-    for t in (2, 3, 4):
-        beta, bar = SHORT.beta[t], SHORT.alpha_bar[t - 1]
-        log = -((now[0] - (1 - beta).sqrt() * x) ** 2) / (2 * beta)
-        weight = (log - (x - bar.sqrt() * start[0]) ** 2 / (2 * (1 - bar))).softmax(0)
-        mean, variance = reverse.posterior(SHORT, start, now, torch.tensor([t]))
-        assert abs(mean - (weight * x).sum()) < 1e-8
-        assert abs(variance - (weight * (x - mean[0]) ** 2).sum()) < 1e-8
-
-
-def test_the_posterior_is_the_one_that_ddpm_samples_from():
-    x_t, x_0 = torch.randn(2, 20, 3, dtype=torch.float64)
-    t = torch.full((20,), 3)
-    mean, _ = reverse.posterior(SHORT, x_0, x_t, t)
-    step = ddpm_step(lambda x, t: x_0, SHORT, x_t, t, t - 1, randn_like=torch.zeros_like)
-    torch.testing.assert_close(mean, step)
 
 
 def test_a_silent_network_scores_the_null_model():

@@ -182,8 +182,9 @@ def test_the_exact_noised_score_beats_its_neighbours():
 def test_losses_can_be_trained_and_leave_x_alone():
     net = torch.nn.Sequential(torch.nn.Linear(2, 8), torch.nn.SiLU(), torch.nn.Linear(8, 2))
     x, v = torch.randn(4, 2), torch.randn(2, 4, 2)
-    with torch.no_grad():  # a loss is also measured where nothing is learned
-        implicit_loss(net, x)
+    with torch.no_grad():  # a loss is also measured where nothing is learned, and is the same there
+        measured = implicit_loss(net, x)
+    torch.testing.assert_close(measured, implicit_loss(net, x).detach())
     for loss in (implicit_loss(net, x), sliced_loss(net, x, v), denoising_loss(net, x, 0.5, v[0])):
         net.zero_grad()
         loss.mean().backward()

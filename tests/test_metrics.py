@@ -1,5 +1,6 @@
 """Metrics against closed forms, and against the laws a distance must obey."""
 
+from itertools import product
 from math import pi, sqrt
 
 import pytest
@@ -64,6 +65,12 @@ def test_a_rotation_changes_sliced_wasserstein_only_by_its_choice_of_directions(
     a, b, q = normal(500, 4), normal(500, 4, 1) * torch.tensor([3.0, 1, 1, 1]), rotation(4)
     values = [sliced_wasserstein(x, y, projections=4000) for x, y in ((a, b), (a @ q, b @ q))]
     assert values[0] == pytest.approx(values[1], rel=0.03)
+
+
+@pytest.mark.parametrize("distance", [frechet_distance, sliced_wasserstein, energy_distance])
+def test_it_does_not_matter_where_zero_is(distance):
+    a, b = normal(100, 3), normal(100, 3, 1) + 1
+    assert distance(a + 1e6, b + 1e6) == pytest.approx(distance(a, b), rel=1e-6)
 
 
 def test_a_set_is_at_no_distance_from_itself():
@@ -157,6 +164,18 @@ def test_kernel_distance_is_unbiased_and_knows_its_error(shift):
     )
     assert abs(values.mean() - exact) < 4 * spread / sqrt(300) + 0.01 * shift
     assert claimed.square().mean().sqrt() == pytest.approx(spread, rel=0.2)
+
+
+def test_kernel_distance_by_hand():
+    a, b = normal(5, 3), normal(5, 3, 1) + 0.5
+
+    def mean(x, y, pairs):
+        return sum((float(x[i] @ y[j]) / 3 + 1) ** 3 for i, j in pairs) / len(pairs)
+
+    every = list(product(range(5), repeat=2))
+    apart = [(i, j) for i, j in every if i != j]
+    expected = mean(a, a, apart) + mean(b, b, apart) - 2 * mean(a, b, every)
+    assert kernel_distance(a, b).value == pytest.approx(expected)
 
 
 def test_kernel_distance_wants_equally_many():

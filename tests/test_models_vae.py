@@ -263,3 +263,34 @@ def test_beta_weighs_the_kl_alone():
     explained, kl = model.terms(x, eps)
     expected = 3 * kl.sum(1).mean() - explained.mean()
     torch.testing.assert_close(model.loss(x, eps, beta=3), expected)
+
+
+@pytest.mark.parametrize("name", DISCRETISED)
+def test_a_picture_s_log_probability_is_the_sum_over_its_pixels(name):
+    law, _ = DISCRETISED[name]
+    x, mean = torch.linspace(-1, 1, 6, **F64).view(1, 1, 2, 3), random(1, 1, 2, 3)
+    apart = law(x.view(6, 1), mean.view(6, 1), 0.3, 6)
+    torch.testing.assert_close(law(x, mean, 0.3, 6), apart.sum()[None])
+
+
+@pytest.mark.parametrize(("said", "taken"), [(-30.0, 0), (5.0, 1)])
+def test_a_decoder_s_scales_stay_within_their_limits(said, taken):
+    x, mean = torch.linspace(-1, 1, 256, **F64).view(-1, 1, 1, 1), random(256, 1, 1, 1)
+    out = torch.cat([mean, torch.full_like(mean, said)], dim=1)
+    scale = math.exp(vae.LOG_SCALES[taken])
+    expected = vae.discretised_logistic(x, mean, scale)
+    torch.testing.assert_close(vae.logistic_pixels(x, out), expected)
+    uniform = torch.full_like(mean, 0.6)
+    drawn = (mean + scale * math.log(0.6 / 0.4)).clamp(-1, 1)
+    assert ((vae.draw_pixels(out, uniform) - drawn).abs() <= 1 / 255 + 1e-9).all()
+
+
+def test_widen_multiplies_the_standard_deviations_of_the_draws():
+    model, seen = Linear(seed=1), []
+    q = model.as_vae(exact=True)
+    q.decoder = Called(lambda z: seen.append(z) or model.mu + z @ model.W.T)
+    x, eps = model.marginal.sample((6,)), random(2, 6, 2)
+    vae.log_weights(q, x, eps, widen=3.0)
+    mean, log_var = q.posterior(x)
+    for z, e in zip(seen, eps, strict=True):
+        torch.testing.assert_close(z, mean + 3 * (0.5 * log_var).exp() * e)

@@ -30,10 +30,22 @@ def test_every_mutant_still_applies_and_is_python(mutants):
 
 def test_there_are_enough_of_them_everywhere(mutants):
     count = Counter(Path(mutant.file).stem for mutant in mutants.MUTANTS)
-    assert sum(count.values()) >= 24
-    for file in ("schedules", "predictions", "samplers", "training", "exact", "likelihood"):
-        assert count[file] >= 3
+    for file in ("forward", "samplers", "training", "exact", "likelihood", "perturb", "sequences"):
+        assert count[file] >= 6
+    for file in ("schedules", "discrete", "reverse", "langevin", "vae", "metrics"):
+        assert count[file] >= 11
     assert len(set(mutants.MUTANTS)) == len(mutants.MUTANTS)
+
+
+def test_the_report_has_a_row_for_every_mutant_and_says_who_caught_it(mutants):
+    lines = (mutants.ROOT / "docs" / "mutants.md").read_text(encoding="utf-8").splitlines()
+    shown = [line.rsplit("|", 2) for line in lines if line.startswith("| ")][1:]
+    wanted = {
+        mutants.row(mutant, "tests/x.py::test_x").rsplit("|", 2)[0] for mutant in mutants.MUTANTS
+    }
+    stale = {start for start, _, _ in shown} ^ wanted
+    assert not stale, f"{stale}: run python tools/mutants.py --only FILE --report docs/mutants.md"
+    assert not [start for start, caught, _ in shown if "**nothing**" in caught]
 
 
 def test_a_mutant_that_no_longer_applies_is_named(mutants):

@@ -43,10 +43,19 @@ TESTS = {
     "diffusion/schedules.py": ["tests/test_diffusion_schedules.py"],
     "diffusion/predictions.py": ["tests/test_diffusion_predictions.py"],
     "diffusion/denoiser.py": ["tests/test_diffusion_denoiser.py"],
+    "diffusion/forward.py": ["tests/test_diffusion_forward.py"],
     "diffusion/samplers.py": ["tests/test_diffusion_samplers.py"],
     "diffusion/training.py": ["tests/test_diffusion_training.py"],
     "diffusion/exact.py": ["tests/test_diffusion_exact.py"],
     "diffusion/likelihood.py": ["tests/test_diffusion_likelihood.py"],
+    "diffusion/discrete.py": ["tests/test_diffusion_discrete.py"],
+    "diffusion/reverse.py": ["tests/test_diffusion_reverse.py"],
+    "diffusion/langevin.py": ["tests/test_diffusion_langevin.py"],
+    "diffusion/score_matching.py": ["tests/test_diffusion_score_matching.py"],
+    "diffusion/perturb.py": ["tests/test_diffusion_perturb.py"],
+    "models/vae.py": ["tests/test_models_vae.py"],
+    "metrics.py": ["tests/test_metrics.py"],
+    "data/sequences.py": ["tests/test_data_sequences.py"],
     "nn/attention.py": ["tests/test_nn_attention.py"],
     "nn/embeddings.py": ["tests/test_nn_embeddings.py"],
     "nn/blocks.py": ["tests/test_nn_unet.py"],
@@ -108,7 +117,7 @@ MUTANTS = [
     Mutant("diffusion/schedules.py", "** (1 / rho) - high", "** (1 / rho) + high", "sign"),
     Mutant(
         "diffusion/schedules.py",
-        "if t.shape != like.shape[:1]:",
+        "if values.shape != like.shape[:1]:",
         "if False:",
         "a check that never fails",
     ),
@@ -141,35 +150,35 @@ MUTANTS = [
         "diffusion/denoiser.py", "alpha * x_0 + sigma * eps", "sigma * x_0 + alpha * eps", "swapped"
     ),
     Mutant("diffusion/denoiser.py", ".flatten(1).mean(1)", ".flatten(1).sum(1)", "mean is a sum"),
-    # samplers
+    # forward
+    Mutant("diffusion/forward.py", "alpha_t / alpha_s,", "alpha_s / alpha_t,", "swapped"),
+    Mutant("diffusion/forward.py", "now - keep**2 * before", "now - keep * before", "root"),
     Mutant(
-        "diffusion/samplers.py", "keep = alpha_t / alpha_s", "keep = alpha_s / alpha_t", "swapped"
-    ),
-    Mutant(
-        "diffusion/samplers.py",
-        "sigma_t**2 - keep**2 * sigma_s**2",
-        "sigma_t**2 - keep * sigma_s**2",
-        "root",
-    ),
-    Mutant(
-        "diffusion/samplers.py",
-        "(keep * sigma_s**2 * x_t + alpha_s * beta",
-        "(keep * sigma_s**2 * x_t + alpha_t * beta",
+        "diffusion/forward.py",
+        "alpha_s * beta / now",
+        "alpha_t * beta / now",
         "index: alpha of t for alpha of s",
     ),
+    Mutant("diffusion/forward.py", "sigma_s**2, sigma_t**2", "sigma_t**2, sigma_s**2", "swapped"),
     Mutant(
-        "diffusion/samplers.py", "spread.sqrt() * (sigma_s > 0)", "spread * (sigma_s > 0)", "root"
+        "diffusion/forward.py",
+        "beta * before / now",
+        "beta * now / before",
+        "index: noise of s over noise of t",
     ),
+    Mutant("diffusion/forward.py", "t.double() if", "t if", "times in float32"),
+    # samplers
+    Mutant("diffusion/samplers.py", "spread.sqrt() * randn", "spread * randn", "root"),
     Mutant(
         "diffusion/samplers.py",
-        "spread.sqrt() * (sigma_s > 0)",
-        "spread.sqrt()",
+        "torch.where(spread > 0, beta, 0)",
+        "beta",
         "noise at the last step too",
     ),
     Mutant(
         "diffusion/samplers.py",
-        'beta if variance == "large" else',
-        'beta if variance == "small" else',
+        'if variance == "large":',
+        'if variance == "small":',
         "small and large swapped",
     ),
     Mutant(
@@ -178,12 +187,7 @@ MUTANTS = [
         "return alpha_s * x_0 + sigma_t * eps",
         "index",
     ),
-    Mutant(
-        "diffusion/samplers.py",
-        "eta * sigma_s / sigma_t * (1",
-        "eta * sigma_t / sigma_s * (1",
-        "swapped",
-    ),
+    Mutant("diffusion/samplers.py", ".variance, x_t).sqrt()", ".variance, x_t)", "root"),
     Mutant("diffusion/samplers.py", "(sigma_s**2 - fresh**2)", "(sigma_s**2 - fresh)", "root"),
     Mutant(
         "diffusion/samplers.py", "(n_s - n_t) * slope)", "(n_t - n_s) * slope)", "sign of Euler"
@@ -288,6 +292,461 @@ MUTANTS = [
         "beta[t] * noise[t] / noise[t - 1]",
         "swapped",
     ),
+    # bits
+    Mutant(
+        "diffusion/discrete.py",
+        "(1 - keep) * schedule.rate",
+        "(1 - keep) / 2",
+        "the rate is forgotten",
+    ),
+    Mutant(
+        "diffusion/discrete.py",
+        "1 / torch.arange(T, 0, -1",
+        "1 / torch.arange(T + 1, 1, -1",
+        "off by one",
+    ),
+    Mutant(
+        "diffusion/discrete.py",
+        "(1 - beta).cumprod(0), rate)",
+        "1 - beta, rate)",
+        "one step in place of the product",
+    ),
+    Mutant(
+        "diffusion/discrete.py",
+        "marginal(schedule, x_0, t - 1)",
+        "marginal(schedule, x_0, t)",
+        "index",
+    ),
+    Mutant(
+        "diffusion/discrete.py",
+        "1 - beta * (1 - rate), beta * (1 - rate)",
+        "1 - beta, beta",
+        "a redraw is a flip",
+    ),
+    Mutant(
+        "diffusion/discrete.py",
+        "(one, beta * rate, 1 - beta * rate)",
+        "(one, 1 - beta * rate, beta * rate)",
+        "swapped",
+    ),
+    Mutant(
+        "diffusion/discrete.py",
+        "chance * if_one + (1 - chance) * if_zero",
+        "posterior(schedule, x_t, chance, t)",
+        "the posterior of the mean for the mean of the posteriors",
+    ),
+    Mutant(
+        "diffusion/discrete.py",
+        "torch.xlogy(q, q) - torch.xlogy(q, p)",
+        "torch.xlogy(p, p) - torch.xlogy(p, q)",
+        "swapped",
+    ),
+    Mutant(
+        "diffusion/discrete.py",
+        "return nats.clamp(min=0) / math.log(2)",
+        "return nats.clamp(min=0)",
+        "nats are called bits",
+    ),
+    Mutant(
+        "diffusion/discrete.py",
+        "x_t, t)).flatten(1).sum(1)",
+        "x_t, t)).flatten(1).mean(1)",
+        "sum is a mean",
+    ),
+    Mutant(
+        "diffusion/discrete.py", "for t in (1, schedule.T))", "for t in (0, schedule.T))", "index"
+    ),
+    Mutant("diffusion/discrete.py", "(entropy - null)", "(entropy + null)", "sign"),
+    Mutant(
+        "diffusion/discrete.py",
+        ".log().sum(2).softmax(1)",
+        ".log().sum(2).softmax(0)",
+        "index: weights add up to 1 over the batch",
+    ),
+    Mutant(
+        "diffusion/discrete.py",
+        "range(schedule.T, 0, -1)",
+        "range(schedule.T, 1, -1)",
+        "off by one",
+    ),
+    Mutant(
+        "diffusion/discrete.py",
+        "self.net(2 * x_t - 1, t)",
+        "self.net(x_t, t)",
+        "the network sees 0 and 1",
+    ),
+    Mutant(
+        "diffusion/discrete.py", "if not 0 < rate < 1:", "if False:", "a check that never fails"
+    ),
+    # the learned Gaussian step
+    Mutant(
+        "diffusion/reverse.py",
+        "shift, log_odds = out.chunk",
+        "log_odds, shift = out.chunk",
+        "swapped",
+    ),
+    Mutant(
+        "diffusion/reverse.py", "mean = (1 - beta).sqrt() * x_t", "mean = (1 - beta) * x_t", "root"
+    ),
+    Mutant("diffusion/reverse.py", "+ beta.sqrt() * shift", "+ beta * shift", "root"),
+    Mutant(
+        "diffusion/reverse.py",
+        "torch.logit(beta) + log_odds",
+        "beta + log_odds",
+        "a chance is taken for log-odds",
+    ),
+    Mutant("diffusion/reverse.py", " * (t > 1).view(shape)", "", "the first step is learned too"),
+    Mutant("diffusion/reverse.py", "density = 0.5 * (", "density = (", "factor 2"),
+    Mutant("diffusion/reverse.py", "math.pi * variance)", "math.pi * variance.sqrt())", "root"),
+    Mutant(
+        "diffusion/reverse.py",
+        "gaussian_kl(mean_q, torch.where(last, 1, variance_q), mean, variance)",
+        "gaussian_kl(mean, variance, mean_q, torch.where(last, 1, variance_q))",
+        "swapped",
+    ),
+    Mutant(
+        "diffusion/reverse.py",
+        "density, kl).flatten(1).sum(1)",
+        "density, kl).flatten(1).mean(1)",
+        "sum is a mean",
+    ),
+    Mutant(
+        "diffusion/reverse.py",
+        "(math.log(2) * x_0[0].numel())",
+        "math.log(2)",
+        "per dimension for per example",
+    ),
+    Mutant(
+        "diffusion/reverse.py",
+        "range(1, model.schedule.T + 1)",
+        "range(1, model.schedule.T)",
+        "off by one",
+    ),
+    Mutant(
+        "diffusion/reverse.py",
+        "mean + variance.sqrt() * randn_like(x) if",
+        "mean + variance * randn_like(x) if",
+        "root",
+    ),
+    Mutant(
+        "diffusion/reverse.py",
+        "randn_like(x) if t > 1 else mean",
+        "randn_like(x)",
+        "noise at the last step too",
+    ),
+    Mutant(
+        "diffusion/reverse.py",
+        "if float(schedule.beta.max()) >= 1:",
+        "if False:",
+        "a check that never fails",
+    ),
+    # Langevin
+    Mutant(
+        "diffusion/langevin.py", "x + step * score(x) +", "x - step * score(x) +", "sign: downhill"
+    ),
+    Mutant("diffusion/langevin.py", "(2 * step) ** 0.5", "step**0.5", "factor 2 under the root"),
+    Mutant("diffusion/langevin.py", "(2 * step) ** 0.5", "(2 * step)", "root"),
+    Mutant("diffusion/langevin.py", "return -eps_from(", "return eps_from(", "sign of the score"),
+    Mutant(
+        "diffusion/langevin.py",
+        "x, alpha, sigma) / sigma",
+        "x, alpha, sigma)",
+        "eps is taken for the score",
+    ),
+    Mutant(
+        "diffusion/langevin.py", "rate * sigma**2, randn_like", "rate * sigma, randn_like", "root"
+    ),
+    Mutant(
+        "diffusion/langevin.py", "in range(moves)", "in range(1)", "one move, whatever `moves` says"
+    ),
+    Mutant(
+        "diffusion/langevin.py",
+        "if denoise_last and bool((s == 0).all()):",
+        "if denoise_last:",
+        "the denoiser answers at every level",
+    ),
+    Mutant("diffusion/langevin.py", "((1 - rate) * sigma_t)", "((1 - rate) * sigma_s)", "index"),
+    Mutant(
+        "diffusion/langevin.py", "((1 - rate) * sigma_t)", "((1 - rate) ** 0.5 * sigma_t)", "root"
+    ),
+    Mutant(
+        "diffusion/langevin.py", ".minimum(sigma_s)", "", "a coarse ladder keeps too much noise"
+    ),
+    Mutant("diffusion/langevin.py", "kept / sigma_t * (x_t", "kept * (x_t", "factor"),
+    Mutant(
+        "diffusion/langevin.py",
+        "(sigma_s**2 - kept**2)",
+        "(sigma_s - kept).square()",
+        "standard deviations are subtracted",
+    ),
+    Mutant(
+        "diffusion/langevin.py", "if not 0 < rate <= 1:", "if False:", "a check that never fails"
+    ),
+    # score matching
+    Mutant(
+        "diffusion/score_matching.py",
+        "for axis in axes]).sum(0)",
+        "for axis in axes]).mean(0)",
+        "sum is a mean",
+    ),
+    Mutant(
+        "diffusion/score_matching.py",
+        "for w in v]).mean(0)",
+        "for w in v]).sum(0)",
+        "mean is a sum",
+    ),
+    Mutant(
+        "diffusion/score_matching.py",
+        "(pulled * v).flatten(1)",
+        "pulled.flatten(1)",
+        "v once, not twice",
+    ),
+    Mutant(
+        "diffusion/score_matching.py",
+        "create_graph=True",
+        "create_graph=False",
+        "the trace teaches nothing",
+    ),
+    Mutant(
+        "diffusion/score_matching.py",
+        "_half_square(out) + trace",
+        "_half_square(out) - trace",
+        "sign",
+    ),
+    Mutant(
+        "diffusion/score_matching.py",
+        ".square().mean(0) / 2",
+        ".mean(0).square() / 2",
+        "order: the square of the mean",
+    ),
+    Mutant(
+        "diffusion/score_matching.py",
+        "    if variance_reduced:",
+        "    if not variance_reduced:",
+        "swapped",
+    ),
+    Mutant("diffusion/score_matching.py", "+ eps / sigma)", "- eps / sigma)", "sign"),
+    Mutant("diffusion/score_matching.py", "+ eps / sigma)", "+ eps / sigma**2)", "root"),
+    Mutant(
+        "diffusion/score_matching.py",
+        "x.flatten(1).square().sum(1) / 2",
+        "x.flatten(1).square().sum(1)",
+        "factor 2",
+    ),
+    Mutant(
+        "diffusion/score_matching.py",
+        "x = x.detach().requires_grad_()",
+        "x = x.requires_grad_()",
+        "missing detach",
+    ),
+    Mutant(
+        "diffusion/score_matching.py",
+        "with torch.enable_grad():",
+        "if True:",
+        "no gradient under no_grad",
+    ),
+    Mutant(
+        "diffusion/score_matching.py",
+        "if not bool((sigma > 0).all()):",
+        "if False:",
+        "a check that never fails",
+    ),
+    # multiplying by r(x)
+    Mutant("diffusion/perturb.py", "mean + variance * slope", "mean - variance * slope", "sign"),
+    Mutant(
+        "diffusion/perturb.py", "mean + variance * slope", "mean + variance.sqrt() * slope", "root"
+    ),
+    Mutant(
+        "diffusion/perturb.py",
+        "variance / (variance + spread)",
+        "spread / (variance + spread)",
+        "swapped",
+    ),
+    Mutant(
+        "diffusion/perturb.py",
+        "variance / (variance + spread)",
+        "variance / (variance + spread**2)",
+        "root: spread is a variance",
+    ),
+    Mutant(
+        "diffusion/perturb.py",
+        "variance * (1 - pull)  #",
+        "variance  #",
+        "the product is as wide as its factor",
+    ),
+    Mutant("diffusion/perturb.py", "+ (1 - chance) * zero)", "+ zero)", "factor"),
+    Mutant(
+        "diffusion/perturb.py", "return chance * one / (", "return chance * zero / (", "swapped"
+    ),
+    Mutant(
+        "diffusion/perturb.py", "(one + zero == 0)", "(one * 0 != 0)", "a check that never fails"
+    ),
+    Mutant("diffusion/perturb.py", "(one < 0) | (zero < 0)", "(one < 0)", "half a check"),
+    # vae
+    Mutant("models/vae.py", "-(0.5 * square + std.log()", "-(square + std.log()", "factor 2"),
+    Mutant(
+        "models/vae.py",
+        "std.log() + 0.5 * math.log(2 * math.pi)",
+        "std.log()",
+        "the density does not integrate to 1",
+    ),
+    Mutant("models/vae.py", "return -F.binary_cross", "return F.binary_cross", "sign"),
+    Mutant(
+        "models/vae.py",
+        "if not bool(((x == 0) | (x == 1)).all()):",
+        "if False:",
+        "a check that never fails",
+    ),
+    Mutant(
+        "models/vae.py",
+        "half = 1 / (levels - 1)\n    # A bin",
+        "half = 1 / levels\n    # A bin",
+        "off by one",
+    ),
+    Mutant(
+        "models/vae.py",
+        "offset = -(x - mean).abs()",
+        "offset = x - mean",
+        "a difference of two ones in the upper tail",
+    ),
+    Mutant("models/vae.py", "expm1(-2 * half / scale)", "expm1(-half / scale)", "factor 2"),
+    Mutant(
+        "models/vae.py",
+        "x < -1 + half, below, torch.where(x > 1 - half, above, inside)",
+        "x < -1 + half, above, torch.where(x > 1 - half, below, inside)",
+        "swapped",
+    ),
+    Mutant(
+        "models/vae.py",
+        "log_mass.flatten(1).sum(1)",
+        "log_mass.flatten(1).mean(1)",
+        "sum is a mean",
+    ),
+    Mutant(
+        "models/vae.py",
+        "scale.clamp(*LOG_SCALES).exp(), levels",
+        "scale.exp(), levels",
+        "no limit to what a decoder may claim",
+    ),
+    Mutant("models/vae.py", "steps.round() * 2", "steps.floor() * 2", "rounds down"),
+    Mutant(
+        "models/vae.py",
+        "mean, log_var = self.encoder(x).chunk",
+        "log_var, mean = self.encoder(x).chunk",
+        "swapped",
+    ),
+    Mutant("models/vae.py", "beta * kl.sum(1) - log", "beta * kl.mean(1) - log", "sum is a mean"),
+    Mutant(
+        "models/vae.py", "mean + (0.5 * log_var).exp() * eps", "mean + log_var.exp() * eps", "root"
+    ),
+    Mutant(
+        "models/vae.py",
+        "mean + (0.5 * log_var).exp() * eps",
+        "mean.detach() + (0.5 * log_var).exp() * eps",
+        "a detach too many",
+    ),
+    Mutant(
+        "models/vae.py",
+        "gaussian_kl(mean, log_var.exp(), torch.zeros_like(mean), torch.ones_like(mean))",
+        "gaussian_kl(torch.zeros_like(mean), torch.ones_like(mean), mean, log_var.exp())",
+        "swapped",
+    ),
+    Mutant(
+        "models/vae.py", "log_var + 2 * math.log(widen)", "log_var + math.log(widen)", "factor 2"
+    ),
+    Mutant(
+        "models/vae.py",
+        "e.square() - z.square() + log_var)",
+        "e.square() - z.square() - log_var)",
+        "sign",
+    ),
+    Mutant(
+        "models/vae.py",
+        "weights.logsumexp(0) - math.log(len(weights))",
+        "weights.mean(0)",
+        "the mean of logarithms: the ELBO again",
+    ),
+    # metrics
+    Mutant("metrics.py", "- 2 * overlap", "- overlap", "factor 2"),
+    Mutant("metrics.py", "float(apart + root_a", "float(apart.sqrt() + root_a", "root"),
+    Mutant("metrics.py", "root_a.T @ root_b", "root_a @ root_b", "index: not turned"),
+    Mutant(
+        "metrics.py",
+        "vectors * values.clamp(min=0).sqrt()",
+        "vectors * values.clamp(min=0)",
+        "root",
+    ),
+    Mutant(
+        "metrics.py",
+        " - own_a[diagonal].sum() - own_b[diagonal].sum()",
+        "",
+        "each row is compared with itself",
+    ),
+    Mutant("metrics.py", "within / (n * (n - 1)) -", "within / n**2 -", "off by one: biased"),
+    Mutant(
+        "metrics.py", ".div_(a.shape[1]).add_(1)", ".add_(1)", "factor: the kernel without its 1/d"
+    ),
+    Mutant("metrics.py", "4 * (n - 2) * between", "2 * (n - 2) * between", "factor 2 of the error"),
+    Mutant(
+        "metrics.py", "        h[diagonal] = 0\n", "", "a pair with itself counts for the error"
+    ),
+    Mutant(
+        "metrics.py",
+        "directions /= directions.norm(dim=0)",
+        "directions /= directions.norm(dim=1, keepdim=True)",
+        "index: directions are not of length 1",
+    ),
+    Mutant(
+        "metrics.py",
+        "cost.mean() ** (1 / power)",
+        "(cost ** (1 / power)).mean()",
+        "order: the root comes last",
+    ),
+    Mutant("metrics.py", "return 2 * _sum_of_distances", "return _sum_of_distances", "factor 2"),
+    Mutant("metrics.py", "(len(b) * (len(b) - less))", "(len(b) * len(b))", "off by one: biased"),
+    Mutant(
+        "metrics.py",
+        "k + 1, largest=False).values[:, k]",
+        "k, largest=False).values[:, k - 1]",
+        "off by one: a row is its own neighbour",
+    ),
+    Mutant(
+        "metrics.py",
+        "return _share_inside(samples, real, k), _share_inside(real, samples, k)",
+        "return _share_inside(real, samples, k), _share_inside(samples, real, k)",
+        "swapped",
+    ),
+    Mutant(
+        "metrics.py",
+        "a.double() - centre, b.double() - centre",
+        "a.double(), b.double()",
+        "digits are lost far from 0",
+    ),
+    Mutant(
+        "metrics.py",
+        "float(metric(real_b, real_a))",
+        "float(metric(real_a, real_a))",
+        "the floor is 0",
+    ),
+    Mutant(
+        "metrics.py", "if len(samples) != len(real_b):", "if False:", "a check that never fails"
+    ),
+    # heartbeats
+    Mutant(
+        "data/sequences.py", "place % PERIOD ==", "place // PERIOD ==", "ones in a row, not a pulse"
+    ),
+    Mutant(
+        "data/sequences.py", "torch.arange(PERIOD)", "torch.arange(1, PERIOD + 1)", "off by one"
+    ),
+    Mutant(
+        "data/sequences.py",
+        "torch.randint(PERIOD, (n,)",
+        "torch.randint(PERIOD - 1, (n,)",
+        "off by one: one beat is never drawn",
+    ),
+    Mutant("data/sequences.py", "manual_seed(seed)", "manual_seed(0)", "every seed is the same"),
+    Mutant("data/sequences.py", "(n,), generator=generator)", "(n,))", "the seed is not used"),
+    Mutant("data/sequences.py", "if n < 1:", "if n < 0:", "off by one: none at all is let through"),
     # networks
     Mutant("nn/attention.py", "/ math.sqrt(query.shape[-1])", "/ query.shape[-1]", "root"),
     Mutant(

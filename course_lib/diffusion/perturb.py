@@ -31,7 +31,7 @@ def times_gaussian(
              infinity leaves the first as it was
     """
     spread = torch.as_tensor(spread, dtype=mean.dtype)
-    pull = torch.where(spread.isinf(), 0, variance / (variance + spread))
+    pull = variance / (variance + spread)
     return (1 - pull) * mean + pull * centre, variance * (1 - pull)  # exact at pull 0 and 1
 
 

@@ -10,9 +10,8 @@ from torch import Tensor
 from course_lib.core.checks import one_of
 from course_lib.core.types import Data
 
-SIGMA_DATA = (
-    0.5  # the standard deviation of data that the "edm" row assumes (Karras et al. 2022, table 1)
-)
+# The standard deviation of data that the "edm" row assumes (Karras et al. 2022, table 1).
+SIGMA_DATA = 0.5
 
 
 def _edm(alpha: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:

@@ -8,9 +8,10 @@ import math
 from collections.abc import Iterator
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from course_lib.core.types import Data, PerExample, RandnLike, Time
+from course_lib.diffusion.forward import posterior
 from course_lib.diffusion.likelihood import bits_per_dim, gaussian_kl, prior_bits
 from course_lib.diffusion.schedules import DiscreteSchedule
 
@@ -51,7 +52,7 @@ class ReverseGaussian(nn.Module):
         alpha, sigma = self.schedule(t, like=x_0)
         x_t = alpha * x_0 + sigma * eps
         mean, variance = self(x_t, t)
-        mean_q, variance_q = posterior(self.schedule, x_0, x_t, t)
+        mean_q, variance_q = posterior(self.schedule, x_0, x_t, t, t - 1)
         last = (t == 1).view(sigma.shape)
         # Where the posterior is a point, any positive number keeps the unused branch finite.
         kl = gaussian_kl(mean_q, torch.where(last, 1, variance_q), mean, variance)
@@ -73,15 +74,6 @@ def bound_bits(
             now = torch.full((len(x_0),), t, device=x_0.device)
             nats = nats + model.nats(x_0, now, randn_like(x_0))
     return bits_per_dim(-nats)
-
-
-def posterior(schedule: DiscreteSchedule, x_0: Data, x_t: Data, t: Time) -> tuple[Data, Tensor]:
-    """Mean and variance of q(x_{t-1} | x_t, x_0), known without learning; at t = 1 a point."""
-    (alpha_t, sigma_t), (alpha_s, sigma_s) = schedule(t, like=x_t), schedule(t - 1, like=x_t)
-    keep = alpha_t / alpha_s
-    beta = schedule.beta.to(t.device)[t].to(x_t.dtype).view(sigma_t.shape)
-    mean = (keep * sigma_s**2 * x_t + alpha_s * beta * x_0) / sigma_t**2
-    return mean, beta * sigma_s**2 / sigma_t**2
 
 
 def walk_back(

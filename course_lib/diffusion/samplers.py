@@ -13,8 +13,9 @@ from jaxtyping import Shaped
 from torch import Tensor
 
 from course_lib.core.types import Data, Denoise, RandnLike, Time
+from course_lib.diffusion.forward import between, posterior
 from course_lib.diffusion.predictions import eps_from
-from course_lib.diffusion.schedules import NoiseSchedule
+from course_lib.diffusion.schedules import NoiseSchedule, shaped
 
 Step = Callable[[Denoise, NoiseSchedule, Tensor, Tensor, Tensor], Tensor]
 
@@ -40,12 +41,11 @@ def ddpm_step(
     """
     if variance not in ("small", "large"):
         raise ValueError(f"unknown variance {variance!r}. Use one of: small, large")
-    (alpha_t, sigma_t), (alpha_s, sigma_s) = schedule(t, like=x_t), schedule(s, like=x_t)
-    keep = alpha_t / alpha_s  # what x_s is multiplied by on its way to x_t
-    beta = sigma_t**2 - keep**2 * sigma_s**2  # and the variance of the noise added on that way
-    mean = (keep * sigma_s**2 * x_t + alpha_s * beta * denoise(x_t, t)) / sigma_t**2
-    spread = beta if variance == "large" else beta * sigma_s**2 / sigma_t**2
-    return mean + spread.sqrt() * (sigma_s > 0) * randn_like(x_t)
+    mean, spread = posterior(schedule, denoise(x_t, t), x_t, t, s)
+    if variance == "large":
+        beta = shaped(between(schedule, t, s).beta, x_t)
+        spread = torch.where(spread > 0, beta, 0)  # nothing at s = 0, whatever beta is
+    return mean + spread.sqrt() * randn_like(x_t)
 
 
 def ddim_step(
@@ -67,7 +67,7 @@ def ddim_step(
     eps = eps_from(x_0, x_t, alpha_t, sigma_t)
     if eta == 0:
         return alpha_s * x_0 + sigma_s * eps
-    fresh = eta * sigma_s / sigma_t * (1 - (alpha_t / alpha_s) ** 2).clamp(min=0).sqrt()
+    fresh = eta * shaped(between(schedule, t, s).variance, x_t).sqrt()
     kept = (sigma_s**2 - fresh**2).clamp(min=0).sqrt()
     return alpha_s * x_0 + kept * eps + fresh * randn_like(x_t)
 

@@ -27,15 +27,9 @@ class NoiseSchedule:
     def __call__(self, t: Time, like: Data) -> tuple[Tensor, Tensor]:
         """alpha(t) and sigma(t) with shape [batch, 1, ..., 1], ready to multiply `like`.
 
-        The only place where a time meets the shape of an image.
         Raises ValueError unless t holds one time for each example of `like`.
         """
-        if t.shape != like.shape[:1]:
-            raise ValueError(
-                f"t must have shape ({len(like)},), one time per example; got {tuple(t.shape)}"
-            )
-        shape = (-1,) + (1,) * (like.ndim - 1)
-        return self.alpha(t).to(like.dtype).view(shape), self.sigma(t).to(like.dtype).view(shape)
+        return shaped(self.alpha(t), like), shaped(self.sigma(t), like)
 
     def snr(self, t: Time) -> PerExample:
         """Signal-to-noise ratio alpha² / sigma²: infinite at data, falling to about 0."""
@@ -54,17 +48,13 @@ class DiscreteSchedule(NoiseSchedule):
     """A variance-preserving schedule given by T step noises; its times are integers 0..T.
 
     beta[t]       variance of the noise that step t adds; beta[0] = 0
-    alpha_bar[t]  product of (1 - beta) up to t (Ho et al. 2020, below eq. 4); alpha_bar[0] = 1
+    alpha_bar[t]  product of (1 - beta) up to t (Ho et al. 2020, above eq. 4); alpha_bar[0] = 1
 
     Both are float64 tensors of length T + 1. Beware: DDIM writes alpha_t for this alpha_bar_t.
     """
 
-    beta: Float[Tensor, " times"] = field(
-        default_factory=lambda: torch.zeros(1, dtype=torch.float64)
-    )
-    alpha_bar: Float[Tensor, " times"] = field(
-        default_factory=lambda: torch.ones(1, dtype=torch.float64)
-    )
+    beta: Float[Tensor, " times"] = field(kw_only=True)
+    alpha_bar: Float[Tensor, " times"] = field(kw_only=True)
 
     @property
     def T(self) -> int:
@@ -90,7 +80,7 @@ def from_betas(betas: Float[Tensor, " T"]) -> DiscreteSchedule:
     alpha_bar = (1 - beta).cumprod(0)
     # 1 - alpha_bar is formed in float64: near t = 0 float32 would lose most of its digits.
     alpha, sigma = _Table(alpha_bar.sqrt()), _Table((1 - alpha_bar).sqrt())
-    return DiscreteSchedule(alpha, sigma, float(len(betas)), beta, alpha_bar)
+    return DiscreteSchedule(alpha, sigma, float(len(betas)), beta=beta, alpha_bar=alpha_bar)
 
 
 def from_alpha_bar(alpha_bar: Float[Tensor, " times"], max_beta: float = 0.999) -> DiscreteSchedule:
@@ -163,11 +153,7 @@ def geometric_times(steps: int, low: float = 0.01, high: float = 50.0) -> Float[
     The ladder of Song & Ermon 2019, section 4.1, where the levels count from the largest.
     Times of the `edm` schedule. Raises ValueError unless 0 < low < high and steps >= 2.
     """
-    if not 0 < low < high or steps < 2:
-        raise ValueError(
-            f"need 0 < low < high and steps >= 2, got low={low}, high={high}, steps={steps}"
-        )
-    u = torch.linspace(0, 1, steps, dtype=torch.float64)
+    u = _rungs(steps, low, high)
     return torch.cat([high * (low / high) ** u, torch.zeros(1, dtype=torch.float64)])
 
 
@@ -178,13 +164,31 @@ def karras_times(
 
     Times of the `edm` schedule. Raises ValueError unless 0 < low < high and steps >= 2.
     """
+    u = _rungs(steps, low, high)
+    levels = (high ** (1 / rho) + u * (low ** (1 / rho) - high ** (1 / rho))) ** rho
+    return torch.cat([levels, torch.zeros(1, dtype=torch.float64)])
+
+
+def _rungs(steps: int, low: float, high: float) -> Float[Tensor, " steps"]:
+    """Numbers from 0 to 1 for the levels from `high` to `low`."""
     if not 0 < low < high or steps < 2:
         raise ValueError(
             f"need 0 < low < high and steps >= 2, got low={low}, high={high}, steps={steps}"
         )
-    u = torch.linspace(0, 1, steps, dtype=torch.float64)
-    levels = (high ** (1 / rho) + u * (low ** (1 / rho) - high ** (1 / rho))) ** rho
-    return torch.cat([levels, torch.zeros(1, dtype=torch.float64)])
+    return torch.linspace(0, 1, steps, dtype=torch.float64)
+
+
+def shaped(values: Float[Tensor, " times"], like: Data) -> Tensor:
+    """One number per example in the precision of `like`, with shape [batch, 1, ..., 1].
+
+    The only place where a time meets the shape of an image. Raises ValueError unless there are as
+    many numbers, so as many times, as examples.
+    """
+    if values.shape != like.shape[:1]:
+        raise ValueError(
+            f"t must have shape ({len(like)},), one time per example; got {tuple(values.shape)}"
+        )
+    return values.to(like.dtype).view((-1,) + (1,) * (like.ndim - 1))
 
 
 class _Table:
@@ -211,6 +215,8 @@ class _Table:
     def _check_range(self, t: Tensor) -> None:
         # -1 would silently mean the noisiest time: what a loop over 0..T-1 asks for at its end.
         last = len(self.values[torch.device("cpu")]) - 1
-        wrong = t[(t < 0) | (t > last)]
-        if len(wrong):
-            raise ValueError(f"times of this schedule are 0..{last}, got {int(wrong[0])}")
+        low, high = (int(end) for end in t.aminmax()) if t.numel() else (0, 0)
+        if low < 0 or high > last:
+            raise ValueError(
+                f"times of this schedule are 0..{last}, got {low if low < 0 else high}"
+            )

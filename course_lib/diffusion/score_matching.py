@@ -24,10 +24,8 @@ def divergence(field: Score, x: Data) -> tuple[Data, PerExample]:
     Raises ValueError if the field's values are not shaped like x.
     """
     x, out = _evaluate(field, x)
-    flat = out.flatten(1)
-    # Examples do not interact, so the gradient of a sum over the batch holds each one's own.
-    rows = [_gradient(flat[:, i].sum(), x).flatten(1)[:, i] for i in range(flat.shape[1])]
-    return out, torch.stack(rows).sum(0)
+    axes = torch.eye(x[0].numel(), dtype=x.dtype, device=x.device).view(-1, 1, *x.shape[1:])
+    return out, torch.stack([_quadratic(out, x, axis.expand_as(x)) for axis in axes]).sum(0)
 
 
 def hutchinson_divergence(field: Score, x: Data, v: Projections) -> tuple[Data, PerExample]:
@@ -45,8 +43,7 @@ def hutchinson_divergence(field: Score, x: Data, v: Projections) -> tuple[Data, 
             " Use torch.randn(projections, *x.shape)"
         )
     x, out = _evaluate(field, x)
-    curved = [(_gradient((out * w).sum(), x) * w).flatten(1).sum(1) for w in v]
-    return out, torch.stack(curved).mean(0)
+    return out, torch.stack([_quadratic(out, x, w.to(x.dtype)) for w in v]).mean(0)
 
 
 def explicit_loss(score: Score, x: Data, exact: Data) -> PerExample:
@@ -108,11 +105,13 @@ def _evaluate(field: Score, x: Data) -> tuple[Data, Data]:
     return x, out
 
 
-def _gradient(total: Tensor, x: Data) -> Data:
-    """d total / dx, kept differentiable; 0 where the total does not depend on x."""
-    if not total.requires_grad:
-        return torch.zeros_like(x)
-    return torch.autograd.grad(total, x, create_graph=True, materialize_grads=True)[0]
+def _quadratic(out: Data, x: Data, v: Data) -> PerExample:
+    """v · J v with the Jacobian J of out at x, kept differentiable; 0 if x is not in out."""
+    if not out.requires_grad:
+        return x.new_zeros(len(x))
+    # Examples do not interact, so one backward pass gives each of them its own v J.
+    (pulled,) = torch.autograd.grad(out, x, v, create_graph=True, materialize_grads=True)
+    return (pulled * v).flatten(1).sum(1)
 
 
 def _half_square(x: Data) -> PerExample:

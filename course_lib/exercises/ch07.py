@@ -12,7 +12,7 @@ from course_lib.exercises.checking import equal, exercise, reject, require
 
 @exercise("alpha_bar has T + 1 entries and begins with the clean data's 1")
 def check_alpha_bar(alpha_bar_from: Callable[..., Any]) -> None:
-    """Exercise 1: alpha_bar_0 ... alpha_bar_T from the betas (Ho et al. 2020, below eq. 4)."""
+    """Exercise 1: alpha_bar_0 ... alpha_bar_T from the betas (Ho et al. 2020, above eq. 4)."""
     ours = alpha_bar_from(torch.tensor([0.1, 0.2, 0.5]))
     reject(
         equal(ours, [0.9, 0.72, 0.36]),

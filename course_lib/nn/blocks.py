@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from course_lib.core.checks import one_of
 from course_lib.core.types import Images
 
 
@@ -40,8 +41,7 @@ class ResBlock(nn.Module):
         eps: float = 1e-5,
     ):
         super().__init__()
-        if inject not in ("add", "scale_shift"):
-            raise ValueError(f"unknown inject {inject!r}. Use one of: add, scale_shift")
+        one_of(inject, ("add", "scale_shift"), "inject")
         self.inject = inject
         self.norm1 = group_norm(in_channels, groups, eps)
         self.conv1 = nn.Conv2d(in_channels, out_channels, 3, padding=1)
@@ -76,8 +76,7 @@ class Downsample(nn.Module):
 
     def __init__(self, channels: int, pad: str = "even"):
         super().__init__()
-        if pad not in ("even", "right"):
-            raise ValueError(f"unknown pad {pad!r}. Use one of: even, right")
+        one_of(pad, ("even", "right"), "pad")
         self.pad = pad
         self.conv = nn.Conv2d(channels, channels, 3, stride=2, padding=1 if pad == "even" else 0)
 
