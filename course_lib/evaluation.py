@@ -150,14 +150,15 @@ def scoreboard(evaluations: Mapping[str, Evaluation], caption: str = "") -> Tabl
 
 
 def standings(against: str = "fashion", path: Path = STANDINGS) -> dict[str, Evaluation]:
-    """Every model judged so far by this recipe, by name, with equally many samples.
+    """Every model judged so far by this recipe, with equally many samples; the nearest first.
 
     `tools/measure_models.py` draws the samples, judges them and writes the file.
     """
     one_of(against, REAL, "data set")
     entries = json.loads(path.read_text()) if path.exists() else {}
     found = {name: _restored(entry["found"]) for name, entry in entries.items()}
-    return {name: one for name, one in found.items() if one.against == against}
+    best_first = sorted(found.items(), key=lambda item: item[1].frechet.value)
+    return {name: one for name, one in best_first if one.against == against}
 
 
 def enter(name: str, evaluation: Evaluation, how: str, path: Path = STANDINGS) -> None:
