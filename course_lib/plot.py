@@ -322,7 +322,7 @@ def densities(
             axes.plot(xs, as_array(curve), color=colour, label=name)
         axes.set(xlabel=xlabel, ylabel="density", xlim=(xs.min(), xs.max()))
         # Room for the legend above the curves, which may be anywhere.
-        axes.set_ylim(0, axes.get_ylim()[1] * (1 + 0.09 * len(curves)))
+        axes.set_ylim(0, axes.get_ylim()[1] * (1 + 0.13 * len(curves)))
         axes.legend(loc="upper right")
     return named(figure, alt, f"densities: {'; '.join(curves)}", title)
 

@@ -12,7 +12,7 @@ from course_lib.diffusion import discrete
 from course_lib.diffusion.denoiser import Denoiser
 from course_lib.diffusion.discrete import BitDenoiser
 from course_lib.diffusion.reverse import ReverseGaussian
-from course_lib.diffusion.schedules import DiscreteSchedule, edm, from_betas, linear
+from course_lib.diffusion.schedules import DiscreteSchedule, edm, from_betas, linear, shaped
 from course_lib.diffusion.training import log_uniform_levels, stratified_times, vlb_weight
 from course_lib.nn.mlp import MLP
 from course_lib.nn.unet import UNet
@@ -44,8 +44,7 @@ class KnowsLevel(nn.Module):
 
     def forward(self, x_t: Data, sigma: Time) -> Data:
         level = 1000 * (sigma / self.low).log() / math.log(self.high / self.low)
-        shape = (-1,) + (1,) * (x_t.ndim - 1)
-        return self.net(x_t / (1 + sigma.square()).sqrt().view(shape), level)
+        return self.net(x_t / shaped((1 + sigma.square()).sqrt(), x_t), level)
 
 
 def ncsn_loss(model: Denoiser, x_0: Data) -> Float[Tensor, ""]:
@@ -138,7 +137,7 @@ class MeanAsNoise(nn.Module):
 
     def forward(self, x_t: Images, t: Time) -> Images:
         _, sigma = self.schedule(t, like=x_t)
-        beta = self.schedule.beta.to(t.device)[t].to(x_t.dtype).view(-1, 1, 1, 1)
+        beta = shaped(self.schedule.beta.to(t.device)[t], x_t)
         return (x_t - (1 - beta).sqrt() * self.net(x_t, t)) * sigma / beta
 
 

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 from tqdm.auto import tqdm
 
-from course_lib.core.checks import one_of
+from course_lib.core.checks import one_of, same_shapes, shapes
 from course_lib.core.tensors import atomic_write
 
 PRECISIONS = ("auto", "fp32", "bf16")
@@ -178,14 +178,10 @@ class Trainer:
                 f"the run in {path} was made with {record['config']}, this one has"
                 f" {asdict(self.config)}. Use the same config, or another place"
             )
-        try:
-            self.model.load_state_dict(_under("model.", tensors))
-            self.ema.load_state_dict(_under("ema.", tensors))
-        except RuntimeError as error:
-            first = str(error).split("\n\t")[1]
-            raise ValueError(
-                f"the run in {path} trained another model ({first}). Use another place"
-            ) from error
+        for module, prefix in ((self.model, "model."), (self.ema, "ema.")):
+            own = _under(prefix, tensors)
+            same_shapes(shapes(module.state_dict()), shapes(own), f"the run in {path}")
+            module.load_state_dict(own)
         state = self.optimizer.state_dict()
         for key, value in _under("optimizer.", tensors).items():
             index, name = key.split(".")

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
-from course_lib.core.checks import one_of
+from course_lib.core.checks import one_of, same_shapes, shapes
 from course_lib.core.tensors import atomic_write
 
 Module = TypeVar("Module", bound=nn.Module)
@@ -99,11 +99,6 @@ def load_or_train(
 
 def _fill(module: Module, tensors: dict[str, Tensor], what: str) -> Module:
     own = module.state_dict()
-    odd = sorted(set(own) ^ set(tensors))
-    odd += [k for k in sorted(set(own) & set(tensors)) if own[k].shape != tensors[k].shape]
-    if odd:
-        raise ValueError(
-            f"{what} does not fit this network: {len(odd)} tensors differ, the first is {odd[0]!r}"
-        )
+    same_shapes(shapes(own), shapes(tensors), what)
     module.load_state_dict({key: value.to(own[key].dtype) for key, value in tensors.items()})
     return module.eval().requires_grad_(False)

@@ -221,7 +221,7 @@ def test_another_config_is_refused_by_name(tmp_path):
 def test_another_model_is_refused_by_name(tmp_path):
     file = tmp_path / "run.safetensors"
     make().fit(3, checkpoint=file)
-    with pytest.raises(ValueError, match=r"run\.safetensors trained another model.*size mismatch"):
+    with pytest.raises(ValueError, match=r"run\.safetensors does not fit this network.*of shape"):
         make(width=9).load(file)
 
 

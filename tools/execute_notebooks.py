@@ -44,6 +44,7 @@ def execute(path: Path) -> None:
         kernel_name="python3",
         resources=resources,
         record_timing=False,
+        coalesce_streams=True,  # how a stream is cut into pieces is chance
         extra_arguments=["--log-level=ERROR"],  # the kernel's, not the notebook's, warnings
     )
     client.execute()

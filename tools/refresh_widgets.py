@@ -33,7 +33,7 @@ def refresh(notebook: nbformat.NotebookNode) -> bool:
 
 def main() -> int:
     """Refresh every committed notebook."""
-    for path in sorted(NOTEBOOKS.rglob("[0-9]*.ipynb")):
+    for path in sorted(NOTEBOOKS.glob("[0-9]*.ipynb")):
         notebook = nbformat.read(path, as_version=4)
         if refresh(notebook):
             atomic_write(path, nbformat.writes(notebook).encode() + b"\n")

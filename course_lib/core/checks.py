@@ -1,11 +1,13 @@
 """Claims that are executed: a notebook says "these are equal" by calling `check_close`."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+
+Shape = tuple[int, ...]
 
 
 def check_close(
@@ -49,6 +51,26 @@ def one_of(value: Any, valid: Iterable[Any], what: str) -> None:
     valid = list(valid)
     if value not in valid:
         raise ValueError(f"unknown {what} {value!r}. Use one of: {', '.join(map(str, valid))}")
+
+
+def same_shapes(here: Mapping[str, Shape], there: Mapping[str, Shape], what: str) -> None:
+    """Raise ValueError unless two sets of tensors, given by their names and shapes, are alike.
+
+    here    the network that is to be filled
+    there   the file, which the message calls `what`
+    """
+    odd = [k for k in sorted(set(here) | set(there)) if here.get(k) != there.get(k)]
+    if odd:
+        first, none = odd[0], "missing"
+        raise ValueError(
+            f"{what} does not fit this network: {len(odd)} tensors differ, the first is {first!r},"
+            f" of shape {there.get(first, none)} there and {here.get(first, none)} here"
+        )
+
+
+def shapes(tensors: Mapping[str, Tensor]) -> dict[str, Shape]:
+    """Names and shapes of a state dict."""
+    return {name: tuple(value.shape) for name, value in tensors.items()}
 
 
 def _float64(value: Any) -> Tensor:

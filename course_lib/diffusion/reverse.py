@@ -13,7 +13,7 @@ from torch import nn
 from course_lib.core.types import Data, PerExample, RandnLike, Time
 from course_lib.diffusion.forward import posterior
 from course_lib.diffusion.likelihood import bits_per_dim, gaussian_kl, prior_bits
-from course_lib.diffusion.schedules import DiscreteSchedule
+from course_lib.diffusion.schedules import DiscreteSchedule, shaped
 
 
 class ReverseGaussian(nn.Module):
@@ -36,9 +36,8 @@ class ReverseGaussian(nn.Module):
 
     def forward(self, x_t: Data, t: Time) -> tuple[Data, Data]:
         """Mean and variance of x_{t-1}, for times 1..T."""
-        shape = (-1,) + (1,) * (x_t.ndim - 1)
-        beta = self.schedule.beta.to(t.device)[t].to(x_t.dtype).view(shape)
-        out = self.net(x_t, t).to(x_t.dtype) * (t > 1).view(shape)
+        beta = shaped(self.schedule.beta.to(t.device)[t], x_t)
+        out = self.net(x_t, t).to(x_t.dtype) * shaped(t > 1, x_t)
         shift, log_odds = out.chunk(2, dim=1)
         mean = (1 - beta).sqrt() * x_t + beta.sqrt() * shift
         return mean, torch.sigmoid(torch.logit(beta) + log_odds)

@@ -58,7 +58,7 @@ def ddim_step(
     eta: float = 0.0,
     randn_like: RandnLike = torch.randn_like,
 ) -> Data:
-    """Keep the direction of the noise and shrink it (Song, Meng & Ermon 2021, eq. 12 and 16).
+    """Keep the direction of the noise and shrink it (Song, Meng & Ermon 2020, eq. 12 and 16).
 
     eta   0 is deterministic, 1 is DDPM's ancestral step with the small variance
     """

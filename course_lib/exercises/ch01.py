@@ -19,11 +19,16 @@ def check_divergence(divergence: Callable[..., Any]) -> None:
     std_q, std_p = 0.5 + torch.rand(2, 6, 3)
     var_q, var_p = std_q.square(), std_p.square()
     ours = divergence(mean_q, std_q, mean_p, std_p)
+    require(
+        isinstance(ours, Tensor), f"return a tensor, [batch]; yours is a {type(ours).__name__}."
+    )
     each = gaussian_kl(mean_q, var_q, mean_p, var_p)
     right = each.sum(1)
     reject(equal(ours, each), "these are the coordinates' own divergences. Add them up: [batch].")
     reject(equal(ours, each.mean(1)), "that is the mean over coordinates. Divergences add.")
-    reject(equal(ours, each.sum()), "one number for the whole batch; wanted is one per example.")
+    reject(ours.ndim == 0, "one number for the whole batch; wanted is one per example.")
+    reject(equal(ours, each.sum(0)), "you add up over the batch. Add up over the coordinates.")
+    reject(equal(ours, -right), "the sign is turned: a divergence is never negative.")
     reject(equal(ours, 2 * right), "it is twice too large: the half before the bracket is missing.")
     reject(equal(ours, right / math.log(2)), "that is in bits. Asked for are nats: natural log.")
     reject(
@@ -35,8 +40,8 @@ def check_divergence(divergence: Callable[..., Any]) -> None:
         "the formula speaks of variances, and you were given standard deviations: square them.",
     )
     reject(
-        equal(ours, right + 1.5),
-        "the -1 is missing (once per coordinate): for q = p the divergence must be 0.",
+        equal(ours, right + 1.5) or equal(ours, right + 1.0),
+        "a -1 is missing (one per coordinate): for q = p the divergence must be 0.",
     )
     reject(
         equal(ours, right - (var_p / var_q).log().sum(1)),
@@ -49,6 +54,19 @@ def check_divergence(divergence: Callable[..., Any]) -> None:
     reject(
         equal(ours, right - 0.5 * (var_q / var_p).sum(1)),
         "q's own variance is missing: under q, (x - m_p)² averages to v_q + (m_q - m_p)².",
+    )
+    square = 0.5 * ((mean_q - mean_p).square() / var_p).sum(1)
+    reject(
+        equal(ours, right - square),
+        "the distance of the means is missing: under q, (x - m_p)² averages to v_q + (m_q - m_p)².",
+    )
+    reject(
+        equal(ours, right - 0.25 * (var_p / var_q).log().sum(1)),
+        "the logarithm has the ratio of the standard deviations: wanted is that of the variances.",
+    )
+    reject(
+        ours.shape != right.shape,
+        f"its shape is {list(ours.shape)}; wanted is one number per example, [{len(right)}].",
     )
     require(equal(ours, right), "it does not agree with the integral of q (log q - log p).")
     same = divergence(mean_q, std_q, mean_q, std_q)
@@ -65,7 +83,14 @@ def check_posterior(posterior: Callable[..., Any]) -> None:
         "return two things: the mean and the variance.",
     )
     mean, variance = ours
+    require(
+        mean is not None and variance is not None, "one of the two is None: return both numbers."
+    )
     right_mean, right_variance = _weighted([m, y_1, y_2], [v, s_1**2, s_2**2])
+    reject(
+        equal(mean, right_variance) and equal(variance, right_mean),
+        "the two are swapped: the mean first, then the variance.",
+    )
     reject(
         equal(variance, 1 / right_variance),
         "that is the precision. The variance is one over the sum of the precisions.",
@@ -97,8 +122,18 @@ def check_posterior(posterior: Callable[..., Any]) -> None:
         "you weigh by variances, so the noisiest counts most. Weigh by precisions.",
     )
     reject(equal(mean, (m + y_1 + y_2) / 3), "the plain average: weigh by precisions.")
+    reject(
+        equal(mean, right_mean / right_variance),
+        "that is the sum of precision times value. Divide it by the sum of the precisions.",
+    )
     require(equal(variance, right_variance), "the variance is not 1 over the sum of precisions.")
     require(equal(mean, right_mean), "the mean is not the average weighted by precision.")
+    again = posterior(y_2, s_1, m, s_2, y_1, v)  # other numbers: nothing may come from outside
+    mean, variance = _weighted([y_2, m, y_1], [s_1, s_2**2, v**2])
+    require(
+        equal(again[0], mean) and equal(again[1], variance),
+        "right once, and wrong for other numbers: use the arguments and nothing else.",
+    )
 
 
 def _weighted(values: list[Tensor], variances: list[Tensor]) -> tuple[Tensor, Tensor]:
@@ -115,6 +150,10 @@ def check_denoiser(denoiser: Callable[..., Any]) -> None:
     alpha, sigma, y = 0.8, 0.6, torch.randn(8, 2).double()
     measured = law.noised(alpha, sigma)
     ours = denoiser(y, measured.log_prob, alpha, sigma)
+    require(
+        isinstance(ours, Tensor),
+        f"return a tensor of the shape of y; yours is a {type(ours).__name__}.",
+    )
     score, one = measured.score(y), torch.ones(8).double()
     right = law.posterior_mean(y, alpha * one, sigma * one)
     reject(
@@ -132,9 +171,21 @@ def check_denoiser(denoiser: Callable[..., Any]) -> None:
         equal(ours, y / alpha + sigma**2 * score),
         "both terms are divided by alpha, the score's too.",
     )
+    reject(
+        equal(ours, (y + sigma**2 * score / len(y)) / alpha),
+        "the score is too small by the size of the batch: sum the log densities, no mean.",
+    )
+    reject(
+        equal(ours, (y + score / sigma**2) / alpha),
+        "the score is multiplied by sigma squared, not divided.",
+    )
+    reject(
+        ours.shape != y.shape,
+        f"its shape is {list(ours.shape)}; wanted is a guess for each row of y, {list(y.shape)}.",
+    )
     require(equal(ours, right), "it is not E[x | y] = (y + sigma² score) / alpha.")
     reject(
-        isinstance(ours, Tensor) and ours.requires_grad,
+        ours.requires_grad,
         "the numbers are right, but they carry their gradient history: detach the result.",
     )
 
@@ -145,6 +196,10 @@ def check_bits(bits: Callable[..., Any]) -> None:
     dims, levels, low, high = 48, 32, -1.0, 3.0
     log_density = -40 + 10 * torch.randn(5).double()
     ours = bits(log_density, dims, levels, low, high)
+    require(
+        isinstance(ours, Tensor), f"return a tensor, [batch]; yours is a {type(ours).__name__}."
+    )
+    reject(ours.ndim == 0, "one number for the whole batch; wanted is one per image.")
     width = (high - low) / levels
     right = pixel_bits(log_density, dims, width)
     reject(equal(ours, -right), "the sign is turned: unlikely images cost more bits.")
@@ -174,6 +229,23 @@ def check_bits(bits: Callable[..., Any]) -> None:
     reject(
         equal(ours, -log_density / (dims * math.log(2)) - math.log2(width) / dims),
         "each of the dims numbers was scaled: the offset per dimension is not divided again.",
+    )
+    without = right + math.log2(width)
+    reject(
+        equal(ours, without + 7) or equal(ours, without + 8),
+        "your offset is that of 256 levels. Compute it from levels, low and high.",
+    )
+    reject(
+        equal(ours, without - math.log2(high - low)),
+        "your offset takes the whole range for one level. How wide is one of `levels` levels?",
+    )
+    reject(
+        equal(ours, dims * without - math.log2(width)),
+        "the log density is that of a whole image: divide it by dims.",
+    )
+    reject(
+        ours.shape != right.shape,
+        f"its shape is {list(ours.shape)}; wanted is one number per image, [{len(right)}].",
     )
     require(equal(ours, right), "uniform bytes should cost 8; yours do not agree with that rule.")
     for low, high in ((0.0, 1.0), (-1.0, 1.0), (0.0, 256.0)):
@@ -221,6 +293,18 @@ def check_corrected_average(corrected_average: Callable[..., Any]) -> None:
             ours, decay ** (n - 1) * values[0] + plain - (1 - decay) * decay ** (n - 1) * values[0]
         ),
         "this one starts at the first value. Start at 0, then correct.",
+    )
+    reject(
+        equal(ours, right / (1 - decay)),
+        "a new value enters with weight 1 - decay; yours enters in full.",
+    )
+    reject(
+        equal(ours, ((1 - decay) * decay ** ages.flip(0) * values).sum() / (1 - decay**n)),
+        "the order is turned: the newest value must count most.",
+    )
+    reject(
+        getattr(ours, "shape", ()) != (),
+        "return one number: the average after the last value, not after each.",
     )
     require(equal(ours, right), "it is not the weighted mean of the values so far.")
     for n in (1, 2, 50):

@@ -39,6 +39,20 @@ def _diagnose_posterior(
     of_x_0, of_x_t = a_s * fresh / n_t**2, keep * n_s**2 / n_t**2
     right = fresh * n_s**2 / n_t**2
     reject(
+        equal(mean, right) or torch.as_tensor(variance).shape == x_t.shape != (),
+        "return the mean first, one for each point, then the variance: one number, for it depends"
+        " on the levels alone.",
+    )
+    reject(
+        equal(variance, (1 - keep**2) * n_s**2 / n_t**2) and not equal(variance, right),
+        "1 - keep² is the fresh noise only where alpha² + sigma² = 1. For any two levels it is"
+        " sigma_t² - keep² sigma_s².",
+    )
+    reject(
+        equal(variance, fresh * n_s / n_t),
+        "the fresh noise is right, but variances compare by squares: sigma_s² / sigma_t².",
+    )
+    reject(
         equal(variance, fresh),
         "that variance is the fresh noise between s and t, what x_t adds. Knowing x_t as well as"
         " x_0 leaves less: multiply by sigma_s² / sigma_t².",
@@ -97,6 +111,39 @@ def check_path_bound(path_bound: Callable[..., Any]) -> None:
         [log_q(path[t], path[t - 1], t) - log_p(path[t - 1], path[t], t) for t in range(1, T + 1)]
     )
     end, right = -log_prior(path[T]), -log_prior(path[T]) + terms.sum(0)
+    require(
+        torch.as_tensor(ours).shape == end.shape,
+        "`path` holds several paths side by side: sum over the steps, and keep one number for"
+        " each path.",
+    )
+    steps = range(1, T + 1)
+    reject(
+        equal(
+            ours,
+            end
+            + sum(forward[t] * (path[t - 1] - 2 * path[t]).square() for t in steps)
+            - sum(log_p(path[t - 1], path[t], t) for t in steps),
+        ),
+        "log_q takes the later variable first: log_q(x_t, x_s, t).",
+    )
+    reject(
+        equal(
+            ours,
+            end
+            + sum(log_q(path[t], path[t - 1], t) for t in steps)
+            - sum(backward[t] * (path[t] + 3 * path[t - 1]).square() for t in steps),
+        ),
+        "log_p takes the earlier variable first: log_p(x_s, x_t, t).",
+    )
+    reject(
+        equal(
+            ours,
+            end
+            + sum(forward[t - 1] * (path[t] - 2 * path[t - 1]).square() for t in steps)
+            - sum(backward[t - 1] * (path[t - 1] + 3 * path[t]).square() for t in steps),
+        ),
+        "the step from x_{t-1} to x_t has the number t, not t - 1: they count from 1.",
+    )
     reject(
         equal(ours, terms.sum(0)),
         "log p(x_T) is missing: the model pays for where its chain begins.",
@@ -139,6 +186,19 @@ def check_continuous_loss(continuous_loss: Callable[..., Any]) -> None:
     right = 0.5 * math.log((1 + std**2 * math.exp(high)) / (1 + std**2 * math.exp(low)))
     ours = {name: continuous_loss(mmse, log_snr, t) for name, log_snr in schedules.items()}
     straight = ours["straight"]
+    require(
+        torch.as_tensor(straight).shape == (),
+        "return one number: the integral, not its integrand at each t.",
+    )
+    reject(
+        equal(straight, right / math.log(2), atol=1e-3),
+        "these are bits. Nats are asked for: do not divide by log 2.",
+    )
+    snr = schedules["straight"].exp()
+    reject(
+        equal(straight, -0.5 * torch.trapezoid(snr, mmse(schedules["straight"])), atol=1e-3),
+        "y and x are swapped: torch.trapezoid(y, x) with the errors for y and the SNR for x.",
+    )
     reject(
         equal(straight, 2 * right, atol=1e-3),
         "twice too large: the divergence of two Gaussians has a 1/2.",
@@ -177,6 +237,19 @@ def check_complete_bound(complete_bound: Callable[..., Any]) -> None:
         alpha_bar = torch.cat([torch.ones(1), torch.linspace(0.95, 0.35, T)]).double()
         ours = complete_bound(alpha_bar, std)
         L_0, steps, L_T = _terms(alpha_bar, std)
+        require(torch.as_tensor(ours).shape == (), "return one number: L_T needs alpha_bar[-1].")
+        reject(
+            equal(ours, L_T),
+            "that is L_T alone. Add it to incomplete_bound(alpha_bar, std).",
+        )
+        reject(
+            equal(ours, L_0 + steps + 2 * L_T),
+            "L_T is twice too large: the divergence of two Gaussians has a 1/2.",
+        )
+        reject(
+            equal(ours, (L_0 + steps + L_T) / math.log(2)),
+            "these are bits. Nats are asked for: do not divide by log 2.",
+        )
         total = alpha_bar[-1] * std**2 + 1 - alpha_bar[-1]
         reject(
             equal(ours, L_0 + steps),

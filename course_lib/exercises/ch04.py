@@ -21,6 +21,8 @@ def check_posterior(posterior: Callable[..., Any]) -> None:
     x_0 = torch.tensor([0.0, 1.0, 0.0, 1.0]).double()
     beta, keep, rate = 0.4, 0.8, 0.3
     answer = torch.as_tensor(posterior(x_t, x_0, beta, keep, rate))
+    require(answer.shape == (4,), f"one chance for each bit, shape [4], got {list(answer.shape)}.")
+    reject(answer.dtype == torch.bool, "this is a yes or no. A chance lies between 0 and 1.")
     before = keep * x_0 + (1 - keep) * rate
 
     def bayes(prior: Tensor, stay_one: float, to_one: float) -> Tensor:
@@ -50,6 +52,13 @@ def check_posterior(posterior: Callable[..., Any]) -> None:
     reject(equal(answer, half), "the coins are not fair: they show one with chance `rate`.")
     times = torch.full((4,), 2)
     right = discrete.posterior(schedule, x_t, x_0, times)
+    reject(equal(answer, 1 - right), "this is the chance that x_{t-1} is zero.")
+    reject(equal(answer, right[[0, 2, 1, 3]]), "x_t and x_0 are swapped: x_t comes first.")
+    after = keep * (1 - beta)
+    reject(
+        equal(answer, bayes(after * (x_0 - rate) + rate, 1 - beta * (1 - rate), beta * rate)),
+        "the step at t is in it twice: keep_before ends at t - 1 and does not hold it.",
+    )
     require(
         equal(answer, right, atol=1e-6),
         f"for (x_t, x_0) = (0,0), (0,1), (1,0), (1,1) you get {_short(answer)}; by enumeration it"
@@ -70,18 +79,26 @@ def check_numbers_per_unit(numbers_per_unit: Callable[..., Any]) -> None:
         "nats and bits are mixed: a number of variance 1 scores -1.419 nats, which is -2.047 bits.",
     )
     reject(
-        abs(cifar - 11.5 / UNIT) < 0.51 and cifar > 5,
+        all(abs(answers[name] - gain / UNIT) < 0.51 for name, (_, gain, _) in rows.items()),
         "you divide the gain alone. L_null is K minus the gain.",
+    )
+    reject(
+        all(abs(answers[name] - (gain - k)) < 0.51 for name, (k, gain, _) in rows.items()),
+        "this is -L_null in bits. How many numbers is that, at 2.047 bits each?",
     )
     reject(
         abs(cifar - exactly) < 1e-3,
         "nearly: the columns are rounded, so round your answer to a whole number.",
     )
-    for name, (_, _, right) in rows.items():
-        require(answers[name] == right, f"for {name} you get {answers[name]:g}.")
+    for name, (k, gain, right) in rows.items():
+        require(
+            answers[name] == right,
+            f"for {name} you get {answers[name]:g}. Its columns differ by {gain - k:.3f} bits, and"
+            " one number of variance 1 accounts for 2.047 of them.",
+        )
 
 
-@exercise("the slope of the soft half-plane, and the roll keeps to it")
+@exercise("the slope of the soft half-plane, near it and far away")
 def check_half_plane_slope(half_plane_slope: Callable[..., Any]) -> None:
     """Exercise 3: the gradient of log r for r = sigmoid((n·x - c) / w)."""
     x, n, c, w = torch.randn(50, 2), torch.tensor([0.6, -0.8]), 0.3, 0.25
@@ -97,6 +114,11 @@ def check_half_plane_slope(half_plane_slope: Callable[..., Any]) -> None:
         "1 - sigmoid and sigmoid are swapped: far inside, where r = 1, there is nothing to push.",
     )
     reject(equal(answer, ((1 - s) / w).expand(50, 2)), "the direction n is missing.")
+    reject(equal(answer, right / w), "w divides twice. The inner derivative is n / w.")
+    reject(
+        equal(answer, torch.sigmoid(-(x @ n + c) / w)[:, None] * n / w),
+        "c has the wrong sign: u = (n·x - c) / w.",
+    )
     require(equal(answer, right), "this is not the gradient of log r: compare with autograd.")
     far = torch.as_tensor(half_plane_slope(-80 * n[None], n, 0.0, 0.1))
     require(
@@ -138,6 +160,14 @@ def check_bound(bound: Callable[..., Any]) -> None:
             "H_q(X_T|X_0) and H_p(X_T) cancel only if nothing of the signal is left at T.",
         )
         reject(abs(answer + right) < 1e-6, "this is -K, a cost.")
+        reject(
+            abs(answer - (-total / len(divergences) + last - first - prior)) < 1e-6,
+            "the divergences are summed over the steps, not averaged.",
+        )
+        reject(
+            abs(answer - (-total + last - first + prior)) < 1e-6,
+            "H_p(X_T) has the wrong sign: the prior's entropy is paid.",
+        )
         reject(
             abs(answer - (total + last - first - prior)) < 1e-6,
             "the divergences have the wrong sign: they are what is lost.",

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from course_lib.diffusion.score_matching import divergence, implicit_loss
+from course_lib.diffusion.score_matching import divergence
 from course_lib.exercises.checking import equal, exercise, reject, require
 
 MATRIX = torch.tensor([[-1.0, 0.5, 0.2], [0.1, -2.0, -0.6], [0.3, 0.4, 0.7]])
@@ -35,12 +35,31 @@ def check_trace(trace: Callable[..., Any]) -> None:
         "that is v · J, a vector for each example. Multiply by v once more, and add up.",
     )
     reject(
+        equal(ours, once * v),
+        "the products of v · J and v are there; now add them up over the coordinates (dim=1).",
+    )
+    reject(
         equal(ours, once.sum(1)),
         "you added up the coordinates of v · J without weighing them by v: on average that is 0.",
     )
     reject(
-        equal(ours, right.sum()) or equal(ours, right.mean()),
+        equal(ours, right.sum())
+        or equal(ours, right.mean())
+        or equal(ours, (once * v).sum(0))
+        or equal(ours, once @ v.T),
         "examples are mixed. Sum over coordinates (dim=1), and keep one number per example.",
+    )
+    reject(equal(ours, right[:, None]), "the shape is [batch, 1]; return [batch].")
+    reject(equal(ours, right / 3), "that is the mean over coordinates. A trace is a sum.")
+    reject(equal(ours, -right), "the sign: Hutchinson's estimate is + v · J v.")
+    reject(
+        equal(ours, (jacobian.sum(1) * v).sum(1)) or equal(ours, jacobian.sum((1, 2))),
+        "that is the gradient of the sum of s. Differentiate v · s, so that v weighs the rows.",
+    )
+    reject(
+        equal(ours, right + (_score(x) * v).sum(1).square() / 2)
+        or equal(ours, right + _score(x).square().sum(1) / 2),
+        "that is the sliced loss. Here only its trace is asked for.",
     )
     reject(
         equal(ours, (once * x).sum(1)),
@@ -60,9 +79,9 @@ def check_trace(trace: Callable[..., Any]) -> None:
 @exercise("the field converges at the data, and no example sees another")
 def check_repaired_loss(loss: Callable[..., Any]) -> None:
     """Exercise 2: |s|² / 2 + tr J for each example (Hyvärinen 2005)."""
-    x = torch.randn(6, 3)
+    x, strength = torch.randn(6, 3), torch.ones((), requires_grad=True)
     square, trace = _score(x).square().sum(1) / 2, divergence(_score, x)[1].detach()
-    ours = loss(_score, x.clone())
+    ours = loss(lambda x: strength * _score(x), x.clone())
     summed = square.sum()
     reject(
         equal(ours, summed - trace),
@@ -87,11 +106,29 @@ def check_repaired_loss(loss: Callable[..., Any]) -> None:
         equal(ours, (square + trace).mean()),
         "the value is right on average; return one number per example, and average later.",
     )
+    reject(
+        equal(ours, square / 1.5 + trace) or equal(ours, square / 3 + trace),
+        "|s|² is a sum over coordinates, not their mean.",
+    )
+    reject(equal(ours, square), "the divergence is missing: without it the best field is 0.")
+    reject(
+        equal(ours, square + trace / 2),
+        "the half belongs to |s|² alone. The divergence counts whole.",
+    )
     require(equal(ours, square + trace), "it is not |s|² / 2 + tr J for each example.")
-    graph = implicit_loss(_score, x)
     require(
-        ours.requires_grad == graph.requires_grad,
+        torch.is_tensor(ours) and ours.requires_grad,
         "the numbers are right but carry no gradient: keep create_graph, and do not detach.",
+    )
+    (slope,) = torch.autograd.grad(ours.sum(), strength, allow_unused=True, materialize_grads=True)
+    reject(
+        equal(slope, 2 * square.sum(), atol=1e-3),
+        "the numbers are right, but the divergence carries no gradient to the parameters: keep"
+        " create_graph, and do not detach.",
+    )
+    require(
+        equal(slope, (2 * square + trace).sum(), atol=1e-3),
+        "the numbers are right, but not their gradient for the parameters: detach neither part.",
     )
 
 
@@ -106,6 +143,15 @@ def check_ring(ring_answer: Callable[..., Any]) -> None:
         )
         loss, best = answer
         square = k**2 * thickness**2
+        reject(equal(loss, 1 / thickness**2), "the loss comes first, then the best k.")
+        reject(
+            equal(loss, square / 2) or equal(loss, square / 2 - 1),
+            "the trace: across the circle the field -k u falls with slope -k.",
+        )
+        reject(
+            equal(loss, k - square / 2),
+            "both signs are turned: the square is a penalty, and the trace is -k.",
+        )
         reject(
             equal(loss, square / 2 + k),
             "the field points back to the circle, so its derivative across is -k.",
@@ -128,6 +174,14 @@ def check_ring(ring_answer: Callable[..., Any]) -> None:
             equal(best, 1 / thickness),
             "set the derivative k thickness² - 1 to 0. A score has units of 1 / length, and k,"
             " its slope, of 1 / length².",
+        )
+        reject(
+            equal(best, 2 / thickness**2) or equal(best, 0.5 / thickness**2),
+            "a factor of 2: the derivative of k² thickness² / 2 is k thickness².",
+        )
+        reject(
+            equal(best, -0.5 / thickness**2),
+            "that is the least loss. Return the k at which it is reached.",
         )
         reject(equal(best, thickness**2), "upside down: the thinner the ring, the harder the pull.")
         require(equal(best, 1 / thickness**2), "the derivative k thickness² - 1 is not 0 there.")
@@ -158,5 +212,25 @@ def check_target(dsm_target: Callable[..., Any]) -> None:
     reject(
         equal(ours, x_0),
         "that is a denoiser's target. Tweedie turns it into a score: (x_0 - x_noisy) / sigma².",
+    )
+    require(
+        torch.as_tensor(ours).shape == x_0.shape,
+        "the target is an arrow for each point, shaped like x_0: keep the coordinates apart.",
+    )
+    reject(
+        equal(ours, -eps / (2 * sigma)),
+        "half as long as it should be: the derivative of the square brings a 2.",
+    )
+    reject(
+        equal(ours, -eps.square() / 2),
+        "that is log N itself, coordinate by coordinate. The target is its gradient.",
+    )
+    along = -torch.as_tensor(ours) / eps
+    reject(
+        not equal(ours, -eps / sigma)
+        and bool((along > 0).all())
+        and equal(along, along[0, 0].expand_as(eps)),
+        "it points the right way but has the wrong length. Is it the function's own sigma, squared,"
+        " below the line?",
     )
     require(equal(ours, -eps / sigma), "it is not the gradient of log N(x_noisy; x_0, sigma²).")

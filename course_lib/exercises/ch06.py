@@ -72,6 +72,23 @@ def check_annealed(annealed: Callable[..., Any]) -> None:
         is_walk(step, right, LEVELS, 1),
         "there is one move at each level. Take `moves` of them.",
     )
+    reject(
+        is_walk(lambda s: -step(s), right),
+        "the walk goes downhill: add step * score, which points to where the data is.",
+    )
+    reject(
+        is_walk(step, lambda s: 2 * step(s)),
+        "2 * step is the variance of the noise. Multiply z by its root.",
+    )
+    reject(
+        is_walk(lambda s: step(s) / 2, lambda s: step(s) ** 0.5),
+        "this is a right walk with half the step. Here the drift is step * score, and the noise"
+        " sqrt(2 * step) * z.",
+    )
+    reject(
+        is_walk(step, right, LEVELS[:1]) or is_walk(step, right, LEVELS[:1], 1),
+        "the walk ends early: is the `return` inside a loop?",
+    )
     require(
         is_walk(step, right),
         "it is not x + step * score + sqrt(2 * step) * z, `moves` times at each level. Draw fresh"
@@ -84,6 +101,10 @@ def check_ladder_ratio(ladder_ratio: Callable[..., Any]) -> None:
     """Exercise 2: technique 2 of Song & Ermon 2020, the ratio of neighbouring levels."""
     phi = torch.distributions.Normal(0.0, 1.0).cdf
     ours = {dim: float(ladder_ratio(dim)) for dim in (64, 784, 3072)}
+    require(
+        all(0 < abs(ratio) < float("inf") for ratio in ours.values()),
+        f"the ratio is a number above 1, got {', '.join(f'{r:g}' for r in ours.values())}.",
+    )
     reject(
         all(ratio < 1 for ratio in ours.values()),
         "the ratio is larger level over smaller level: it is above 1.",
@@ -96,6 +117,11 @@ def check_ladder_ratio(ladder_ratio: Callable[..., Any]) -> None:
     def solves(away: Callable[[int], float], width: float = 3.0, share: float = 0.5) -> bool:
         return all(abs(overlap(r, away(d), width) - share) < 0.01 for d, r in ours.items())
 
+    reject(
+        all(abs(ratio - 1 - 3 / (2 * dim) ** 0.5) < 1e-6 for dim, ratio in ours.items()),
+        "nearly: the reach is 3 ratio, not 3, since the larger shell is thicker. Solve"
+        " sqrt(2 dim) (ratio - 1) = 3 ratio as it stands.",
+    )
     reject(
         solves(lambda d: d**0.5),
         "you counted the distance in shells of width sigma. A shell in many dimensions is"
@@ -120,26 +146,25 @@ def check_ladder_ratio(ladder_ratio: Callable[..., Any]) -> None:
 @exercise("every call of the network is counted")
 def check_evaluations(evaluations: Callable[..., Any]) -> None:
     """Exercise 3: how often annealed Langevin asks the network, for one batch."""
+    asked = {
+        case: float(evaluations(*case))
+        for case in ((10, 100, True), (10, 100, False), (232, 5, False), (7, 3, True))
+    }
+    with_last, without = asked[10, 100, True], asked[10, 100, False]
     reject(
-        evaluations(10, 100, True) == 1000,
-        "the last denoising step asks the network once more.",
+        with_last == 1000 and without == 1001,
+        "the two cases are swapped: the extra call belongs to denoise_last=True.",
     )
-    reject(
-        evaluations(10, 100, True) == 1010,
-        "denoising happens once, after the last level, not at each level.",
-    )
-    reject(
-        evaluations(10, 100, False) == 1001,
-        "with denoise_last=False there is no extra call.",
-    )
-    reject(
-        evaluations(10, 100, True) == 111,
-        "at each level there are `moves` calls: multiply, do not add.",
-    )
-    require(
-        evaluations(10, 100, True) == 1001 and evaluations(232, 5, False) == 1160,
-        "it is levels times moves, and one more for the last denoising step.",
-    )
+    reject(with_last == 1000, "the last denoising step asks the network once more.")
+    reject(with_last == 1010, "denoising happens once, after the last level, not at each level.")
+    reject(without == 1001, "with denoise_last=False there is no extra call.")
+    reject(with_last == 111, "at each level there are `moves` calls: multiply, do not add.")
+    for (levels, moves, last), calls in asked.items():
+        require(
+            calls == levels * moves + last,
+            f"for {levels} levels of {moves} moves, denoise_last={last}, you get {calls:g}."
+            " It is levels times moves, and one more for the last denoising step.",
+        )
 
 
 @exercise("the walk rests where it should, at the right temperature")
@@ -149,6 +174,25 @@ def check_noise_scale(repaired: Callable[..., Any]) -> None:
 
     def score(x: Tensor) -> Tensor:
         return -x / variance
+
+    x = torch.linspace(-3, 3, 50, dtype=torch.float64)
+    still = {step: repaired(score, x, step, torch.zeros_like) for step in (0.2, 0.8)}
+    require(
+        all(torch.is_tensor(y) and y.shape == x.shape for y in still.values()),
+        "the move returns a tensor of the shape of x: every walker's new place.",
+    )
+    pull = {step: float(((y - x) / score(x)).mean()) for step, y in still.items()}
+    reject(all(abs(p) < 1e-9 for p in pull.values()), "the drift is missing: nothing pulls uphill.")
+    reject(min(pull.values()) < 0, "the drift has the wrong sign: the walk flees from the data.")
+    reject(
+        abs(pull[0.8] - pull[0.2]) < 1e-9,
+        "the move does not depend on `step`, its argument: half the step must pull half as far.",
+    )
+    together = repaired(score, torch.zeros_like(x), 0.2, torch.randn_like)
+    reject(
+        float(together.std()) < 1e-9 < float(together.abs().max()),
+        "all walkers get the same noise. Draw one number for each: randn_like(x).",
+    )
 
     def spread(step: float) -> float:
         x = 2 * torch.randn(4000, dtype=torch.float64)
@@ -182,6 +226,14 @@ def check_noise_scale(repaired: Callable[..., Any]) -> None:
         " have: twice the temperature. A drift of `step / 2` needs noise sqrt(step).",
     )
     reject(all(v < 0.5 for v in found.values()), "the noise is gone: all walkers end at the top.")
+    reject(
+        rests(0.5, lambda e: 1.0) or rests(1.0, lambda e: 1.0),
+        "the noise has size 1 at any step: its variance must be proportional to the step.",
+    )
+    require(
+        any(all(equal(p, share * step) for step, p in pull.items()) for share in (0.5, 1.0)),
+        "without its noise the move is neither x + step * score(x) nor x + step / 2 * score(x).",
+    )
     require(
         rests(0.5, lambda e: e**0.5) or rests(1.0, lambda e: (2 * e) ** 0.5),
         f"for a Gaussian of variance {variance:g} and steps 0.2 and 0.8 the walk rests at"

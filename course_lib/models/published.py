@@ -29,6 +29,7 @@ from jaxtyping import Float
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
+from course_lib.core.checks import same_shapes
 from course_lib.core.types import Images, Time
 from course_lib.diffusion.denoiser import Denoiser
 from course_lib.diffusion.schedules import linear
@@ -93,7 +94,7 @@ def fill_unet(unet: UNet, path: str | Path) -> UNet:
             own = unet.state_dict()
             names = {diffusers_name(name, old_attention=old): name for name in own}
             wanted = {theirs: tuple(own[name].shape) for theirs, name in names.items()}
-            _refuse_difference(wanted, there, path.name)
+            same_shapes(wanted, there, path.name)
             tensors = {name: file.get_tensor(theirs) for theirs, name in names.items()}
     except SafetensorError as error:
         raise ValueError(f"{path.name} is not a whole safetensors file ({error})") from error
@@ -136,16 +137,3 @@ def ddpm_cifar10(path: str | Path) -> Denoiser:
     """
     net = CountsFromZero(fill_unet(cifar10_unet(), path))
     return Denoiser(net, linear(), predicts="eps").eval()
-
-
-def _refuse_difference(
-    wanted: dict[str, tuple[int, ...]], there: dict[str, tuple[int, ...]], file: str
-) -> None:
-    odd = sorted(name for name in wanted | there if wanted.get(name) != there.get(name))
-    if odd:
-        first, missing = odd[0], "nothing"
-        raise ValueError(
-            f"{file} holds another network: {len(odd)} parameters differ, the first is {first!r},"
-            f" of shape {there.get(first, missing)} in the file and {wanted.get(first, missing)}"
-            " in this U-Net"
-        )

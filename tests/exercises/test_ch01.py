@@ -37,6 +37,10 @@ def wrong_variance(formula):
     return lambda *arguments: (posterior(*arguments)[0], formula(*arguments))
 
 
+def ignores_its_arguments(*_):
+    return posterior(*(torch.tensor(n) for n in (0.5, 2.0, 1.4, 0.6, -0.3, 0.9)))
+
+
 def score_of(y, log_density):
     y = y.detach().requires_grad_()
     return torch.autograd.grad(log_density(y).sum(), y)[0]
@@ -100,7 +104,19 @@ WRONG = [
     (check_divergence, lambda *a: divergence(*a) / math.log(2), "in bits"),
     (check_divergence, lambda m, s, n, t: divergence(n, t, m, s), "KL(p || q)"),
     (check_divergence, lambda m, s, n, t: divergence(m, s**0.5, n, t**0.5), "square them"),
-    (check_divergence, lambda *a: divergence(*a) + 1.5, "the -1 is missing"),
+    (check_divergence, lambda *a: divergence(*a).numpy(), "yours is a ndarray"),
+    (check_divergence, lambda *a: (divergence(*a), 1), "yours is a tuple"),
+    (check_divergence, lambda *a: -divergence(*a), "sign is turned"),
+    (check_divergence, lambda *a: each(*a).sum(0), "over the batch"),
+    (check_divergence, lambda *a: each(*a).sum(1, keepdim=True), "its shape is [6, 1]"),
+    (
+        check_divergence,
+        lambda m, s, n, t: divergence(m, s, n, t) + (s / t).log().sum(1) / 2,
+        "ratio of the standard deviations",
+    ),
+    (check_divergence, lambda m, s, n, t: divergence(m, s, m, t), "distance of the means"),
+    (check_divergence, lambda *a: divergence(*a) + 1.0, "one per coordinate"),
+    (check_divergence, lambda *a: divergence(*a) + 1.5, "-1 is missing"),
     (
         check_divergence,
         lambda m, s, n, t: divergence(m, s, n, t) + 2 * (s / t).log().sum(1),
@@ -118,6 +134,14 @@ WRONG = [
     ),
     (check_divergence, lambda m, s, n, t: (m - n).square().sum(1), "the integral"),
     (check_posterior, lambda *a: posterior(*a)[0], "return two things"),
+    (check_posterior, lambda *a: (None, posterior(*a)[1]), "is None"),
+    (check_posterior, lambda *a: posterior(*a)[::-1], "the mean first"),
+    (
+        check_posterior,
+        lambda *a: (posterior(*a)[0] / posterior(*a)[1], posterior(*a)[1]),
+        "Divide it by the sum",
+    ),
+    (check_posterior, ignores_its_arguments, "wrong for other numbers"),
     (check_posterior, wrong_variance(lambda *a: 1 / posterior(*a)[1]), "that is the precision"),
     (check_posterior, wrong_variance(lambda *a: posterior(*a)[1] ** 0.5), "standard deviation"),
     (
@@ -156,6 +180,10 @@ WRONG = [
     (check_denoiser, from_score(lambda y, s, a, g: y / a), "undoes the shrinking"),
     (check_denoiser, from_score(lambda y, s, a, g: y / a + g**2 * s), "the score's too"),
     (check_denoiser, from_score(lambda y, s, a, g: y), "it is not E[x | y]"),
+    (check_denoiser, from_score(lambda y, s, a, g: (y + g**2 * s / 8) / a), "no mean"),
+    (check_denoiser, from_score(lambda y, s, a, g: (y + s / g**2) / a), "not divided"),
+    (check_denoiser, lambda *a: denoiser(*a).numpy(), "yours is a ndarray"),
+    (check_denoiser, lambda *a: denoiser(*a).mean(0), "its shape is [2]"),
     (check_denoiser, with_history, "gradient history"),
     (check_bits, lambda *a: -bits(*a), "sign is turned"),
     (check_bits, lambda *a: bits(*a) * math.log(2), "nats per dimension"),
@@ -171,6 +199,16 @@ WRONG = [
         "not divided again",
     ),
     (check_bits, offset(lambda n, low, high: 1.0), "do not agree"),
+    (check_bits, offset(lambda n, low, high: 7), "that of 256 levels"),
+    (check_bits, offset(lambda n, low, high: -math.log2(high - low)), "the whole range"),
+    (
+        check_bits,
+        lambda x, d, n, low, high: -x / math.log(2) - math.log2((high - low) / n),
+        "divide it by dims",
+    ),
+    (check_bits, lambda *a: bits(*a).mean(), "one per image"),
+    (check_bits, lambda *a: float(bits(*a)[0]), "yours is a float"),
+    (check_bits, lambda *a: bits(*a)[:, None], "its shape is [5, 1]"),
     (check_bits, offset(lambda n, low, high: 3.0 if n < 256 else 7.0), "must cost 8 bits"),
     (check_corrected_average, uncorrected, "without its correction"),
     (check_corrected_average, lambda v, d: uncorrected(v, d) / (1 - d), "power n"),
@@ -189,6 +227,9 @@ WRONG = [
     (check_corrected_average, lambda v, d: v.mean(), "plain mean"),
     (check_corrected_average, from_the_first, "starts at the first value"),
     (check_corrected_average, first_twice, "starts at the first value"),
+    (check_corrected_average, lambda v, d: corrected_average(v, d) / (1 - d), "enters in full"),
+    (check_corrected_average, lambda v, d: corrected_average(v.flip(0), d), "order is turned"),
+    (check_corrected_average, lambda v, d: corrected_average(v, d)[None], "return one number"),
     (check_corrected_average, lambda v, d: v[-1], "not the weighted mean"),
     (
         check_corrected_average,

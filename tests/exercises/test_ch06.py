@@ -11,9 +11,9 @@ from course_lib.exercises.ch06 import (
 )
 
 
-def walk(step, shake, order=1, repeats=True):
+def walk(step, shake, order=1, repeats=True, last=None):
     def annealed(score, x, sigmas, moves, rate, randn_like):
-        for sigma in sigmas[::order]:
+        for sigma in sigmas[:last][::order]:
             for _ in range(moves if repeats else 1):
                 delta = step(rate, sigma)
                 x = x + delta * score(x, sigma) + shake(rate, sigma) * randn_like(x)
@@ -74,11 +74,21 @@ WRONG = [
     (check_annealed, walk(delta, root, order=-1), "from small to large"),
     (check_annealed, walk(delta, root, repeats=False), "one move at each level"),
     (check_annealed, walk(delta, lambda r, s: delta(r, s)), "Draw fresh noise"),
+    (check_annealed, walk(lambda r, s: -delta(r, s), root), "goes downhill"),
+    (check_annealed, walk(delta, lambda r, s: 2 * delta(r, s)), "Multiply z by its root"),
+    (
+        check_annealed,
+        walk(lambda r, s: delta(r, s) / 2, lambda r, s: delta(r, s) ** 0.5),
+        "half the step",
+    ),
+    (check_annealed, walk(delta, root, last=1), "inside a loop"),
     (check_ladder_ratio, lambda dim: 1 / ratio_for()(dim), "it is above 1"),
     (check_ladder_ratio, ratio_for(away=lambda dim: dim**0.5), "sigma / sqrt(2) thick"),
     (check_ladder_ratio, ratio_for(width=1.0), "not one"),
     (check_ladder_ratio, ratio_for(overlap=0.95), "one half"),
     (check_ladder_ratio, lambda dim: 1.5, "the overlaps are"),
+    (check_ladder_ratio, lambda dim: 1 + 3 / (2 * dim) ** 0.5, "nearly: the reach"),
+    (check_ladder_ratio, lambda dim: float("nan"), "got nan"),
     (check_evaluations, lambda levels, moves, denoise_last: levels * moves, "once more"),
     (
         check_evaluations,
@@ -92,11 +102,32 @@ WRONG = [
     ),
     (check_evaluations, lambda levels, moves, denoise_last: levels + moves + 1, "do not add"),
     (check_evaluations, lambda levels, moves, denoise_last: levels, "levels times moves"),
+    (check_evaluations, lambda levels, moves, last: levels * moves + (not last), "are swapped"),
+    (
+        check_evaluations,  # the numbers of the exercise's text, typed in
+        lambda levels, moves, last: {10: 1000, 232: 1160}.get(levels, 0) + last,
+        "levels times moves",
+    ),
     (check_noise_scale, move(0.5, lambda e: e), "still `step * z`"),
     (check_noise_scale, move(1.0, lambda e: e**0.5), "half the temperature"),
     (check_noise_scale, move(0.5, lambda e: (2 * e) ** 0.5), "twice the temperature"),
     (check_noise_scale, move(0.5, lambda e: 0.0), "the noise is gone"),
-    (check_noise_scale, move(3.0, lambda e: e**0.5), "and steps 0.2 and 0.8"),
+    (check_noise_scale, move(0.5, lambda e: e**2), "and steps 0.2 and 0.8"),
+    (check_noise_scale, move(2.0, lambda e: 2 * e**0.5), "neither x + step"),
+    (check_noise_scale, move(0.0, lambda e: e**0.5), "nothing pulls"),
+    (check_noise_scale, move(-0.5, lambda e: e**0.5), "flees"),
+    (check_noise_scale, move(0.5, lambda e: 1.0), "size 1 at any step"),
+    (check_noise_scale, lambda score, x, step, randn_like: float(x.mean()), "shape of x"),
+    (
+        check_noise_scale,
+        lambda score, x, step, randn_like: x + 0.1 * score(x) + 0.2**0.5 * randn_like(x),
+        "does not depend on `step`",
+    ),
+    (
+        check_noise_scale,
+        lambda score, x, step, randn_like: x + step / 2 * score(x) + step**0.5 * randn_like(x)[:1],
+        "the same noise",
+    ),
 ]
 
 
