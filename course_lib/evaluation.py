@@ -5,9 +5,12 @@ pictures, drawn at random, in the same way: what these score is the floor. A dis
 without its floor, and nothing beside one of another n. Built by hand in chapter 09.
 """
 
+import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
+from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -15,8 +18,9 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from course_lib.core.checks import one_of
-from course_lib.core.tensors import to_pixels, to_unit
+from course_lib.core.tensors import atomic_write, to_pixels, to_unit
 from course_lib.data import digits, fashion_mnist
+from course_lib.data.files import ROOT
 from course_lib.features import AnyImages, Features, feature_net, features
 from course_lib.metrics import (
     Measured,
@@ -29,6 +33,7 @@ from course_lib.tables import Table, table
 
 Pixels = UInt8[Tensor, "n 1 side side"]
 
+STANDINGS = ROOT / "data" / "scoreboard.json"
 RARE = 0.01  # share of unseen pictures that lie as oddly near to one training picture as a copy
 ALARM = 0.05  # more of them among the samples are no accident
 
@@ -144,6 +149,25 @@ def scoreboard(evaluations: Mapping[str, Evaluation], caption: str = "") -> Tabl
     return table(rows, columns, head="samples", form=forms, caption=caption)
 
 
+def standings(against: str = "fashion", path: Path = STANDINGS) -> dict[str, Evaluation]:
+    """Every model judged so far by this recipe, with equally many samples; the nearest first.
+
+    `tools/measure_models.py` draws the samples, judges them and writes the file.
+    """
+    one_of(against, REAL, "data set")
+    entries = json.loads(path.read_text()) if path.exists() else {}
+    found = {name: _restored(entry["found"]) for name, entry in entries.items()}
+    best_first = sorted(found.items(), key=lambda item: item[1].frechet.value)
+    return {name: one for name, one in best_first if one.against == against}
+
+
+def enter(name: str, evaluation: Evaluation, how: str, path: Path = STANDINGS) -> None:
+    """Put an evaluation among the `standings`, with a word on how the samples were drawn."""
+    entries = json.loads(path.read_text()) if path.exists() else {}
+    entries[name] = {"how": how, "found": asdict(evaluation)}
+    atomic_write(path, (json.dumps(dict(sorted(entries.items())), indent=2) + "\n").encode())
+
+
 def find_copies(images: AnyImages, against: str = "fashion") -> Tensor:
     """True for each picture that is oddly near to one training picture and to no second one.
 
@@ -173,6 +197,12 @@ def as_pixels(samples: AnyImages, against: str = "fashion") -> Pixels:
     return to_pixels(samples.detach().cpu(), REAL[against].top)
 
 
+def _restored(fields: dict[str, Any]) -> Evaluation:
+    """An evaluation as `asdict` took it apart and JSON kept it."""
+    scores = {k: Measured(**v) for k, v in fields.items() if isinstance(v, dict)}
+    return Evaluation(**fields | scores | {"class_shares": tuple(fields["class_shares"])})
+
+
 @cache
 def _real(against: str, split: str) -> Pixels:
     """Real pictures: the test set in its order, the training set shuffled, always alike."""
@@ -197,7 +227,7 @@ def _class_shares(seen: Features, name: str) -> tuple[float, ...]:
     net = feature_net(name)
     with torch.inference_mode():
         guesses = net.head(seen * net.std + net.mean).argmax(1)
-    return tuple((guesses.bincount(minlength=10) / len(seen)).tolist())
+    return tuple((guesses.bincount(minlength=10).double() / len(seen)).tolist())
 
 
 def _nearness(pixels: Pixels, against: str) -> Float[Tensor, " n"]:

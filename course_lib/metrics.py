@@ -7,7 +7,7 @@ feature vectors (`course_lib.features`) or points; sums are in float64.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from math import sqrt
+from math import exp, log, prod, sqrt
 
 import torch
 from jaxtyping import Float
@@ -16,6 +16,7 @@ from torch import Tensor
 Rows = Float[Tensor, "_ _"]  # [rows, numbers in a row]
 Vector = Float[Tensor, " d"]
 Matrix = Float[Tensor, "d d"]
+Kernel = Callable[[Tensor, Tensor], Tensor]  # rows of a and of b -> [rows of a, rows of b]
 
 CHUNK = 200  # rows compared at a time: a chunk against 10,000 is 16 MB and stays in cache
 
@@ -111,11 +112,51 @@ def gaussian_frechet_distance(
     return float(apart + root_a.square().sum() + root_b.square().sum() - 2 * overlap)
 
 
-def kernel_distance(a: Rows, b: Rows) -> Estimate:
-    """Unbiased MMD^2 with the kernel (x.y / d + 1)^3: KID's formula (Binkowski et al. 2018).
+def expected_floor(covariance: Matrix, n: int, m: int) -> float:
+    """What `frechet_distance` gives on average for n and m rows of one Gaussian, to order 1/n.
+
+    With eigenvalues l_i of the covariance it is (sum_i l_i + sum_ij (1 + [i = j]) l_i l_j /
+    2 (l_i + l_j)) (1/n + 1/m): derived in chapter 09. About d^2 / 4 (1/n + 1/m) for d equal ones.
+    """
+    values = torch.linalg.eigvalsh(covariance.double()).clamp(min=1e-12)
+    pairs = values[:, None] * values / (values[:, None] + values)
+    spread = (pairs.sum() + pairs.diagonal().sum()) / 2
+    return float(values.sum() + spread) * (1 / n + 1 / m)
+
+
+def inception_score(logits: Rows) -> float:
+    """exp of the mutual information of picture and class, 1 to the number of classes.
+
+    Salimans et al. 2016, here for any classifier. It never looks at a real picture.
+    """
+    log_p = logits.double().log_softmax(1)
+    log_marginal = log_p.logsumexp(0) - log(len(log_p))
+    return exp(float((log_p.exp() * (log_p - log_marginal)).sum(1).mean()))
+
+
+def cubic_kernel(a: Rows, b: Rows) -> Tensor:
+    """(x.y / d + 1)^3, which knows the means of all products of up to three coordinates."""
+    return (a @ b.T).div_(a.shape[1]).add_(1).pow_(3)
+
+
+def gaussian_kernel(width: float) -> Kernel:
+    """exp(-|x - y|^2 / 2 width^2), which no difference of two laws escapes."""
+    if width <= 0:
+        raise ValueError(f"the width of a kernel must be above 0, got {width}")
+
+    def kernel(a: Rows, b: Rows) -> Tensor:
+        return (-torch.cdist(a, b).square() / (2 * width**2)).exp()
+
+    return kernel
+
+
+def kernel_distance(a: Rows, b: Rows, *, kernel: Kernel = cubic_kernel) -> Estimate:
+    """Unbiased MMD^2 (Gretton et al. 2012, lemma 6), with KID's kernel (Binkowski et al. 2018).
 
     Unbiased means that equal laws give 0 on average, so small values can be negative. The standard
     error is that of a U-statistic (Hoeffding 1948), and holds at 0 too.
+
+    kernel   another one; with `gaussian_kernel` it is the distance of Jayasumana et al. 2024
 
     Raises ValueError unless a and b have equally many rows, two or more.
     """
@@ -126,8 +167,8 @@ def kernel_distance(a: Rows, b: Rows) -> Estimate:
     a, b = a.double(), b.double()
     row_means, within, cross, squares = [], 0.0, 0.0, 0.0
     for rows in torch.arange(n).split(CHUNK):
-        own_a, own_b = _cubic(a[rows], a), _cubic(b[rows], b)
-        mixed, mixed_back = _cubic(a[rows], b), _cubic(b[rows], a)
+        own_a, own_b = kernel(a[rows], a), kernel(b[rows], b)
+        mixed, mixed_back = kernel(a[rows], b), kernel(b[rows], a)
         cross += float(mixed.sum())
         diagonal = (torch.arange(len(rows)), rows)
         within += float(own_a.sum() + own_b.sum() - own_a[diagonal].sum() - own_b[diagonal].sum())
@@ -193,19 +234,46 @@ def precision_recall(samples: Rows, real: Rows, *, k: int = 3) -> tuple[float, f
 
     Raises ValueError unless there are more than k rows in each set.
     """
-    _same_width(samples, real)
-    if min(len(samples), len(real)) <= k:
-        raise ValueError(f"k = {k} neighbours need more rows than {len(samples)} and {len(real)}")
+    _enough_rows(samples, real, k)
     return _share_inside(samples, real, k), _share_inside(real, samples, k)
 
 
+def density_coverage(samples: Rows, real: Rows, *, k: int = 5) -> tuple[float, float]:
+    """How many real balls hold a sample, over k; and the share of real balls that hold any.
+
+    A ball reaches from a real row to its k-th real neighbour (Naeem et al. 2020). Equal laws give
+    a density of 1 and a coverage of `expected_coverage`. Density can exceed 1.
+
+    Raises ValueError unless there are more than k rows in each set.
+    """
+    _enough_rows(samples, real, k)
+    radius = _radius(real, k)
+    held = torch.zeros(len(real), device=real.device)  # samples in each ball
+    for distances in _distances(samples, real):
+        held += (distances <= radius).sum(0)
+    return float(held.sum()) / (k * len(samples)), float((held > 0).double().mean())
+
+
+def expected_coverage(samples: int, real: int, *, k: int = 5) -> float:
+    """Mean coverage of equal laws, whichever they are: 1 - 2^-k for many rows, equally many.
+
+    A ball is empty if the k nearest of all other rows are real, and all orders of them are
+    equally likely (Naeem et al. 2020).
+    """
+    empty = prod((real - 1 - j) / (real - 1 + samples - j) for j in range(k))
+    return 1 - empty
+
+
 def _share_inside(rows: Rows, manifold: Rows, k: int) -> float:
-    # The smallest distance is to the row itself, hence k + 1.
-    radius = torch.cat(
-        [d.topk(k + 1, largest=False).values[:, k] for d in _distances(manifold, manifold)]
-    )
+    radius = _radius(manifold, k)
     inside = torch.cat([(d <= radius).any(1) for d in _distances(rows, manifold)])
     return float(inside.double().mean())
+
+
+def _radius(rows: Rows, k: int) -> Tensor:
+    """Distance of each row to its k-th neighbour."""
+    # The smallest distance is to the row itself, hence k + 1.
+    return torch.cat([d.topk(k + 1, largest=False).values[:, k] for d in _distances(rows, rows)])
 
 
 def _sum_of_distances(a: Rows, b: Rows) -> float:
@@ -221,10 +289,6 @@ def _distances(a: Rows, b: Rows) -> Iterator[Tensor]:
         yield torch.cdist(part, b, compute_mode="use_mm_for_euclid_dist")
 
 
-def _cubic(a: Tensor, b: Tensor) -> Tensor:
-    return (a @ b.T).div_(a.shape[1]).add_(1).pow_(3)
-
-
 def _moments(x: Rows) -> tuple[Vector, Matrix]:
     x = x.double()
     return x.mean(0), torch.atleast_2d(x.T.cov())
@@ -234,6 +298,12 @@ def _factor(covariance: Matrix) -> Matrix:
     """R with R R' = covariance; what rounding made negative counts as 0."""
     values, vectors = torch.linalg.eigh(covariance.double())
     return vectors * values.clamp(min=0).sqrt()
+
+
+def _enough_rows(samples: Tensor, real: Tensor, k: int) -> None:
+    _same_width(samples, real)
+    if min(len(samples), len(real)) <= k:
+        raise ValueError(f"k = {k} neighbours need more rows than {len(samples)} and {len(real)}")
 
 
 def _same_width(a: Tensor, b: Tensor) -> None:

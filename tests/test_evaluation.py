@@ -7,7 +7,16 @@ import torch.nn.functional as F
 from course_lib.core.tensors import to_unit
 from course_lib.data.digits import TOP, load_digits
 from course_lib.data.fashion_mnist import load_fashion_mnist
-from course_lib.evaluation import as_pixels, evaluate, find_copies, scoreboard
+from course_lib.data.samples import load_samples
+from course_lib.evaluation import (
+    REAL,
+    as_pixels,
+    enter,
+    evaluate,
+    find_copies,
+    scoreboard,
+    standings,
+)
 from course_lib.features import classify, features
 from course_lib.metrics import frechet_distance, kernel_distance, precision_recall
 
@@ -130,6 +139,34 @@ def test_a_scoreboard_refuses_unequal_numbers(judged, unseen):
         scoreboard({"a": judged, "b": evaluate(unseen[:300])})
     with pytest.raises(ValueError, match="equal numbers"):
         scoreboard({})
+
+
+def test_standings_come_back_as_they_were_entered(judged, tmp_path):
+    path = tmp_path / "board.json"
+    assert standings(path=path) == {}
+    enter("b", judged, "drawn so", path)
+    enter("a", judged, "drawn otherwise", path)
+    assert list(standings(path=path)) == ["a", "b"] and standings("digits", path) == {}
+    again = standings(path=path)["b"]
+    assert again.scores == judged.scores and again.pictures == N
+    assert again.class_shares == pytest.approx(judged.class_shares)
+
+
+@pytest.mark.parametrize("against", REAL)
+def test_the_committed_standings_are_comparable_and_honest(against):
+    found = standings(against)
+    assert len(found) >= 4
+    assert str(scoreboard(found)).count("\n") == len(found) + 2
+    assert not any(one.cheats for one in found.values())
+    assert all(one.frechet.value > one.frechet.floor for one in found.values())
+
+
+def test_the_committed_standings_are_what_the_committed_samples_score():
+    entered = standings("digits")["digits: DDPM, 50 steps"]
+    again = evaluate(load_samples("digits_ddpm"), "digits")
+    for one, other in zip(again.scores, entered.scores, strict=True):
+        assert one.value == pytest.approx(other.value, rel=0.01, abs=0.003)
+        assert one.floor == pytest.approx(other.floor, rel=0.01, abs=0.003)
 
 
 def test_the_text_holds_every_number_and_its_floor(judged):

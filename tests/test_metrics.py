@@ -11,9 +11,14 @@ from hypothesis import strategies as st
 from course_lib.metrics import (
     Estimate,
     Measured,
+    density_coverage,
     energy_distance,
+    expected_coverage,
+    expected_floor,
     frechet_distance,
     gaussian_frechet_distance,
+    gaussian_kernel,
+    inception_score,
     kernel_distance,
     precision_recall,
     sliced_wasserstein,
@@ -258,6 +263,99 @@ def test_distances_do_not_depend_on_the_chunks(distance, monkeypatch):
     assert float(again) == pytest.approx(float(whole), rel=1e-10)
     if isinstance(whole, Estimate):
         assert again.error == pytest.approx(whole.error, rel=1e-10)
+
+
+# Density and coverage
+
+
+def test_density_coverage_by_hand():
+    real = torch.tensor([[0.0], [1.0], [10.0]])  # balls of 1, 1 and 9: (-1, 1), (0, 2), (1, 19)
+    samples = torch.tensor([[0.5], [1.5], [30.0]])
+    # 0.5 lies in two balls, 1.5 in two, 30 in none.
+    assert density_coverage(samples, real, k=1) == pytest.approx((4 / 3, 1.0))
+    assert density_coverage(samples[:1].repeat(2, 1), real[:2], k=1) == pytest.approx((2.0, 1.0))
+    assert density_coverage(samples[2:].repeat(2, 1), real, k=1) == (0, 0)
+
+
+@pytest.mark.parametrize(("n", "m", "k"), [(60, 60, 5), (40, 90, 3), (90, 30, 2)])
+def test_coverage_and_density_of_equal_laws(n, m, k):
+    found = torch.tensor(
+        [density_coverage(normal(n, 2, s), normal(m, 2, s + 999), k=k) for s in range(150)]
+    )
+    mean, error = found.mean(0), found.std(0) / sqrt(150)
+    assert abs(mean[1] - expected_coverage(n, m, k=k)) < 4 * error[1]
+    assert abs(mean[0] - m / (m - 1)) < 4 * error[0]  # a ball holds k of the m - 1 other real rows
+
+
+def test_expected_coverage_of_many_rows():
+    assert expected_coverage(10**6, 10**6) == pytest.approx(1 - 2**-5, abs=1e-5)
+    assert expected_coverage(1, 2, k=1) == pytest.approx(1 / 2)
+
+
+# The inception score
+
+
+def test_the_inception_score_lies_between_one_and_the_number_of_classes():
+    sure = 50 * torch.eye(10).repeat(3, 1)
+    assert inception_score(sure) == pytest.approx(10)
+    assert inception_score(sure[::10]) == pytest.approx(1)  # one class only
+    assert inception_score(torch.zeros(7, 10)) == pytest.approx(1)  # sure of nothing
+    p = torch.tensor([[0.9, 0.1], [0.2, 0.8]], dtype=torch.float64)
+    joint, q = p / 2, p.mean(0)
+    information = (joint * (joint / (q / 2)).log()).sum()
+    assert inception_score(p.log()) == pytest.approx(float(information.exp()))
+
+
+# Other kernels
+
+
+def test_the_gaussian_kernel_sees_what_three_moments_hide():
+    angles = torch.randint(8, (2_000,), generator=torch.Generator().manual_seed(0)) * (pi / 4)
+    ring = torch.stack([angles.cos(), angles.sin()], 1).double() + 0.05 * normal(2_000, 2)
+    same = normal(2_000, 2, 1) * sqrt(0.5 + 0.05**2)  # the mean and covariance of the ring
+    assert frechet_distance(ring, same) < 0.01
+    cubic, narrow = (
+        kernel_distance(ring, same),
+        kernel_distance(ring, same, kernel=gaussian_kernel(0.3)),
+    )
+    assert abs(cubic.value) < 4 * cubic.error
+    assert narrow.value > 20 * narrow.error
+    with pytest.raises(ValueError, match="above 0, got -1"):
+        gaussian_kernel(-1)
+
+
+def test_any_kernel_is_unbiased():
+    kernel = gaussian_kernel(0.7)
+    pairs = [(normal(30, 2, s), normal(30, 2, s + 500)) for s in range(200)]
+    values = torch.tensor([kernel_distance(a, b, kernel=kernel).value for a, b in pairs])
+    assert abs(values.mean()) < 4 * values.std() / sqrt(200)
+
+
+# The law of the floor
+
+
+@pytest.mark.parametrize("values", [[1.0] * 8, [4.0, 1.0, 0.25, 0.05]], ids=["even", "uneven"])
+def test_equal_laws_score_the_expected_floor(values):
+    width = torch.tensor(values).double().sqrt()
+    found = torch.tensor(
+        [
+            frechet_distance(
+                width * normal(400, len(values), s), width * normal(700, len(values), s + 999)
+            )
+            for s in range(150)
+        ]
+    )
+    expected = expected_floor(width.square().diag(), 400, 700)
+    error = float(found.std()) / sqrt(150)
+    assert abs(float(found.mean()) - expected) < 4 * error + 0.03 * expected
+    half = expected_floor(width.square().diag(), 800, 1400)
+    assert half == pytest.approx(expected / 2)
+
+
+def test_the_floor_of_equal_eigenvalues():
+    d, n = 64, 1_000
+    expected = (d + d * (d + 1) / 4) * 2 / n
+    assert expected_floor(torch.eye(d), n, n) == pytest.approx(expected)
 
 
 # Floors

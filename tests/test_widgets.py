@@ -18,6 +18,7 @@ from course_lib.diffusion import schedules
 from course_lib.diffusion.exact import GaussianMixture
 from course_lib.diffusion.likelihood import gaussian_kl, prior_bits
 from course_lib.diffusion.samplers import ddim_step, walk
+from course_lib.metrics import frechet_distance, precision_recall
 from course_lib.models.vae import mlp
 from course_lib.nn.anatomy import anatomy, feature_maps
 from course_lib.nn.unet import UNet
@@ -26,6 +27,7 @@ from course_lib.widgets.base import HERE, module, style
 from course_lib.widgets.bound_gap import BoundGap
 from course_lib.widgets.bound_lab import BoundLab
 from course_lib.widgets.denoiser_playground import DenoiserPlayground
+from course_lib.widgets.fidelity_lab import FidelityLab
 from course_lib.widgets.frame_scrubber import FrameScrubber
 from course_lib.widgets.gaussian_lab import TWO_CLUMPS, GaussianLab
 from course_lib.widgets.latent_map import LatentMap
@@ -177,6 +179,34 @@ def test_only_the_annealed_crowd_finds_the_weights(tmp_path):
 def test_races_that_cannot_be_run_are_refused(options, words):
     with pytest.raises(ValueError, match=words):
         WalkerRace(**options)
+
+
+# ---- FidelityLab --------------------------------------------------------------------------------
+
+
+def test_the_page_spoils_and_measures_as_the_library_does(tmp_path):
+    expression = """(() => {
+        const real = m.clumps(150, 8, 1, 1), made = m.clumps(150, 5, 2, 2);
+        const big = m.clumps(4000, 8, 1, 3);
+        const lists = [real, made, big].map((points) => Array.from(points));
+        return [...lists, m.frechet(made, real), m.precisionRecall(made, real)];
+    })()"""
+    real, made, big, distance, shares = javascript(tmp_path, "fidelity_lab", expression)
+    real, made, big = (
+        torch.tensor(points, dtype=torch.float64).view(-1, 2) for points in (real, made, big)
+    )
+    assert distance == pytest.approx(frechet_distance(made, real), rel=1e-9)
+    assert shares == pytest.approx(precision_recall(made, real))
+    assert big.mean(0).abs().max() < 0.06  # as points.eight_gaussians: mean 0, variance 1
+    assert (big.T.cov() - torch.eye(2)).abs().max() < 0.06
+
+
+@pytest.mark.parametrize(
+    ("options", "words"), [({"kept": 0}, "kept=0"), ({"spread": 1.1}, "1.1"), ({"n": 30}, "n=30")]
+)
+def test_models_that_no_slider_shows_are_refused(options, words):
+    with pytest.raises(ValueError, match=words):
+        FidelityLab(**options)
 
 
 # ---- BoundLab -----------------------------------------------------------------------------------

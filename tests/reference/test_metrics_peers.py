@@ -9,8 +9,11 @@ import scipy.stats
 import torch
 
 from course_lib.metrics import (
+    density_coverage,
     energy_distance,
     frechet_distance,
+    gaussian_kernel,
+    inception_score,
     kernel_distance,
     precision_recall,
     sliced_wasserstein,
@@ -83,3 +86,42 @@ def test_manifolds_equal_those_of_scipys_tree(tables):
 
     theirs = inside(samples.numpy(), real.numpy()), inside(real.numpy(), samples.numpy())
     assert precision_recall(samples, real) == pytest.approx(theirs)
+
+
+def test_gaussian_kernel_distance_equals_torchmetrics_with_sklearns_kernel(tables):
+    from sklearn.metrics.pairwise import rbf_kernel
+    from torchmetrics.image.kid import maximum_mean_discrepancy
+
+    a, b = (table[:90] for table in tables)
+    kernels = [
+        torch.from_numpy(rbf_kernel(x, y, gamma=1 / (2 * 3**2)))
+        for x, y in ((a, a), (a, b), (b, b))
+    ]
+    theirs = float(maximum_mean_discrepancy(*kernels))
+    assert kernel_distance(a, b, kernel=gaussian_kernel(3)).value == pytest.approx(theirs, rel=1e-9)
+
+
+def test_inception_score_equals_torchmetrics():
+    from torchmetrics.image.inception import InceptionScore
+
+    class Sees(torch.nn.Module):
+        """Stands where Inception would: its logits are the first ten pixels."""
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return images.flatten(1)[:, :10].float() / 32
+
+    images = torch.randint(256, (200, 3, 4, 4), dtype=torch.uint8)
+    score = InceptionScore(feature=Sees(), splits=1)
+    score.update(images)
+    theirs = float(score.compute()[0])
+    assert inception_score(Sees()(images)) == pytest.approx(theirs, rel=1e-5)
+
+
+def test_density_and_coverage_equal_sklearns_neighbours(tables):
+    from sklearn.neighbors import NearestNeighbors
+
+    samples, real = (table.numpy() for table in tables)
+    radius = NearestNeighbors(n_neighbors=6).fit(real).kneighbors(real)[0][:, 5]
+    inside = scipy.spatial.distance.cdist(real, samples) <= radius[:, None]
+    theirs = inside.sum(0).mean() / 5, inside.any(1).mean()
+    assert density_coverage(*tables) == pytest.approx(theirs)
