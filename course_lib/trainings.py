@@ -24,6 +24,7 @@ from course_lib.diffusion.schedules import linear
 from course_lib.features import train_digits_features, train_fashion_features
 from course_lib.models.vae import fashion_vae, vae_loss
 from course_lib.recipes import (
+    Blind,
     MeanAsNoise,
     bound_2015_loss,
     ddpm,
@@ -131,6 +132,8 @@ TRAININGS: dict[str, Callable[..., nn.Module]] = {
     "digits_x_0": Training(
         lambda: Denoiser(digits_unet(), linear(), "x_0"), ddpm_loss, digits, 64, _DIGITS
     ),
+    # Chapter 13: `digits_ddpm` again, by a network that is never told the time.
+    "digits_blind": Training(lambda: ddpm(Blind(digits_unet())), ddpm_loss, digits, 64, _DIGITS),
     "fashion_ddpm": Training(lambda: ddpm(fashion_unet()), ddpm_loss, garments, 128, _FASHION),
     # What samples are looked at with; these two measure and ship themselves.
     "digits_features": train_digits_features,
