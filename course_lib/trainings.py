@@ -22,6 +22,7 @@ from course_lib.data.sequences import heartbeats
 from course_lib.diffusion.denoiser import Denoiser
 from course_lib.diffusion.schedules import linear
 from course_lib.features import train_digits_features, train_fashion_features
+from course_lib.models.style import StyleGAN, style_gan_loss
 from course_lib.models.vae import fashion_vae, vae_loss
 from course_lib.recipes import (
     Blind,
@@ -48,13 +49,19 @@ RUNS = WEIGHTS.parents[1] / "runs" / "train"
 
 @dataclass(frozen=True)
 class Training:
-    """One run: which model learns what, from which data, and with which numbers."""
+    """One run: which model learns what, from which data, and with which numbers.
+
+    betas   of AdamW
+    part    which submodule is wanted in the end, if the model also holds what only training needs
+    """
 
     model: Callable[[], nn.Module]
     loss: Callable[[Any, Any], Tensor]
     data: Callable[[], Tensor]
     batch: int
     config: TrainConfig
+    betas: tuple[float, float] = (0.9, 0.999)
+    part: str = ""
 
     def __call__(
         self,
@@ -65,7 +72,7 @@ class Training:
         compiled: bool = False,
         seed: int = 0,
     ) -> nn.Module:
-        """Train, or go on training, in `folder`; return the averaged model.
+        """Train, or go on training, in `folder`; return the averaged model, or its `part`.
 
         compiled   as in `Trainer`; not part of the run, so a resume may choose anew
         """
@@ -75,7 +82,9 @@ class Training:
         model = self.model().to(place)
         batches = random_batches(self.data().to(place), size=self.batch)
         trainer = Trainer(model, self.loss, batches, config, compiled=compiled)
-        return trainer.fit(steps, checkpoint=folder / CHECKPOINT, save_every=500)
+        trainer.optimizer.param_groups[0]["betas"] = self.betas
+        averaged = trainer.fit(steps, checkpoint=folder / CHECKPOINT, save_every=500)
+        return averaged.get_submodule(self.part)
 
 
 def digits() -> Images:
@@ -99,6 +108,9 @@ _FASHION = TrainConfig(final_steps=2000, total_steps=7000, warmup_steps=200)
 # The largest distance between two pictures of each data set, rounded (chapter 06).
 DIGITS_WIDTH, FASHION_WIDTH = 10.0, 44.0
 
+_STYLE = TrainConfig(
+    lr=1.5e-3, final_steps=750, total_steps=3000, ema_decay=0.998, grad_clip=1e9
+)
 _VAE = TrainConfig(final_steps=8_000, total_steps=20_000)
 
 _BITS = TrainConfig(lr=2e-3, final_steps=1000, total_steps=2000)
@@ -134,6 +146,10 @@ TRAININGS: dict[str, Callable[..., nn.Module]] = {
     ),
     # Chapter 13: `digits_ddpm` again, by a network that is never told the time.
     "digits_blind": Training(lambda: ddpm(Blind(digits_unet())), ddpm_loss, digits, 64, _DIGITS),
+    # Two players, so no first moment and no clipping of their joint gradient.
+    "fashion_style": Training(
+        StyleGAN, style_gan_loss, garments, 64, _STYLE, betas=(0.0, 0.99), part="generator"
+    ),
     "fashion_ddpm": Training(lambda: ddpm(fashion_unet()), ddpm_loss, garments, 128, _FASHION),
     # What samples are looked at with; these two measure and ship themselves.
     "digits_features": train_digits_features,
@@ -151,4 +167,4 @@ def trained(name: str, profile: str = "fast", runs: Path = RUNS) -> nn.Module:
     one_of(name, models, "model")
     training = models[name]
     anew = None if profile == "fast" else lambda _: training(runs / name)
-    return load_or_train(name, training.model(), anew)
+    return load_or_train(name, training.model().get_submodule(training.part), anew)
