@@ -57,6 +57,14 @@ class StyleGenerator(nn.Module):
         self.convs = nn.ModuleList(nn.Conv2d(a, b, 3, padding=1) for a, b in pairs[1:])
         self.steer = nn.ModuleList(ada_in(b, style) for _, b in pairs)
         self.out = nn.Conv2d(widths[-1], 1, 1)
+        # Styles must differ from the start: what all z share at first, they may go on sharing.
+        for layer in self.mapping.layers:
+            if isinstance(layer, nn.Linear):
+                nn.init.kaiming_normal_(layer.weight, a=SLOPE)
+                nn.init.zeros_(layer.bias)
+        for steer in self.steer:
+            nn.init.normal_(steer.read.weight, std=style**-0.5)
+            nn.init.zeros_(steer.read.bias)
 
     def forward(self, z: Latents) -> Images:
         """One picture for each z, with the same style everywhere."""
