@@ -109,7 +109,7 @@ _FASHION = TrainConfig(final_steps=2000, total_steps=7000, warmup_steps=200)
 DIGITS_WIDTH, FASHION_WIDTH = 10.0, 44.0
 
 _STYLE = TrainConfig(
-    lr=1.5e-3, final_steps=750, total_steps=3000, ema_decay=0.998, grad_clip=1e9
+    lr=1.5e-3, final_steps=480, total_steps=1600, ema_decay=0.998, grad_clip=1e9
 )
 _VAE = TrainConfig(final_steps=8_000, total_steps=20_000)
 
