@@ -108,9 +108,7 @@ _FASHION = TrainConfig(final_steps=2000, total_steps=7000, warmup_steps=200)
 # The largest distance between two pictures of each data set, rounded (chapter 06).
 DIGITS_WIDTH, FASHION_WIDTH = 10.0, 44.0
 
-_STYLE = TrainConfig(
-    lr=1.5e-3, final_steps=480, total_steps=1600, ema_decay=0.998, grad_clip=1e9
-)
+_STYLE = TrainConfig(lr=1.5e-3, final_steps=480, total_steps=1600, ema_decay=0.998, grad_clip=1e9)
 _VAE = TrainConfig(final_steps=8_000, total_steps=20_000)
 
 _BITS = TrainConfig(lr=2e-3, final_steps=1000, total_steps=2000)

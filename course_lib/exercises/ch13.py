@@ -24,7 +24,8 @@ def check_embed_waves(embed_waves: Callable[..., Any]) -> None:
     answer = embed_waves(t, 8, 4.0, 400.0)
     reject(
         equal(answer, _waves(t, lengths, full=1.0)),
-        "a wave of length L comes back after L, and sin(t / L) only after 2 pi L. Multiply by 2 pi.",
+        "a wave of length L comes back after L, and sin(t / L) only after 2 pi L. Multiply by"
+        " 2 pi.",
     )
     reject(
         equal(answer, _waves(t, 4 * 100 ** (torch.arange(4) / 4))),
@@ -75,9 +76,7 @@ def check_steer(steer: Callable[..., Any]) -> None:
     require(equal(film, plain), "with groups = 0 (FiLM) it is not (1 + scale) * h + shift.")
     for groups, name in ((8, "AdaIN, a group for each channel"), (2, "AdaGN with two groups")):
         answer, right = steer(h, scale, shift, groups), _steered(h, scale, shift, groups)
-        reject(
-            equal(answer, plain), f"nothing is normalised when groups = {groups} ({name})."
-        )
+        reject(equal(answer, plain), f"nothing is normalised when groups = {groups} ({name}).")
         reject(
             equal(answer, _steered(h, scale, shift, groups, one=0)),
             "the factor is 1 + scale, also after a normalisation.",

@@ -12,7 +12,7 @@ from torch.func import functional_call
 from torch.nn import functional as F
 
 from course_lib.core.types import Images
-from course_lib.nn.modulation import ada_in
+from course_lib.nn.modulation import Modulate, ada_in
 
 Latents = Float[Tensor, "batch style"]
 Styles = Float[Tensor, "batch layers style"]
@@ -62,9 +62,10 @@ class StyleGenerator(nn.Module):
             if isinstance(layer, nn.Linear):
                 nn.init.kaiming_normal_(layer.weight, a=SLOPE)
                 nn.init.zeros_(layer.bias)
-        for steer in self.steer:
-            nn.init.normal_(steer.read.weight, std=style**-0.5)
-            nn.init.zeros_(steer.read.bias)
+        for module in self.steer:
+            if isinstance(module, Modulate):
+                nn.init.normal_(module.read.weight, std=style**-0.5)
+                nn.init.zeros_(module.read.bias)
 
     def forward(self, z: Latents) -> Images:
         """One picture for each z, with the same style everywhere."""
