@@ -1,5 +1,5 @@
 // The similarity of two times, for sinusoids and for random Fourier features, computed here.
-import { box, chooser, colour, h, live, put, readings, s, sharp, slider } from "./kit.js";
+import { box, chooser, colour, h, live, put, readings, s, sharp, short, slider } from "./kit.js";
 
 // ---- the mathematics, equal to course_lib.nn.embeddings (tests/test_widgets.py compares) ------
 
@@ -24,7 +24,7 @@ export function wavelengths(radians) {
 // ---- the picture of it ------------------------------------------------------------------------
 
 const STEPS = 1000, CELLS = 100, WIDEST = 300, LOW = 14, HIGH = 176;
-const whole = (x) => (x < 10 ? x.toFixed(1) : x < 1e6 ? Math.round(x).toLocaleString("en") : x.toExponential(1).replace("e+", " × 10^"));
+const whole = (x) => (x < 10 ? x.toFixed(1) : x <= 1e6 ? Math.round(x).toLocaleString("en") : short(x));
 
 function render({ model, el }) {
   const { root, close } = box(el, "embedding", "How alike two times look");
@@ -56,7 +56,7 @@ function render({ model, el }) {
     base.node.hidden = !waves;
     scale.node.hidden = waves;
 
-    const size = Math.max(150, Math.min(WIDEST, root.clientWidth - 34)), cell = size / CELLS;
+    const size = Math.max(150, Math.min(WIDEST, root.clientWidth - 34)), edge = (i) => Math.round((i * size) / CELLS);
     const context = sharp(canvas, size, size);
     const rows = Array.from({ length: CELLS }, (_, gap) => similarity(radians, (gap * STEPS) / (CELLS - 1)));
     const full = colour(root, "data"), less = colour(root, "model");
@@ -64,7 +64,7 @@ function render({ model, el }) {
       const value = rows[Math.abs(i - j)];
       context.globalAlpha = Math.min(1, Math.abs(value));
       context.fillStyle = value < 0 ? less : full;
-      context.fillRect(j * cell, i * cell, cell + 0.5, cell + 0.5);
+      context.fillRect(edge(j), edge(i), edge(j + 1) - edge(j), edge(i + 1) - edge(i));
     }
     context.globalAlpha = 1;
     context.strokeStyle = colour(root, "text");
@@ -85,7 +85,7 @@ function render({ model, el }) {
     svg.setAttribute("aria-label", `similarity of every time with t = ${t}`);
 
     const [short, long] = wavelengths(radians), near = similarity(radians, 10), far = similarity(radians, 500);
-    numbers.show([["10 steps apart", near.toFixed(3)], ["500 steps apart", far.toFixed(3)], ["shortest wave", `${whole(short)} steps`], ["longest wave", `${whole(long)} steps`]]);
+    numbers.show([["10 steps apart", near.toFixed(3).replace("-", "−")], ["500 steps apart", far.toFixed(3).replace("-", "−")], ["shortest wave", `${whole(short)} steps`], ["longest wave", `${whole(long)} steps`]]);
     verdict.textContent = far > 0.9 ? "Times 500 steps apart look alike: these waves are too long." :
       near < 0.3 ? "Even times 10 steps apart look unrelated: these waves are too short." : "Near times look alike and far ones differ: a network can read this.";
   };
