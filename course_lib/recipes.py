@@ -142,6 +142,20 @@ class MeanAsNoise(nn.Module):
         return (x_t - (1 - beta).sqrt() * self.net(x_t, t)) * sigma / beta
 
 
+class Blind(nn.Module):
+    """A network that is told time 0 whatever the time: what it knows of the noise, it sees in x_t.
+
+    Around `net`, with the same parameters, for chapter 13's question whether the time is needed.
+    """
+
+    def __init__(self, net: nn.Module):
+        super().__init__()
+        self.net = net
+
+    def forward(self, x_t: Images, t: Time) -> Images:
+        return self.net(x_t, torch.zeros_like(t))
+
+
 def digits_unet() -> UNet:
     """For 8 × 8 digits: 8 × 8 and 4 × 4, small enough to train while you watch.
 

@@ -26,9 +26,11 @@ from course_lib.data.sequences import heartbeats
 from course_lib.diffusion.denoiser import Denoiser
 from course_lib.diffusion.schedules import linear
 from course_lib.features import train_digits_features, train_fashion_features
+from course_lib.models.style import StyleGAN, style_gan_loss
 from course_lib.models.vae import fashion_vae, vae_loss
 from course_lib.nn.ablations import without_attention, without_norm, without_skips
 from course_lib.recipes import (
+    Blind,
     MeanAsNoise,
     bound_2015_loss,
     ddpm,
@@ -55,13 +57,19 @@ UNetLosses = tuple[Tensor, dict[str, Tensor]]
 
 @dataclass(frozen=True)
 class Training:
-    """One run: which model learns what, from which data, and with which numbers."""
+    """One run: which model learns what, from which data, and with which numbers.
+
+    betas   of AdamW
+    part    which submodule is wanted in the end, if the model also holds what only training needs
+    """
 
     model: Callable[[], nn.Module]
     loss: Callable[[Any, Any], Tensor]
     data: Callable[[], Tensor]
     batch: int
     config: TrainConfig
+    betas: tuple[float, float] = (0.9, 0.999)
+    part: str = ""
 
     def __call__(
         self,
@@ -72,7 +80,7 @@ class Training:
         compiled: bool = False,
         seed: int = 0,
     ) -> nn.Module:
-        """Train, or go on training, in `folder`; return the averaged model.
+        """Train, or go on training, in `folder`; return the averaged model, or its `part`.
 
         compiled   as in `Trainer`; not part of the run, so a resume may choose anew
         """
@@ -82,7 +90,9 @@ class Training:
         model = self.model().to(place)
         batches = random_batches(self.data().to(place), size=self.batch)
         trainer = Trainer(model, self.loss, batches, config, compiled=compiled)
-        return trainer.fit(steps, checkpoint=folder / CHECKPOINT, save_every=500)
+        trainer.optimizer.param_groups[0]["betas"] = self.betas
+        averaged = trainer.fit(steps, checkpoint=folder / CHECKPOINT, save_every=500)
+        return averaged.get_submodule(self.part)
 
 
 def digits() -> Images:
@@ -111,6 +121,7 @@ _FASHION = TrainConfig(final_steps=2000, total_steps=7000, warmup_steps=200)
 # The largest distance between two pictures of each data set, rounded (chapter 06).
 DIGITS_WIDTH, FASHION_WIDTH = 10.0, 44.0
 
+_STYLE = TrainConfig(lr=1.5e-3, final_steps=480, total_steps=1600, ema_decay=0.998, grad_clip=1e9)
 _VAE = TrainConfig(final_steps=8_000, total_steps=20_000)
 
 _BITS = TrainConfig(lr=2e-3, final_steps=1000, total_steps=2000)
@@ -152,6 +163,12 @@ TRAININGS: dict[str, Callable[..., nn.Module]] = {
     "digits_x_0": Training(
         lambda: Denoiser(digits_unet(), linear(), "x_0"), ddpm_loss, digits, 64, _DIGITS
     ),
+    # Chapter 13: `digits_ddpm` again, by a network that is never told the time.
+    "digits_blind": Training(lambda: ddpm(Blind(digits_unet())), ddpm_loss, digits, 64, _DIGITS),
+    # Two players, so no first moment and no clipping of their joint gradient.
+    "fashion_style": Training(
+        StyleGAN, style_gan_loss, garments, 64, _STYLE, betas=(0.0, 0.99), part="generator"
+    ),
     "fashion_ddpm": Training(lambda: ddpm(fashion_unet()), ddpm_loss, garments, 128, _FASHION),
     # Chapter 12: the small U-Net, with one part taken out at a time, and one without the U.
     "unet_whole": _ablated(small_unet),
@@ -188,3 +205,4 @@ def unet_ablation(path: Path = WEIGHTS.parent / "unet_ablation.json") -> UNetLos
     table = json.loads(path.read_text())
     losses = {name: torch.tensor(list(runs.values())) for name, runs in table["losses"].items()}
     return torch.tensor(table["times"]), {name: one for name, one in losses.items() if len(one)}
+    return load_or_train(name, training.model().get_submodule(training.part), anew)

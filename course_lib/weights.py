@@ -26,6 +26,11 @@ def manifest(folder: Path = WEIGHTS) -> dict[str, dict[str, Any]]:
     return json.loads(path.read_text()) if path.exists() else {}
 
 
+def recorded(name: str, folder: Path = WEIGHTS.parent) -> dict[str, Any]:
+    """What a committed script measured and wrote to `data/NAME.json`; it says itself how."""
+    return json.loads((folder / f"{name}.json").read_text())
+
+
 def save_weights(
     name: str,
     module: nn.Module,

@@ -6,7 +6,7 @@ from torch import nn
 
 from course_lib.diffusion.exact import GaussianMixture
 from course_lib.diffusion.schedules import edm, linear
-from course_lib.recipes import ddpm, digits_unet, ncsn, ncsn_loss
+from course_lib.recipes import Blind, ddpm, digits_unet, ncsn, ncsn_loss
 
 
 class Recorder(nn.Module):
@@ -65,3 +65,15 @@ def test_another_model_s_loss_is_refused():
 def test_it_takes_the_courses_networks():
     x = torch.randn(3, 1, 8, 8)
     assert ncsn(digits_unet(), 10.0)(x, torch.tensor([0.01, 1.0, 10.0])).shape == x.shape
+
+
+def test_a_blind_network_is_told_nothing():
+    """The same answer at every time, and the parameters of the network inside."""
+    torch.manual_seed(0)
+    net = digits_unet()
+    for parameter in net.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    blind, x = Blind(net), torch.randn(2, 1, 8, 8)
+    early, late = (blind(x, torch.full((2,), t)) for t in (1, 900))
+    assert torch.equal(early, late) and torch.equal(early, net(x, torch.zeros(2).long()))
+    assert not torch.allclose(net(x, torch.full((2,), 900)), early)

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from course_lib.weights import load_or_train, load_weights, manifest, save_weights
+from course_lib.weights import load_or_train, load_weights, manifest, recorded, save_weights
 
 
 def net(width=4, seed=0):
@@ -151,3 +151,9 @@ def test_a_name_written_by_hand_into_the_manifest_is_not_enough(shipped):
     (shipped / "manifest.json").write_text(json.dumps(entries))
     with pytest.raises(ValueError, match="forged.safetensors is damaged"):
         load_weights("forged", net(), shipped)
+
+
+def test_what_a_script_recorded_is_read_back(tmp_path):
+    (tmp_path / "speeds.json").write_text('{"fast": 3}')
+    assert recorded("speeds", tmp_path) == {"fast": 3}
+    assert set(recorded("time_ablation")["losses"]["blind"]) == {"0", "1", "2"}

@@ -23,11 +23,13 @@ from course_lib.models.vae import mlp
 from course_lib.nn.anatomy import anatomy, feature_maps
 from course_lib.nn.unet import UNet
 from course_lib.recipes import fashion_unet, small_unet
+from course_lib.nn.embeddings import FourierFeatures, sinusoidal
 from course_lib.widgets.base import HERE, module, style
 from course_lib.widgets.bound_gap import BoundGap
 from course_lib.widgets.bound_lab import BoundLab
 from course_lib.widgets.denoiser_playground import DenoiserPlayground
 from course_lib.widgets.fidelity_lab import FidelityLab
+from course_lib.widgets.embedding_lab import EmbeddingLab
 from course_lib.widgets.frame_scrubber import FrameScrubber
 from course_lib.widgets.gaussian_lab import TWO_CLUMPS, GaussianLab
 from course_lib.widgets.latent_map import LatentMap
@@ -320,6 +322,43 @@ def test_the_paper_s_prior_loss_shows(tmp_path):
 def test_schedules_that_do_not_exist_are_refused(options, words):
     with pytest.raises(ValueError, match=words):
         ScheduleLab(**options)
+
+
+# ---- EmbeddingLab -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("unit", ["0 to 1,000", "0 to 1"])
+@pytest.mark.parametrize("kind", ["sinusoids", "Fourier features"])
+def test_the_lab_s_similarity_is_the_library_s(tmp_path, kind, unit):
+    lab = EmbeddingLab(kind, dim=16, base=2000, scale=3, unit=unit)
+    names = ("kind", "unit", "base", "scale", "half", "normals")
+    state = json.dumps({name: getattr(lab, name) for name in names})
+    gaps = [0, 3, 40, 700]
+    page = javascript(
+        tmp_path, "embedding_lab", f"{gaps}.map((g) => m.similarity(m.frequencies({state}), g))"
+    )
+    # From 0 on: 2 pi B t, with t in the hundreds, has only three digits behind the point in float32.
+    t = torch.tensor([0.0, *gaps]) / (1 if unit == "0 to 1,000" else 1000)
+    told = FourierFeatures(1, 8, 3.0)(t[:, None])
+    if kind == "sinusoids":
+        told = sinusoidal(t, 16, max_period=2000)
+    torch.testing.assert_close(torch.tensor(page), told[1:] @ told[0] / 8, atol=2e-3, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"kind": "waves"}, "kind must be one of"),
+        ({"unit": "0 to 2"}, "unit must be one of"),
+        ({"dim": 7}, "even and lie in 4..256, got 7"),
+        ({"base": 1.0}, "1 < base"),
+        ({"scale": 0.0}, "got 10000, 0 and 500"),
+        ({"time": 1001}, "and 1001"),
+    ],
+)
+def test_labs_that_do_not_exist_are_refused(options, words):
+    with pytest.raises(ValueError, match=words):
+        EmbeddingLab(**options)
 
 
 # ---- DenoiserPlayground -------------------------------------------------------------------------

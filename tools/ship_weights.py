@@ -42,6 +42,7 @@ from course_lib.metrics import (
     precision_recall,
     with_floor,
 )
+from course_lib.models.style import StyleGenerator
 from course_lib.models.vae import VAE, draw_pixels, iwae_bound, log_weights
 from course_lib.recipes import LOWEST
 from course_lib.trainings import CHECKPOINT, TRAININGS, Training
@@ -155,6 +156,22 @@ class Decoded:
 
 
 @dataclass(frozen=True)
+class Styled:
+    """How a style generator's pictures are made: one style everywhere, z from the prior."""
+
+    seed: int = 0
+
+    def __call__(self, model: StyleGenerator, shape: tuple[int, ...]) -> Images:
+        """Pictures of this shape."""
+        generator = torch.Generator().manual_seed(self.seed)
+        z = torch.randn(shape[0], model.style, generator=generator)
+        return torch.cat([model(part) for part in z.split(100)])
+
+    def __str__(self) -> str:
+        return f"one style everywhere, seed {self.seed}"
+
+
+@dataclass(frozen=True)
 class Reference:
     """What samples are compared with, and the features they are compared in."""
 
@@ -195,15 +212,18 @@ def main(arguments: list[str] | None = None) -> int:
         return fail(f"no {checkpoint}. Make it: course train {options.name}")
     training = MODELS[options.name]
     model, record = averaged(training.model(), checkpoint)
+    model = model.get_submodule(training.part)
     if not options.name.startswith(("digits", "fashion")):
         return ship_bound(options, training, model, record)
     reference = digits_reference() if options.name.startswith("digits") else fashion_reference()
     model = model.to(pick_device(options.device))
-    sampler: Sampler | Decoded | LearnedSteps = Sampler(
+    sampler: Sampler | Decoded | LearnedSteps | Styled = Sampler(
         options.sampler, options.steps, True, options.seed, options.bf16, options.rate
     )
     if isinstance(model, VAE):
         sampler = Decoded(seed=options.seed)
+    if isinstance(model, StyleGenerator):
+        sampler = Styled(options.seed)
     if isinstance(model, ReverseGaussian):
         sampler = LearnedSteps(options.seed, options.bf16)
     n = min(options.samples or len(reference.train), len(reference.train))
@@ -296,7 +316,10 @@ def likelihood(model: VAE, images: Images, k: int = 256, widen: float = 2.0) -> 
 
 
 def measure(
-    model: nn.Module, sampler: Sampler | Decoded | LearnedSteps, reference: Reference, n: int
+    model: nn.Module,
+    sampler: Sampler | Decoded | LearnedSteps | Styled,
+    reference: Reference,
+    n: int,
 ) -> dict[str, Any]:
     """Compare n samples with the test set, and n real training pictures in the same way.
 
