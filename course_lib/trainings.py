@@ -5,6 +5,7 @@ model. None writes to `data/weights`: `tools/ship_weights.py` measures a model a
 """
 
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from course_lib.diffusion.schedules import linear
 from course_lib.features import train_digits_features, train_fashion_features
 from course_lib.models.vae import fashion_vae, vae_loss
 from course_lib.recipes import (
+    ImportanceVLB,
     MeanAsNoise,
     bound_2015_loss,
     ddpm,
@@ -73,7 +75,8 @@ class Training:
         seed_everything(seed)
         model = self.model().to(place)
         batches = random_batches(self.data().to(place), size=self.batch)
-        trainer = Trainer(model, self.loss, batches, config, compiled=compiled)
+        loss = deepcopy(self.loss)  # one that remembers starts afresh with each run
+        trainer = Trainer(model, loss, batches, config, compiled=compiled)
         return trainer.fit(steps, checkpoint=folder / CHECKPOINT, save_every=500)
 
 
@@ -94,6 +97,7 @@ def roll() -> Points:
 
 # Long enough for clear digits, short enough to repeat: a minute or two on a core of its own.
 _DIGITS = TrainConfig(lr=2e-3, final_steps=500, total_steps=1500)
+_LONG = TrainConfig(lr=2e-3, final_steps=3000, total_steps=8000)
 _FASHION = TrainConfig(final_steps=2000, total_steps=7000, warmup_steps=200)
 # The largest distance between two pictures of each data set, rounded (chapter 06).
 DIGITS_WIDTH, FASHION_WIDTH = 10.0, 44.0
@@ -132,6 +136,15 @@ TRAININGS: dict[str, Callable[..., nn.Module]] = {
         lambda: Denoiser(digits_unet(), linear(), "x_0"), ddpm_loss, digits, 64, _DIGITS
     ),
     "fashion_ddpm": Training(lambda: ddpm(fashion_unet()), ddpm_loss, garments, 128, _FASHION),
+    # Chapter 10: samples or bits? Long runs that differ in nothing but the loss. The third is not
+    # shipped: its bits stand beside those of the second.
+    "digits_ddpm_long": Training(lambda: ddpm(digits_unet()), ddpm_loss, digits, 64, _LONG),
+    "digits_ddpm_vlb_long": Training(
+        lambda: ddpm(digits_unet()), ImportanceVLB(1000, TOP + 1), digits, 64, _LONG
+    ),
+    "digits_ddpm_vlb_uniform": Training(
+        lambda: ddpm(digits_unet()), ImportanceVLB(1000, TOP + 1, uniform=1), digits, 64, _LONG
+    ),
     # What samples are looked at with; these two measure and ship themselves.
     "digits_features": train_digits_features,
     "fashion_features": train_fashion_features,

@@ -6,7 +6,14 @@ from torch import nn
 
 from course_lib.diffusion.exact import GaussianMixture
 from course_lib.diffusion.schedules import edm, linear
-from course_lib.recipes import ddpm, digits_unet, ncsn, ncsn_loss
+from course_lib.recipes import (
+    ImportanceVLB,
+    ddpm,
+    ddpm_vlb_loss,
+    digits_unet,
+    ncsn,
+    ncsn_loss,
+)
 
 
 class Recorder(nn.Module):
@@ -65,3 +72,23 @@ def test_another_model_s_loss_is_refused():
 def test_it_takes_the_courses_networks():
     x = torch.randn(3, 1, 8, 8)
     assert ncsn(digits_unet(), 10.0)(x, torch.tensor([0.01, 1.0, 10.0])).shape == x.shape
+
+
+def test_the_bound_with_uniform_draws_is_the_bound_of_chapter_08_and_the_true_last_step():
+    torch.manual_seed(0)
+    model, loss = ddpm(Recorder()), ImportanceVLB(1000, 17)
+    x_0 = torch.randint(0, 17, (500, 1, 4, 4)) / 8 - 1
+    ours, theirs = loss(model, x_0), ddpm_vlb_loss(model, x_0)
+    assert abs(ours - theirs) < 0.1 * theirs  # both draw all times alike
+    assert int(loss.times.seen.sum()) == 500 and loss.times.losses.max() > 0
+    assert "times.losses" in loss.state_dict()  # a run that stops can go on
+
+
+def test_importance_moves_the_draws_to_where_the_bound_is():
+    torch.manual_seed(0)
+    model, loss = ddpm(Recorder()), ImportanceVLB(1000, 17)
+    x_0 = torch.randint(0, 17, (2000, 1, 2, 2)) / 8 - 1
+    for _ in range(12):
+        loss(model, x_0)
+    t, weight = loss.times.draw(1000)
+    assert (t <= 100).float().mean() > 0.3 and weight[t <= 100].mean() < 1

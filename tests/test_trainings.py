@@ -33,3 +33,13 @@ def test_other_profiles_train_and_keep_the_run(tmp_path, monkeypatch, capsys):
 def test_a_name_that_is_no_model_is_refused(name):
     with pytest.raises(ValueError, match=f"unknown model '{name}'.*digits_ddpm"):
         trainings.trained(name)
+
+
+def test_a_loss_that_remembers_starts_afresh_with_each_run(tmp_path):
+    row = trainings.TRAININGS["digits_ddpm_vlb_long"]
+    short = replace(row, config=TrainConfig(total_steps=2), batch=4)
+    first = short(tmp_path / "a", device="cpu")
+    second = short(tmp_path / "b", device="cpu")
+    for ours, theirs in zip(first.parameters(), second.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+    assert int(row.loss.times.seen.sum()) == 0
