@@ -151,7 +151,7 @@ class ImportanceVLB(nn.Module):
         eps = torch.randn_like(x_0)
         bits, _ = term_bits(model, schedule, x_0, t, eps, self.levels, "large")
         self.times.remember(t, bits.detach())
-        every = torch.arange(1, schedule.T + 1, device=x_0.device)
+        every = torch.arange(1, len(self.times.seen) + 1, device=x_0.device)
         scale = math.log(2) / vlb_weight(schedule, every, model.predicts, "large").mean()
         return (weight * bits).mean() * scale
 

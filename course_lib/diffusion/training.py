@@ -43,6 +43,9 @@ class ImportanceTimes(nn.Module):
     uniform   the share of draws that stay equally likely whatever the losses are; 1 for all
     """
 
+    losses: Tensor
+    seen: Tensor
+
     def __init__(self, T: int, keep: int = 10, uniform: float = 0.001):
         super().__init__()
         self.uniform = uniform
