@@ -11,10 +11,17 @@ from course_lib.core.types import Data, Images, Points, Time
 from course_lib.diffusion import discrete
 from course_lib.diffusion.denoiser import Denoiser
 from course_lib.diffusion.discrete import BitDenoiser
+from course_lib.diffusion.likelihood import term_bits
 from course_lib.diffusion.reverse import ReverseGaussian
 from course_lib.diffusion.schedules import DiscreteSchedule, edm, from_betas, linear, shaped
 from course_lib.diffusion.training import log_uniform_levels, stratified_times, vlb_weight
 from course_lib.nn.ablations import without_attention
+from course_lib.diffusion.training import (
+    ImportanceTimes,
+    log_uniform_levels,
+    stratified_times,
+    vlb_weight,
+)
 from course_lib.nn.mlp import MLP
 from course_lib.nn.unet import UNet
 
@@ -124,6 +131,31 @@ def ddpm_vlb_loss(model: Denoiser, x_0: Data) -> Float[Tensor, ""]:
     weight = vlb_weight(schedule, every, model.predicts, "large")
     losses = model.loss(x_0, t, torch.randn_like(x_0))
     return (weight[t - 1] / weight.mean()).to(losses.dtype).mul(losses).mean()
+
+
+class ImportanceVLB(nn.Module):
+    """L of one batch, at times drawn as often as they matter (Nichol & Dhariwal 2021, section 3.3).
+
+    As `ddpm_vlb_loss` in its scale and its variance, beta. The term at t = 1 is the true one: the
+    probability of the grey levels. A module, because it remembers the losses of each time.
+
+    uniform   as in `ImportanceTimes`; with 1 this is L at times that are all equally likely
+    """
+
+    def __init__(self, T: int, levels: int, uniform: float = 0.001):
+        super().__init__()
+        self.times, self.levels = ImportanceTimes(T, uniform=uniform), levels
+
+    def forward(self, model: Denoiser, x_0: Data) -> Float[Tensor, ""]:
+        """The loss; notes what each time lost."""
+        schedule = model.schedule
+        t, weight = self.times.draw(len(x_0))
+        eps = torch.randn_like(x_0)
+        bits, _ = term_bits(model, schedule, x_0, t, eps, self.levels, "large")
+        self.times.remember(t, bits.detach())
+        every = torch.arange(1, len(self.times.seen) + 1, device=x_0.device)
+        scale = math.log(2) / vlb_weight(schedule, every, model.predicts, "large").mean()
+        return (weight * bits).mean() * scale
 
 
 class MeanAsNoise(nn.Module):

@@ -55,6 +55,7 @@ class TrainConfig:
 class Trainer:
     """Minimise `loss_fn(model, *get_batch())` and keep an averaged copy of the model in `ema`.
 
+    loss_fn     a function, or a module without parameters, whose buffers are saved with the run
     get_batch   draws from torch's global generator, which each step reseeds
     compiled    let `torch.compile` fuse the step: a minute or two at the start, which a GPU pays
                 back soon and a CPU hardly ever
@@ -70,8 +71,10 @@ class Trainer:
         compiled: bool = False,
     ):
         self.model, self.get_batch, self.config = model, get_batch, config
-        self.loss_fn = torch.compile(loss_fn) if compiled else loss_fn
         self.device = next(model.parameters()).device
+        # What a loss remembers belongs to the run, as the moments of the optimiser do.
+        self.memory = loss_fn.to(self.device) if isinstance(loss_fn, nn.Module) else nn.Module()
+        self.loss_fn = torch.compile(loss_fn) if compiled else loss_fn
         self.optimizer = torch.optim.AdamW(model.parameters(), lr=config.lr, weight_decay=0.0)
         self.ema = AveragedModel(
             model, multi_avg_fn=_ema_update(config.ema_decay, lambda: self.steps), use_buffers=False
@@ -145,6 +148,7 @@ class Trainer:
         tensors = (
             {f"model.{name}": value for name, value in self.model.state_dict().items()}
             | {f"ema.{name}": value for name, value in self.ema.state_dict().items()}
+            | {f"loss.{name}": value for name, value in self.memory.state_dict().items()}
             | {
                 f"optimizer.{i}.{name}": value
                 for i, m in moments.items()
@@ -178,7 +182,8 @@ class Trainer:
                 f"the run in {path} was made with {record['config']}, this one has"
                 f" {asdict(self.config)}. Use the same config, or another place"
             )
-        for module, prefix in ((self.model, "model."), (self.ema, "ema.")):
+        parts = {"model.": self.model, "ema.": self.ema, "loss.": self.memory}
+        for prefix, module in parts.items():
             own = _under(prefix, tensors)
             same_shapes(shapes(module.state_dict()), shapes(own), f"the run in {path}")
             module.load_state_dict(own)

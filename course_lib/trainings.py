@@ -6,6 +6,7 @@ model. None writes to `data/weights`: `tools/ship_weights.py` measures a model a
 
 import json
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -31,6 +32,7 @@ from course_lib.models.vae import fashion_vae, vae_loss
 from course_lib.nn.ablations import without_attention, without_norm, without_skips
 from course_lib.recipes import (
     Blind,
+    ImportanceVLB,
     MeanAsNoise,
     bound_2015_loss,
     ddpm,
@@ -93,6 +95,9 @@ class Training:
         trainer.optimizer.param_groups[0]["betas"] = self.betas
         averaged = trainer.fit(steps, checkpoint=folder / CHECKPOINT, save_every=500)
         return averaged.get_submodule(self.part)
+        loss = deepcopy(self.loss)  # one that remembers starts afresh with each run
+        trainer = Trainer(model, loss, batches, config, compiled=compiled)
+        return trainer.fit(steps, checkpoint=folder / CHECKPOINT, save_every=500)
 
 
 def digits() -> Images:
@@ -117,6 +122,7 @@ def roll() -> Points:
 
 # Long enough for clear digits, short enough to repeat: a minute or two on a core of its own.
 _DIGITS = TrainConfig(lr=2e-3, final_steps=500, total_steps=1500)
+_LONG = TrainConfig(lr=2e-3, final_steps=3000, total_steps=8000)
 _FASHION = TrainConfig(final_steps=2000, total_steps=7000, warmup_steps=200)
 # The largest distance between two pictures of each data set, rounded (chapter 06).
 DIGITS_WIDTH, FASHION_WIDTH = 10.0, 44.0
@@ -178,6 +184,15 @@ TRAININGS: dict[str, Callable[..., nn.Module]] = {
     "unet_flat": _ablated(flat_unet),
     "unet_whole_x_0": _ablated(small_unet, "x_0"),
     "unet_no_skips_x_0": _ablated(lambda: without_skips(small_unet()), "x_0"),
+    # Chapter 10: samples or bits? Long runs that differ in nothing but the loss. The third is not
+    # shipped: its bits stand beside those of the second.
+    "digits_ddpm_long": Training(lambda: ddpm(digits_unet()), ddpm_loss, digits, 64, _LONG),
+    "digits_ddpm_vlb_long": Training(
+        lambda: ddpm(digits_unet()), ImportanceVLB(1000, TOP + 1), digits, 64, _LONG
+    ),
+    "digits_ddpm_vlb_uniform": Training(
+        lambda: ddpm(digits_unet()), ImportanceVLB(1000, TOP + 1, uniform=1), digits, 64, _LONG
+    ),
     # What samples are looked at with; these two measure and ship themselves.
     "digits_features": train_digits_features,
     "fashion_features": train_fashion_features,

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.distributions import Categorical, MixtureSameFamily, MultivariateNormal
 
-from course_lib.diffusion.exact import Dataset, GaussianMixture
+from course_lib.diffusion.exact import Dataset, GaussianMixture, IndependentPixels
 from course_lib.diffusion.schedules import cosine_vp, edm, linear, rectified
 
 
@@ -286,3 +286,27 @@ def test_mean_of_a_reverse_kernel_mixes_x_t_with_the_best_guess_of_x_0(schedule)
     means = torch.stack([(k.weights[:, None] * k.means).sum(0) for k in kernels])
     expected = (alpha_s * fresh * guess + keep * sigma_s**2 * x) / sigma_t**2
     torch.testing.assert_close(means, expected, rtol=1e-9, atol=1e-9)
+
+
+def test_independent_pixels_are_the_product_of_mixtures_of_points():
+    torch.manual_seed(0)
+    tables = torch.rand(3, 5, dtype=torch.float64)
+    tables = tables / tables.sum(1, keepdim=True)
+    law, x = IndependentPixels(tables), torch.randn(7, 1, 1, 3, dtype=torch.float64)
+    points = torch.linspace(-1, 1, 5, dtype=torch.float64)[:, None]
+    t = torch.full((7,), 0.4, dtype=torch.float64)
+    ours = law.denoiser(rectified)(x, t)
+    for pixel in range(3):
+        one = GaussianMixture(points, torch.zeros(5, dtype=torch.float64), tables[pixel])
+        torch.testing.assert_close(
+            ours[:, 0, 0, pixel : pixel + 1], one.denoiser(rectified)(x[:, 0, 0, pixel:][:, :1], t)
+        )
+
+
+def test_independent_pixels_multiply_their_chances():
+    tables = torch.tensor([[0.5, 0.25, 0.25], [0.1, 0.2, 0.7]])
+    law = IndependentPixels(tables)
+    x = torch.tensor([[-1.0, 1.0], [0.0, 0.0]])
+    torch.testing.assert_close(law.log_prob(x), torch.tensor([0.35, 0.05]).log())
+    with pytest.raises(ValueError, match="add up to 1"):
+        IndependentPixels(2 * tables)

@@ -2,20 +2,24 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch.distributions import Normal, kl_divergence
 
-from course_lib.diffusion.exact import GaussianMixture
+from course_lib.diffusion.exact import GaussianMixture, IndependentPixels
 from course_lib.diffusion.likelihood import (
     bits_per_dim,
+    bound_terms,
     continuous_bits,
+    discretised_gaussian,
     gaussian_kl,
     pixel_bits,
     prior_bits,
     step_bits,
+    term_bits,
 )
 from course_lib.diffusion.schedules import (
     cosine,
@@ -215,3 +219,114 @@ def test_finer_and_finer_steps_cost_what_the_continuous_bound_says():
     u = (t - 1) / 4000.0
     rate = continuous_bits(data.denoiser(path), path, x_0[1:], u.double(), eps[1:]).mean()
     assert float(steps) == pytest.approx(float(rate), rel=0.01)
+
+
+# ---- The bound of whole models -------------------------------------------------------------------
+
+
+def every_level(levels, nodes=61):
+    """All pairs of a grey level and a quadrature node of eps, and the weights of the nodes."""
+    eps, weight = np.polynomial.hermite_e.hermegauss(nodes)
+    x_0 = torch.linspace(-1, 1, levels, dtype=torch.float64)
+    pairs = torch.cartesian_prod(x_0, torch.tensor(eps))
+    weight = torch.tensor(weight / weight.sum()).repeat(levels) / levels
+    return pairs[:, :1], pairs[:, 1:], weight
+
+
+@pytest.mark.parametrize("levels", [2, 17, 64])
+def test_uniform_data_costs_exactly_log2_of_the_number_of_levels(levels):
+    # With infinitely many steps and the exact denoiser, by quadrature: no draws, no error.
+    path = from_log_snr(lambda t: 15 - 27 * t)
+    law = IndependentPixels(torch.full((1, levels), 1 / levels, dtype=torch.float64))
+    x_0, eps, weight = every_level(levels)
+    times = torch.linspace(0, 1, 201, dtype=torch.float64)
+    bits = [
+        (weight * continuous_bits(law.denoiser(path), path, x_0, t.expand(len(x_0)), eps)).sum()
+        for t in times
+    ]
+    assert float(torch.trapezoid(torch.stack(bits), times)) == pytest.approx(
+        math.log2(levels), abs=2e-5
+    )
+
+
+def test_a_denoiser_that_knows_nothing_but_the_levels_charges_any_picture_their_logarithm():
+    # The cross-entropy with a uniform law does not ask what the data is.
+    path = from_log_snr(lambda t: 15 - 27 * t)
+    law = IndependentPixels(torch.full((1, 17), 1 / 17, dtype=torch.float64))
+    _, eps, weight = every_level(1)
+    times = torch.linspace(0, 1, 201, dtype=torch.float64)
+    for level in (-1.0, 0.25):
+        x_0 = torch.full_like(eps, level)
+        bits = [
+            (weight * continuous_bits(law.denoiser(path), path, x_0, t.expand(len(eps)), eps)).sum()
+            for t in times
+        ]
+        total = float(torch.trapezoid(torch.stack(bits), times))
+        assert total == pytest.approx(math.log2(17), abs=2e-5)
+
+
+@pytest.mark.parametrize("variance", ["small", "large"])
+def test_terms_are_the_decoder_at_one_and_the_steps_above(variance):
+    torch.manual_seed(0)
+    schedule, t = linear(), torch.tensor([1, 2, 1, 700])
+    x_0 = torch.randint(0, 17, (4, 1, 2, 2)).double() / 8 - 1
+    eps = torch.randn_like(x_0)
+
+    def denoise(x_t, t):
+        return 0.9 * x_t + 0.01 * t.view(-1, 1, 1, 1) / 1000
+
+    bits, error = term_bits(denoise, schedule, x_0, t, eps, 17, variance)
+    steps = step_bits(denoise, schedule, x_0, t.clamp(min=2), eps, variance)
+    torch.testing.assert_close(bits[[1, 3]], steps[[1, 3]])
+    alpha, sigma = schedule(t, like=x_0)
+    guess = denoise(alpha * x_0 + sigma * eps, t)
+    decoder = -discretised_gaussian(x_0, guess, 0.01, 17) / 4 / math.log(2)
+    torch.testing.assert_close(bits[[0, 2]], decoder[[0, 2]])
+    torch.testing.assert_close(error, (guess - x_0).square().mean((1, 2, 3)))
+
+
+def test_wild_guesses_at_other_times_leave_the_gradient_finite():
+    scale = torch.tensor(1e6, requires_grad=True)
+    x_0, t = torch.zeros(2, 1), torch.tensor([1, 900])
+
+    def denoise(x_t, t):
+        return torch.where((t == 1)[:, None], 0.5 * x_t, scale * x_t)
+
+    bits, _ = term_bits(denoise, linear(), x_0, t, torch.ones(2, 1), 17, "large")
+    bits.sum().backward()
+    assert torch.isfinite(bits).all() and torch.isfinite(scale.grad)
+
+
+def test_the_terms_of_a_known_law_add_up_to_a_little_more_than_its_bits():
+    torch.manual_seed(0)
+    tables = torch.rand(4, 17, dtype=torch.float64).pow(8)
+    law = IndependentPixels(tables / tables.sum(1, keepdim=True))
+    which = torch.multinomial(law.log_p.exp(), 2000, replacement=True).T
+    images = law.levels[which].view(2000, 1, 2, 2)
+    exact = bits_per_dim(-law.log_prob(images) / 4)
+    # A chain whose first steps are fine enough for 17 levels: even in log SNR from 10 to -10.
+    fine = from_alpha_bar(
+        torch.cat([torch.ones(1), torch.sigmoid(torch.linspace(10, -10, 600))]).double(), 1.0
+    )
+    bits, error = bound_terms(law.denoiser(fine), fine, images, 17, draws=20)
+    assert bits.shape == error.shape == (600, 20)
+    total = bits.mean(1).sum() + prior_bits(fine, images).mean()
+    noise = (bits.var(1) / 20).sum().sqrt()
+    assert -3 * noise < total - exact.mean() < 0.08 + 3 * noise
+    assert noise < 0.06
+    # Row t - 1 belongs to time t: the guess gets worse as t grows.
+    assert error[:50].mean() < 1e-3 < 0.01 < error[-50:].mean()
+
+
+def test_every_picture_has_its_turn():
+    seen = []
+
+    def denoise(x_t, t):
+        seen.append(x_t)
+        return x_t
+
+    short = from_alpha_bar(torch.linspace(1, 0.2, 11).double())
+    pictures = 100.0 * torch.arange(4).view(4, 1)
+    bound_terms(denoise, short, pictures, 17, draws=2, randn_like=torch.zeros_like)
+    told = torch.cat(seen)[:, 0] / short.alpha(torch.arange(1, 11).repeat_interleave(2))
+    assert (told / 100).round().long().bincount().tolist() == [5, 5, 5, 5]

@@ -8,6 +8,7 @@ from course_lib.diffusion.likelihood import gaussian_kl
 from course_lib.diffusion.predictions import PREDICTS, x_0_weight
 from course_lib.diffusion.schedules import cosine, from_betas, linear
 from course_lib.diffusion.training import (
+    ImportanceTimes,
     log_uniform_levels,
     stratified_times,
     uniform_times,
@@ -122,3 +123,60 @@ def test_the_weighted_error_is_the_divergence_of_the_two_steps(variance):
 def test_an_unknown_variance_is_refused():
     with pytest.raises(ValueError, match="'medium'. Use one of: small, large"):
         vlb_weight(linear(), torch.tensor([5]), "eps", "medium")
+
+
+def fed(losses, keep=10):
+    """A memory in which the time t lost losses[t - 1], `keep` times."""
+    times = ImportanceTimes(len(losses), keep)
+    for _ in range(keep):
+        times.remember(torch.arange(1, len(losses) + 1), losses)
+    return times
+
+
+def test_times_are_uniform_until_each_has_a_history():
+    times = ImportanceTimes(5, keep=2)
+    for t in (1, 2, 3, 4, 5, 1, 2, 3, 4):
+        assert torch.equal(times.probabilities(), torch.full((5,), 0.2, dtype=torch.float64))
+        times.remember(torch.tensor([t]), torch.tensor([float(t)]))
+    times.remember(torch.tensor([5]), torch.tensor([5.0]))
+    assert times.probabilities()[4] > 0.3
+
+
+def test_the_chance_of_a_time_is_the_root_mean_square_of_its_last_losses():
+    times = ImportanceTimes(2, keep=3)
+    for loss in (100.0, 1.0, 2.0, 3.0):  # the first one is forgotten
+        times.remember(torch.tensor([1, 2]), torch.tensor([loss, 1.0]))
+    size = torch.tensor([(14 / 3) ** 0.5, 1.0], dtype=torch.float64)
+    wanted = 0.999 * size / size.sum() + 0.001 / 2
+    torch.testing.assert_close(times.probabilities(), wanted)
+
+
+def test_a_time_that_occurs_twice_fills_two_places():
+    times = ImportanceTimes(3, keep=2)
+    times.remember(torch.tensor([2, 1, 2]), torch.tensor([5.0, 7.0, 6.0]))
+    assert times.losses.tolist() == [[7.0, 0.0], [5.0, 6.0], [0.0, 0.0]]
+    assert times.seen.tolist() == [1, 2, 0]
+
+
+def test_the_factors_make_the_mean_unbiased_and_take_its_noise_away():
+    torch.manual_seed(0)
+    losses = torch.logspace(0, -4, 200, dtype=torch.float64)
+    times, means = fed(losses), []
+    for _ in range(300):
+        t, weight = times.draw(16)
+        means.append((weight * losses[t - 1]).mean())
+    means = torch.stack(means)
+    plain = torch.stack([losses[torch.randint(200, (16,))].mean() for _ in range(300)])
+    assert abs(means.mean() - losses.mean()) < 5 * means.std() / 300**0.5
+    assert means.std() < plain.std() / 20  # what all losses have in common is no noise
+    t = torch.cat([times.draw(50)[0] for _ in range(100)])
+    assert t.min() == 1 and t.max() <= 200
+
+
+def test_with_a_share_of_one_all_draws_stay_uniform():
+    losses = torch.logspace(0, -4, 100, dtype=torch.float64)
+    times = fed(losses)
+    assert times.probabilities()[0] > 5 * times.probabilities()[50]
+    times.uniform = 1.0
+    _, weight = times.draw(64)
+    torch.testing.assert_close(weight, torch.ones(64, dtype=torch.float64))

@@ -7,6 +7,14 @@ from torch import nn
 from course_lib.diffusion.exact import GaussianMixture
 from course_lib.diffusion.schedules import edm, linear
 from course_lib.recipes import Blind, ddpm, digits_unet, ncsn, ncsn_loss
+from course_lib.recipes import (
+    ImportanceVLB,
+    ddpm,
+    ddpm_vlb_loss,
+    digits_unet,
+    ncsn,
+    ncsn_loss,
+)
 
 
 class Recorder(nn.Module):
@@ -77,3 +85,21 @@ def test_a_blind_network_is_told_nothing():
     early, late = (blind(x, torch.full((2,), t)) for t in (1, 900))
     assert torch.equal(early, late) and torch.equal(early, net(x, torch.zeros(2).long()))
     assert not torch.allclose(net(x, torch.full((2,), 900)), early)
+def test_the_bound_with_uniform_draws_is_the_bound_of_chapter_08_and_the_true_last_step():
+    torch.manual_seed(0)
+    model, loss = ddpm(Recorder()), ImportanceVLB(1000, 17)
+    x_0 = torch.randint(0, 17, (500, 1, 4, 4)) / 8 - 1
+    ours, theirs = loss(model, x_0), ddpm_vlb_loss(model, x_0)
+    assert abs(ours - theirs) < 0.1 * theirs  # both draw all times alike
+    assert int(loss.times.seen.sum()) == 500 and loss.times.losses.max() > 0
+    assert "times.losses" in loss.state_dict()  # a run that stops can go on
+
+
+def test_importance_moves_the_draws_to_where_the_bound_is():
+    torch.manual_seed(0)
+    model, loss = ddpm(Recorder()), ImportanceVLB(1000, 17)
+    x_0 = torch.randint(0, 17, (2000, 1, 2, 2)) / 8 - 1
+    for _ in range(12):
+        loss(model, x_0)
+    t, weight = loss.times.draw(1000)
+    assert (t <= 100).float().mean() > 0.3 and weight[t <= 100].mean() < 1

@@ -135,6 +135,29 @@ def test_resuming_after_kill_9_is_exact_to_the_bit(tmp_path):
     assert_equal_runs(through, resumed)
 
 
+class Remembering(nn.Module):
+    """A loss that leans on what it has seen: without its memory a run would go on differently."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(()))
+
+    def forward(self, model, x, y):
+        loss = noisy_loss(model, x, y)
+        self.mean = 0.9 * self.mean + 0.1 * loss.detach()
+        return loss + loss * self.mean
+
+
+def test_what_a_loss_remembers_is_part_of_the_run(tmp_path):
+    whole = make(loss_fn=Remembering())
+    whole.fit(20)
+    make(loss_fn=Remembering()).fit(10, tmp_path / "run")
+    again = make(loss_fn=Remembering())
+    again.fit(20, tmp_path / "run")
+    assert_equal_runs(whole, again)
+    assert torch.equal(whole.loss_fn.mean, again.loss_fn.mean) and whole.loss_fn.mean > 0
+
+
 def test_seeds_decide():
     a, b = make(), make(replace(CONFIG, seed=1))
     a.fit(3)

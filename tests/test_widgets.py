@@ -25,6 +25,7 @@ from course_lib.nn.unet import UNet
 from course_lib.recipes import fashion_unet, small_unet
 from course_lib.nn.embeddings import FourierFeatures, sinusoidal
 from course_lib.widgets.base import HERE, module, style
+from course_lib.widgets.bit_budget import BitBudget
 from course_lib.widgets.bound_gap import BoundGap
 from course_lib.widgets.bound_lab import BoundLab
 from course_lib.widgets.denoiser_playground import DenoiserPlayground
@@ -662,6 +663,44 @@ def test_ticks_are_round_and_inside(tmp_path):
 def test_a_rate_distortion_plane_refuses_what_disagrees(changes, words):
     with pytest.raises(ValueError, match=words):
         rate_distortion(**changes)
+
+
+# ---- BitBudget ----------------------------------------------------------------------------------
+
+
+def bit_budget(**changes):
+    options = {"bits": [0.0, 12.0, 40.0], "errors": [80.0, 9.5, 0.0]}
+    options |= {"originals": STRIP, "guesses": [STRIP, STRIP, STRIP]}
+    return BitBudget(**(options | changes))
+
+
+def test_a_bit_budget_packs_its_stages():
+    widget = bit_budget(index=1)
+    assert widget.shape == [2, 3, 4] and widget.guesses[2] == STRIP.tobytes()
+    assert widget.bits == [0.0, 12.0, 40.0] and widget.index == 1
+
+
+def test_what_is_missing_is_blown_up_about_mid_grey(tmp_path):
+    page = javascript(
+        tmp_path,
+        "bit_budget",
+        "[[...m.missing([10, 10, 0, 255], [10, 9, 100, 0], 8)], m.whole(1234567.6), m.whole(12)]",
+    )
+    assert page == [[128, 136, 0, 255], "1,234,568", "12"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"errors": [1.0]}, "one error and one set of guesses for each"),
+        ({"guesses": [STRIP, STRIP, STRIP[:1]]}, "guesses must have the shape of originals"),
+        ({"bits": [0.0, 40.0, 12.0]}, "bits must rise"),
+        ({"index": 3}, r"index must lie in 0\.\.2"),
+    ],
+)
+def test_a_bit_budget_refuses_what_disagrees(changes, words):
+    with pytest.raises(ValueError, match=words):
+        bit_budget(**changes)
 
 
 # ---- Quiz ---------------------------------------------------------------------------------------

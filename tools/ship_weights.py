@@ -28,12 +28,14 @@ from course_lib.data.digits import TOP, load_digits
 from course_lib.data.fashion_mnist import load_fashion_mnist
 from course_lib.data.files import checksums
 from course_lib.diffusion import discrete
+from course_lib.diffusion.denoiser import Denoiser
 from course_lib.diffusion.discrete import BitDenoiser
 from course_lib.diffusion.guidance import clip
 from course_lib.diffusion.langevin import consistent_step, langevin_step
+from course_lib.diffusion.likelihood import bound_terms, prior_bits
 from course_lib.diffusion.reverse import ReverseGaussian, bound_bits, walk_back
 from course_lib.diffusion.samplers import ddim_step, ddpm_step, heun_step, sample
-from course_lib.diffusion.schedules import geometric_times, spaced_times
+from course_lib.diffusion.schedules import DiscreteSchedule, geometric_times, spaced_times
 from course_lib.features import classify, features
 from course_lib.metrics import (
     Measured,
@@ -234,6 +236,8 @@ def main(arguments: list[str] | None = None) -> int:
         measured["metrics"]["frechet_distance_drawn"] = drawn["frechet_distance"]
     if isinstance(model, ReverseGaussian):
         measured["bound_bits"] = bound(model, reference.test, 256)
+    if isinstance(model, Denoiser) and isinstance(model.schedule, DiscreteSchedule):
+        measured["bits_per_dim"] = whole_bound(model, reference)
     if options.unclipped:
         free = measure(model, replace(sampler, clipped=False), reference, n)
         measured["unclipped_metrics"] = free["metrics"]
@@ -246,6 +250,13 @@ def main(arguments: list[str] | None = None) -> int:
         again(options.name, folder, sampler, reference, n, options.unclipped)
         for folder in options.repeats
     ]
+    measured["beside"] = {}
+    for name, folder in options.beside:
+        other, run = averaged(MODELS[name].model(), Path(folder) / CHECKPOINT)
+        measured["beside"][name] = measure(other, sampler, reference, n) | {
+            "bits_per_dim": whole_bound(other, reference),
+            "steps": len(run["losses"]),
+        }
     about = origin(options.name, training, record, reference, options.hardware) | measured
     path = save_weights(options.name, model, about, folder=options.folder)
     print(json.dumps(about, indent=2, ensure_ascii=False))
@@ -283,6 +294,19 @@ def bound(model: nn.Module, data: Tensor, n: int) -> dict[str, float | int]:
         else:
             bits = bound_bits(model, x_0)
     return {"value": float(bits.mean()), "error": float(bits.std() / n**0.5), "n": n}
+
+
+def whole_bound(model: Denoiser, reference: Reference, draws: int = 16) -> dict[str, float | int]:
+    """The bound of all steps on unseen pictures, with both variances, and its standard error."""
+    levels = TOP + 1 if reference.name.startswith("digits") else 256
+    entry: dict[str, float | int] = {"draws_per_step": draws}
+    for variance in ("small", "large"):
+        noise = seeded_randn_like(0)
+        bits, _ = bound_terms(model, model.schedule, reference.test, levels, draws, variance, noise)
+        total = bits.mean(1).sum() + prior_bits(model.schedule, reference.test).mean()
+        entry[variance] = round(float(total), 4)
+        entry[f"{variance}_error"] = round(float((bits.var(1) / draws).sum().sqrt()), 4)
+    return entry
 
 
 def averaged(model: nn.Module, checkpoint: Path) -> tuple[nn.Module, dict[str, Any]]:
@@ -420,6 +444,14 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--unclipped", action="store_true", help="measure without clipping too")
     parser.add_argument(
         "--repeats", type=Path, nargs="*", default=[], help="runs with other seeds, to measure too"
+    )
+    parser.add_argument(
+        "--beside",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("NAME", "RUN"),
+        help="another training and the folder of its run, to measure too but not to ship",
     )
     parser.add_argument("--samples", type=int, help="how many (default: as many as real ones)")
     parser.add_argument("--seed", type=int, default=0, help="of the samples")

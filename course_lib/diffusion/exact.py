@@ -179,3 +179,37 @@ class Dataset:
             return (weights @ flat).view_as(x_t)
 
         return denoise
+
+
+class IndependentPixels:
+    """Grey levels drawn pixel by pixel, each pixel with a table of its own and blind to the others.
+
+    probabilities   [pixels, levels], each row adding up to 1; the levels lie evenly in [-1, 1]
+
+    What it gives a picture is known exactly, and so is its denoiser: a bound that is computed with
+    the one must come out as the other. Raises ValueError for rows that are no probabilities.
+    """
+
+    def __init__(self, probabilities: Float[Tensor, "pixels levels"]):
+        rows = probabilities.sum(1)
+        if bool((probabilities < 0).any()) or not torch.allclose(rows, torch.ones_like(rows)):
+            raise ValueError("probabilities must be positive and add up to 1 in each row")
+        self.log_p = probabilities.log()
+        self.levels = torch.linspace(-1, 1, probabilities.shape[1], dtype=probabilities.dtype)
+
+    def log_prob(self, x_0: Data) -> PerExample:
+        """log of the probability of whole pictures, in nats. Their pixels must be levels."""
+        place = (x_0.flatten(1) + 1) * (len(self.levels) - 1) / 2
+        log_p = self.log_p.expand(len(x_0), -1, -1)
+        return log_p.gather(2, place.round().long()[:, :, None]).sum((1, 2))
+
+    def denoiser(self, schedule: NoiseSchedule) -> Denoise:
+        """E[x_0 | x_t]: the mean of the levels, each weighted by its chance to become x_t."""
+
+        def denoise(x_t: Data, t: Time) -> Data:
+            alpha, sigma = (c.flatten(1)[:, :, None] for c in schedule(t, like=x_t))
+            away = (x_t.flatten(1)[:, :, None] - alpha * self.levels) / sigma
+            chances = (self.log_p - 0.5 * away.square()).softmax(2)
+            return (chances @ self.levels).view_as(x_t).to(x_t.dtype)
+
+        return denoise

@@ -3,9 +3,10 @@
 import math
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
-from course_lib.core.types import Data, Denoise, PerExample, Time
+from course_lib.core.types import Data, Denoise, PerExample, RandnLike, Time
 from course_lib.diffusion.schedules import DiscreteSchedule, NoiseSchedule
 from course_lib.diffusion.training import vlb_weight
 
@@ -36,6 +37,30 @@ def pixel_bits(log_density: PerExample, dims: int, bin_width: float) -> PerExamp
     return bits_per_dim(-log_density / dims) - math.log2(bin_width)
 
 
+def discretised_gaussian(x: Data, mean: Data, std: float | Tensor, levels: int = 256) -> PerExample:
+    """Log-probability of grey levels under a Gaussian cut into bins (Ho et al. 2020, eq. 13).
+
+    x is one of `levels` values evenly spaced in [-1, 1]; the end bins reach to infinity, so the
+    probabilities of all levels add up to 1.
+    """
+    std = torch.as_tensor(std, dtype=mean.dtype, device=mean.device)
+    half = 1 / (levels - 1)
+    # A bin has the mass of its mirror image. In the lower tail log_ndtr keeps all its digits.
+    offset = -(x - mean).abs()
+    upper = torch.special.log_ndtr((offset + half) / std)
+    lower = torch.special.log_ndtr((offset - half) / std)
+    inside = upper + torch.log(-torch.expm1(lower - upper))
+    below = torch.special.log_ndtr((x + half - mean) / std)
+    above = torch.special.log_ndtr((mean - x + half) / std)
+    return with_open_ends(x, below, inside, above, half)
+
+
+def with_open_ends(x: Data, below: Data, inside: Data, above: Data, half: float) -> PerExample:
+    """The lowest level owns everything below it, the highest everything above."""
+    log_mass = torch.where(x < -1 + half, below, torch.where(x > 1 - half, above, inside))
+    return log_mass.flatten(1).sum(1)
+
+
 def prior_bits(schedule: DiscreteSchedule, x_0: Data) -> PerExample:
     """L_T: bits per dimension paid because x_T is not quite N(0, I) (Ho et al. 2020, eq. 5).
 
@@ -62,12 +87,72 @@ def step_bits(
     """
     alpha, sigma = schedule(t, like=x_0)
     error = (denoise(alpha * x_0 + sigma * eps, t) - x_0).square().flatten(1).mean(1)
+    return _step_bits(schedule, t, error, variance)
+
+
+def _step_bits(schedule: DiscreteSchedule, t: Time, error: PerExample, variance: str) -> PerExample:
     nats = vlb_weight(schedule, t, "x_0", variance) * error
     if variance == "large":
         # Means aside, the two variances differ: what a perfect mean still pays.
         beta, noise = schedule.beta.to(t.device), 1 - schedule.alpha_bar.to(t.device)
         nats = nats + gaussian_kl(error * 0, beta[t] * noise[t - 1] / noise[t], error * 0, beta[t])
-    return bits_per_dim(nats).to(x_0.dtype)
+    return bits_per_dim(nats).to(error.dtype)
+
+
+def term_bits(
+    denoise: Denoise,
+    schedule: DiscreteSchedule,
+    x_0: Data,
+    t: Time,
+    eps: Data,
+    levels: int,
+    variance: str = "small",
+) -> tuple[PerExample, PerExample]:
+    """L_{t-1} in bits per dimension for any t in 1..T, and the mean squared error of the guess.
+
+    At t = 1 it is the last step: the probability of the very grey levels of x_0, under a Gaussian
+    of variance beta_1 around the guess that is cut into bins (Ho et al. 2020, eq. 13). From t = 2
+    on it is `step_bits`.
+
+    levels   how many grey levels there are, evenly spaced in [-1, 1]
+    """
+    alpha, sigma = schedule(t, like=x_0)
+    guess = denoise(alpha * x_0 + sigma * eps, t)
+    error = (guess - x_0).square().flatten(1).mean(1)
+    step = _step_bits(schedule, t.clamp(min=2), error, variance)
+    # Elsewhere the guess may be so far off that the gradient of its logarithm is no number.
+    last = torch.where((t == 1).view(sigma.shape), guess, x_0)
+    log_p = discretised_gaussian(x_0, last, float(schedule.beta[1].sqrt()), levels)
+    decoder = bits_per_dim(-log_p / x_0[0].numel())
+    return torch.where(t == 1, decoder.to(step.dtype), step), error
+
+
+@torch.no_grad()
+def bound_terms(
+    denoise: Denoise,
+    schedule: DiscreteSchedule,
+    images: Data,
+    levels: int,
+    draws: int = 4,
+    variance: str = "small",
+    randn_like: RandnLike = torch.randn_like,
+) -> tuple[Float[Tensor, "T draws"], Float[Tensor, "T draws"]]:
+    """L_0 ... L_{T-1} in bits per dimension, and the squared errors of the guesses, row t - 1.
+
+    Each row holds `draws` pictures of `images`, others in every row, so that the sum of the rows'
+    means is an unbiased estimate of the bound without L_T (`prior_bits`), and the rows' variances
+    add up to its own. Takes T x draws evaluations, in batches of 512.
+    """
+    times = torch.arange(1, schedule.T + 1, device=images.device).repeat_interleave(draws)
+    # All pictures in turn: each is seen as often as any other, whatever `draws` is.
+    which = torch.arange(len(times), device=images.device) % len(images)
+    parts = []
+    for t, rows in zip(times.split(512), which.split(512), strict=True):
+        x_0 = images[rows]
+        eps = randn_like(x_0)
+        parts.append(torch.stack(term_bits(denoise, schedule, x_0, t, eps, levels, variance)))
+    bits, error = torch.cat(parts, dim=1).view(2, schedule.T, draws)
+    return bits, error
 
 
 def continuous_bits(

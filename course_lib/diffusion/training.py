@@ -4,7 +4,7 @@ import math
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
 from course_lib.core.checks import one_of
 from course_lib.core.types import PerExample, Time
@@ -31,6 +31,55 @@ def stratified_times(
     u = (torch.arange(n, device=device) + torch.rand(1, device=device)) / n
     times = (u * schedule.T).long().clamp(max=schedule.T - 1) + 1
     return times[torch.randperm(n, device=device)]
+
+
+class ImportanceTimes(nn.Module):
+    """Draws times as often as their losses are large (Nichol & Dhariwal 2021, eq. 18).
+
+    The chance of a time is proportional to the root mean square of its last `keep` losses, once
+    every time has that many; before, all are equally likely. Its memory lies in buffers, so that a
+    run that stops can go on.
+
+    uniform   the share of draws that stay equally likely whatever the losses are; 1 for all
+    """
+
+    losses: Tensor
+    seen: Tensor
+
+    def __init__(self, T: int, keep: int = 10, uniform: float = 0.001):
+        super().__init__()
+        self.uniform = uniform
+        self.register_buffer("losses", torch.zeros(T, keep, dtype=torch.float64))
+        self.register_buffer("seen", torch.zeros(T, dtype=torch.long))
+
+    def probabilities(self) -> Float[Tensor, " T"]:
+        """The chance of each of the times 1..T."""
+        even = torch.full_like(self.losses[:, 0], 1 / len(self.losses))
+        if bool((self.seen < self.losses.shape[1]).any()):
+            return even
+        size = self.losses.square().mean(1).sqrt()
+        return torch.lerp(size / size.sum(), even, self.uniform)
+
+    def draw(self, n: int) -> tuple[Int[Tensor, " n"], Float[Tensor, " n"]]:
+        """n times, spread as in `stratified_times`, and what to multiply their losses by.
+
+        The factors 1 / (T p(t)) keep the mean of a batch an unbiased estimate of the mean over t.
+        """
+        p = self.probabilities()
+        u = (torch.arange(n, device=p.device) + torch.rand(1, device=p.device)) / n
+        index = torch.searchsorted(p.cumsum(0), u.to(p.dtype)).clamp(max=len(p) - 1)
+        index = index[torch.randperm(n, device=p.device)]
+        return index + 1, 1 / (len(p) * p[index])
+
+    @torch.no_grad()
+    def remember(self, t: Time, losses: PerExample) -> None:
+        """Take note of what was lost at the times t, before the factors of `draw`."""
+        index, order = (t - 1).sort(stable=True)
+        # A time that occurs twice in a batch fills two places.
+        rank = torch.arange(len(t), device=t.device) - torch.searchsorted(index, index)
+        place = (self.seen[index] + rank) % self.losses.shape[1]
+        self.losses[index, place] = losses[order].to(self.losses.dtype)
+        self.seen.index_add_(0, index, torch.ones_like(index))
 
 
 def log_uniform_levels(

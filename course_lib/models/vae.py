@@ -14,7 +14,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from course_lib.core.types import Data, PerExample
-from course_lib.diffusion.likelihood import gaussian_kl
+from course_lib.diffusion.likelihood import (
+    discretised_gaussian as discretised_gaussian,  # the fourth of the decoders below
+)
+from course_lib.diffusion.likelihood import gaussian_kl, with_open_ends
 
 Latents = Float[Tensor, "batch latent"]
 ManyLatents = Float[Tensor, "k batch latent"]
@@ -47,24 +50,6 @@ def bernoulli(x: Data, logits: Data) -> PerExample:
     return -F.binary_cross_entropy_with_logits(logits, x, reduction="none").flatten(1).sum(1)
 
 
-def discretised_gaussian(x: Data, mean: Data, std: float | Tensor, levels: int = 256) -> PerExample:
-    """Log-probability of grey levels under a Gaussian cut into bins (Ho et al. 2020, eq. 13).
-
-    x is one of `levels` values evenly spaced in [-1, 1]; the end bins reach to infinity, so the
-    probabilities of all levels add up to 1.
-    """
-    std = torch.as_tensor(std, dtype=mean.dtype, device=mean.device)
-    half = 1 / (levels - 1)
-    # A bin has the mass of its mirror image. In the lower tail log_ndtr keeps all its digits.
-    offset = -(x - mean).abs()
-    upper = torch.special.log_ndtr((offset + half) / std)
-    lower = torch.special.log_ndtr((offset - half) / std)
-    inside = upper + torch.log(-torch.expm1(lower - upper))
-    below = torch.special.log_ndtr((x + half - mean) / std)
-    above = torch.special.log_ndtr((mean - x + half) / std)
-    return _with_open_ends(x, below, inside, above, half)
-
-
 def discretised_logistic(
     x: Data, mean: Data, scale: float | Tensor, levels: int = 256
 ) -> PerExample:
@@ -79,7 +64,7 @@ def discretised_logistic(
     above = F.logsigmoid((mean - x + half) / scale)
     # sigmoid(b) - sigmoid(a) = sigmoid(b) sigmoid(-a) (1 - exp(a - b)): no digits lost anywhere.
     inside = below + above + torch.log(-torch.expm1(-2 * half / scale))
-    return _with_open_ends(x, below, inside, above, half)
+    return with_open_ends(x, below, inside, above, half)
 
 
 def logistic_pixels(x: Data, out: Tensor, levels: int = 256) -> PerExample:
@@ -100,12 +85,6 @@ def draw_pixels(out: Tensor, uniform: Tensor, levels: int = 256) -> Tensor:
     x = mean + log_scale.clamp(*LOG_SCALES).exp() * torch.logit(uniform)
     steps = (x.clamp(-1, 1) + 1) * (levels - 1) / 2
     return steps.round() * 2 / (levels - 1) - 1
-
-
-def _with_open_ends(x: Data, below: Data, inside: Data, above: Data, half: float) -> PerExample:
-    """The lowest level owns everything below it, the highest everything above."""
-    log_mass = torch.where(x < -1 + half, below, torch.where(x > 1 - half, above, inside))
-    return log_mass.flatten(1).sum(1)
 
 
 # ---- The model and its bounds -------------------------------------------------------------------

@@ -1,0 +1,117 @@
+"""Wrong answers that the checks of this chapter must catch, each by its own diagnosis."""
+
+import math
+
+import torch
+from torch.distributions import Normal
+
+from course_lib.exercises.ch10 import (
+    check_dequantised_bits,
+    check_importance,
+    check_invisible_share,
+    check_level_probabilities,
+)
+
+
+def edges(mean, std, levels, half, low=-math.inf, high=math.inf):
+    """Probabilities between x - half and x + half, the outermost two reaching to low and high."""
+    x = torch.linspace(-1, 1, levels, dtype=torch.float64)
+    left, right = x - half, x + half
+    left[0], right[-1] = max(low, -1e9), min(high, 1e9)
+    law = Normal(torch.tensor(mean, dtype=x.dtype), std)
+    return law.cdf(right) - law.cdf(left)
+
+
+def closed(mean, std, levels):
+    half = 1 / (levels - 1)
+    return edges(mean, std, levels, half, -1 - half, 1 + half)
+
+
+def level_probabilities(mean, std, levels):
+    return edges(mean, std, levels, 1 / (levels - 1))
+
+
+def density(mean, std, levels):
+    x = torch.linspace(-1, 1, levels, dtype=torch.float64)
+    law = Normal(torch.tensor(mean, dtype=x.dtype), std)
+    return law.log_prob(x).exp() * 2 / (levels - 1)
+
+
+def bits(log_density, x, levels, dims=6):
+    return -log_density(x) / dims / math.log(2) + math.log2(levels)
+
+
+def share(bits, errors, limit, shift=0):
+    good = int((127.5 * errors.sqrt() <= limit).sum())
+    return bits[: good + shift].sum() / bits.sum()
+
+
+def importance(losses, power=1.0):
+    size = losses.square().mean(1).sqrt() ** power
+    p = size / size.sum()
+    return p, 1 / (len(p) * p)
+
+
+def test_right_answers_pass() -> None:
+    assert check_level_probabilities(level_probabilities)
+    assert check_dequantised_bits(lambda f, x, u, k: bits(f, (x + u) / k, k))
+    assert check_invisible_share(share)
+    assert check_importance(importance)
+
+
+# check, a wrong answer, words that its diagnosis must contain; tests/test_exercises.py runs them
+WRONG = [
+    (check_level_probabilities, closed, "beyond the ends"),
+    (check_level_probabilities, lambda m, s, k: closed(m, s, k) / closed(m, s, k).sum(), "divide"),
+    (check_level_probabilities, lambda m, s, k: edges(m, s, k, 2 / (k - 1)), "Go half of the way"),
+    (check_level_probabilities, lambda m, s, k: edges(m, s, k, 1 / k), "2 / levels wide"),
+    (check_level_probabilities, density, "a density times a width"),
+    (check_level_probabilities, lambda m, s, k: level_probabilities(m, s, k).log(), "logarithms"),
+    (
+        check_level_probabilities,
+        lambda m, s, k: level_probabilities(m, s, k)[:3],
+        "one probability",
+    ),
+    (check_level_probabilities, lambda m, s, k: level_probabilities(m, s**2, k), "are not right"),
+    (check_level_probabilities, lambda m, s, k: level_probabilities(-m, s, k), "are not right"),
+    (
+        check_dequantised_bits,
+        lambda f, x, u, k: bits(f, (x + u) / k, 1),
+        "entropy of a density",
+    ),
+    (check_dequantised_bits, lambda f, x, u, k: bits(f, (x + u) / k, 1 / k), "wrong sign"),
+    (
+        check_dequantised_bits,
+        lambda f, x, u, k: math.log(2) * bits(f, (x + u) / k, k),
+        "these are nats",
+    ),
+    (check_dequantised_bits, lambda f, x, u, k: 6 * bits(f, (x + u) / k, k), "bits per picture"),
+    (
+        check_dequantised_bits,
+        lambda f, x, u, k: -f((x + u) / k) / math.log(2) + math.log2(k),
+        "divide that by the number",
+    ),
+    (check_dequantised_bits, lambda f, x, u, k: bits(f, x / k, k), "noise is missing"),
+    (check_dequantised_bits, lambda f, x, u, k: bits(f, (x + u) / (k - 1), k), "divide by levels"),
+    (check_dequantised_bits, lambda f, x, u, k: bits(f, (x - u) / k, k), "are not right"),
+    (check_invisible_share, lambda b, e, m: 1 - share(b, e, m), "the other one is wanted"),
+    (check_invisible_share, lambda b, e, m: share(b, e, m) * b.sum(), "bits themselves"),
+    (check_invisible_share, lambda b, e, m: share(b, e, m, -1), "off by one"),
+    (check_invisible_share, lambda b, e, m: share(b, e, m, 1), "off by one"),
+    (check_invisible_share, lambda b, e, m: (b * (e <= m)).sum() / b.sum(), "good enough"),
+    (check_invisible_share, lambda b, e, m: 0.7, "limit of 100"),
+    (check_invisible_share, lambda b, e, m: 0.1, "is not 0.7"),
+    (check_importance, lambda v: importance(v, 2.0), "mean squares"),
+    (
+        check_importance,
+        lambda v: (v.mean(1) / v.mean(1).sum(), v.mean(1)),
+        "mean losses",
+    ),
+    (check_importance, lambda v: (v.square().mean(1).sqrt(), v.mean(1)), "do not add up"),
+    (check_importance, lambda v: (importance(v)[0], 1 / importance(v)[0]), "sum over all T"),
+    (check_importance, lambda v: (importance(v)[0], 4 * importance(v)[0]), "count less"),
+    (check_importance, lambda v: (importance(v)[0], torch.ones(4)), "without factors"),
+    (check_importance, lambda v: (importance(v)[0], torch.zeros(4)), "not 1 / (T p)"),
+    (check_importance, lambda v: importance(v)[0], "two tensors"),
+    (check_importance, lambda v: (torch.full((4,), 0.25), torch.ones(4)), "not proportional"),
+]
