@@ -14,14 +14,13 @@ from course_lib.diffusion.discrete import BitDenoiser
 from course_lib.diffusion.likelihood import term_bits
 from course_lib.diffusion.reverse import ReverseGaussian
 from course_lib.diffusion.schedules import DiscreteSchedule, edm, from_betas, linear, shaped
-from course_lib.diffusion.training import log_uniform_levels, stratified_times, vlb_weight
-from course_lib.nn.ablations import without_attention
 from course_lib.diffusion.training import (
     ImportanceTimes,
     log_uniform_levels,
     stratified_times,
     vlb_weight,
 )
+from course_lib.nn.ablations import without_attention
 from course_lib.nn.mlp import MLP
 from course_lib.nn.unet import UNet
 

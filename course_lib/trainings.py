@@ -91,13 +91,11 @@ class Training:
         seed_everything(seed)
         model = self.model().to(place)
         batches = random_batches(self.data().to(place), size=self.batch)
-        trainer = Trainer(model, self.loss, batches, config, compiled=compiled)
+        loss = deepcopy(self.loss)  # one that remembers starts afresh with each run
+        trainer = Trainer(model, loss, batches, config, compiled=compiled)
         trainer.optimizer.param_groups[0]["betas"] = self.betas
         averaged = trainer.fit(steps, checkpoint=folder / CHECKPOINT, save_every=500)
         return averaged.get_submodule(self.part)
-        loss = deepcopy(self.loss)  # one that remembers starts afresh with each run
-        trainer = Trainer(model, loss, batches, config, compiled=compiled)
-        return trainer.fit(steps, checkpoint=folder / CHECKPOINT, save_every=500)
 
 
 def digits() -> Images:
@@ -209,7 +207,7 @@ def trained(name: str, profile: str = "fast", runs: Path = RUNS) -> nn.Module:
     one_of(name, models, "model")
     training = models[name]
     anew = None if profile == "fast" else lambda _: training(runs / name)
-    return load_or_train(name, training.model(), anew)
+    return load_or_train(name, training.model().get_submodule(training.part), anew)
 
 
 def unet_ablation(path: Path = WEIGHTS.parent / "unet_ablation.json") -> UNetLosses:
@@ -220,4 +218,3 @@ def unet_ablation(path: Path = WEIGHTS.parent / "unet_ablation.json") -> UNetLos
     table = json.loads(path.read_text())
     losses = {name: torch.tensor(list(runs.values())) for name, runs in table["losses"].items()}
     return torch.tensor(table["times"]), {name: one for name, one in losses.items() if len(one)}
-    return load_or_train(name, training.model().get_submodule(training.part), anew)

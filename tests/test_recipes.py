@@ -6,8 +6,8 @@ from torch import nn
 
 from course_lib.diffusion.exact import GaussianMixture
 from course_lib.diffusion.schedules import edm, linear
-from course_lib.recipes import Blind, ddpm, digits_unet, ncsn, ncsn_loss
 from course_lib.recipes import (
+    Blind,
     ImportanceVLB,
     ddpm,
     ddpm_vlb_loss,
@@ -85,6 +85,8 @@ def test_a_blind_network_is_told_nothing():
     early, late = (blind(x, torch.full((2,), t)) for t in (1, 900))
     assert torch.equal(early, late) and torch.equal(early, net(x, torch.zeros(2).long()))
     assert not torch.allclose(net(x, torch.full((2,), 900)), early)
+
+
 def test_the_bound_with_uniform_draws_is_the_bound_of_chapter_08_and_the_true_last_step():
     torch.manual_seed(0)
     model, loss = ddpm(Recorder()), ImportanceVLB(1000, 17)

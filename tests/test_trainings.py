@@ -46,6 +46,8 @@ def test_the_ablation_is_a_table_of_seeds_and_times(tmp_path):
     times, losses = trainings.unet_ablation(written)
     assert times.tolist() == [1, 2] and list(losses) == ["a"]
     assert losses["a"].tolist() == [[3, 4], [5, 6]]
+
+
 def test_a_loss_that_remembers_starts_afresh_with_each_run(tmp_path):
     row = trainings.TRAININGS["digits_ddpm_vlb_long"]
     short = replace(row, config=TrainConfig(total_steps=2), batch=4)

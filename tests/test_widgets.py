@@ -21,16 +21,16 @@ from course_lib.diffusion.samplers import ddim_step, walk
 from course_lib.metrics import frechet_distance, precision_recall
 from course_lib.models.vae import mlp
 from course_lib.nn.anatomy import anatomy, feature_maps
+from course_lib.nn.embeddings import FourierFeatures, sinusoidal
 from course_lib.nn.unet import UNet
 from course_lib.recipes import fashion_unet, small_unet
-from course_lib.nn.embeddings import FourierFeatures, sinusoidal
 from course_lib.widgets.base import HERE, module, style
 from course_lib.widgets.bit_budget import BitBudget
 from course_lib.widgets.bound_gap import BoundGap
 from course_lib.widgets.bound_lab import BoundLab
 from course_lib.widgets.denoiser_playground import DenoiserPlayground
-from course_lib.widgets.fidelity_lab import FidelityLab
 from course_lib.widgets.embedding_lab import EmbeddingLab
+from course_lib.widgets.fidelity_lab import FidelityLab
 from course_lib.widgets.frame_scrubber import FrameScrubber
 from course_lib.widgets.gaussian_lab import TWO_CLUMPS, GaussianLab
 from course_lib.widgets.latent_map import LatentMap
@@ -338,7 +338,7 @@ def test_the_lab_s_similarity_is_the_library_s(tmp_path, kind, unit):
     page = javascript(
         tmp_path, "embedding_lab", f"{gaps}.map((g) => m.similarity(m.frequencies({state}), g))"
     )
-    # From 0 on: 2 pi B t, with t in the hundreds, has only three digits behind the point in float32.
+    # From 0 on: 2 pi B t, with t in the hundreds, keeps only three digits in float32.
     t = torch.tensor([0.0, *gaps]) / (1 if unit == "0 to 1,000" else 1000)
     told = FourierFeatures(1, 8, 3.0)(t[:, None])
     if kind == "sinusoids":
