@@ -14,6 +14,7 @@ from course_lib.diffusion.discrete import BitDenoiser
 from course_lib.diffusion.reverse import ReverseGaussian
 from course_lib.diffusion.schedules import DiscreteSchedule, edm, from_betas, linear, shaped
 from course_lib.diffusion.training import log_uniform_levels, stratified_times, vlb_weight
+from course_lib.nn.ablations import without_attention
 from course_lib.nn.mlp import MLP
 from course_lib.nn.unet import UNet
 
@@ -153,3 +154,13 @@ def digits_unet() -> UNet:
 def fashion_unet() -> UNet:
     """For 28 × 28 garments: reads patches of 2 × 2, works at 14 × 14 and 7 × 7."""
     return UNet(widths=(48, 96), blocks=2, patch=2)
+
+
+def small_unet() -> UNet:
+    """For garments of 14 × 14: works at 14, 7 and 4 pixels a side; small enough to take apart."""
+    return UNet(widths=(12, 24, 24), blocks=1, attention_at=(1,), groups=8)
+
+
+def flat_unet() -> UNet:
+    """What `small_unet` costs, spent on one resolution: eleven blocks at 14 × 14, no attention."""
+    return without_attention(UNet(widths=(12,), blocks=4, groups=8))

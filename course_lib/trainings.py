@@ -4,12 +4,16 @@ Each keeps its whole state in `folder`, resumes from there to the bit, and retur
 model. None writes to `data/weights`: `tools/ship_weights.py` measures a model and puts it there.
 """
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from course_lib.core.checks import one_of
 from course_lib.core.tensors import pick_device, seed_everything, to_unit
@@ -23,6 +27,7 @@ from course_lib.diffusion.denoiser import Denoiser
 from course_lib.diffusion.schedules import linear
 from course_lib.features import train_digits_features, train_fashion_features
 from course_lib.models.vae import fashion_vae, vae_loss
+from course_lib.nn.ablations import without_attention, without_norm, without_skips
 from course_lib.recipes import (
     MeanAsNoise,
     bound_2015_loss,
@@ -32,10 +37,12 @@ from course_lib.recipes import (
     digits_unet,
     fashion_2015,
     fashion_unet,
+    flat_unet,
     heartbeat_2015,
     heartbeat_2015_loss,
     ncsn,
     ncsn_loss,
+    small_unet,
     swiss_roll_2015,
 )
 from course_lib.train import TrainConfig, Trainer
@@ -43,6 +50,7 @@ from course_lib.weights import WEIGHTS, load_or_train
 
 CHECKPOINT = "checkpoint.safetensors"
 RUNS = WEIGHTS.parents[1] / "runs" / "train"
+UNetLosses = tuple[Tensor, dict[str, Tensor]]
 
 
 @dataclass(frozen=True)
@@ -87,6 +95,11 @@ def garments() -> Images:
     return to_unit(load_fashion_mnist("train")[0])
 
 
+def small_garments() -> Images:
+    """The same at 14 × 14: means of 2 × 2 pixels."""
+    return F.avg_pool2d(garments(), 2)
+
+
 def roll() -> Points:
     """50,000 points of a swiss roll about 0.01 thick."""
     return swiss_roll(50_000, noise=0.01)
@@ -103,6 +116,14 @@ _VAE = TrainConfig(final_steps=8_000, total_steps=20_000)
 _BITS = TrainConfig(lr=2e-3, final_steps=1000, total_steps=2000)
 _ROLL = TrainConfig(lr=2e-3, final_steps=4000, total_steps=8000)
 _FASHION_2015 = TrainConfig(final_steps=1000, total_steps=3000, warmup_steps=200)
+
+_ABLATION = TrainConfig(lr=2e-3, final_steps=200, total_steps=600, precision="fp32")
+
+
+def _ablated(net: Callable[[], nn.Module], predicts: str = "eps") -> Training:
+    model = partial(Denoiser, schedule=linear(), predicts=predicts)
+    return Training(lambda: model(net()), ddpm_loss, small_garments, 64, _ABLATION)
+
 
 TRAININGS: dict[str, Callable[..., nn.Module]] = {
     "digits_ncsn": Training(
@@ -132,6 +153,14 @@ TRAININGS: dict[str, Callable[..., nn.Module]] = {
         lambda: Denoiser(digits_unet(), linear(), "x_0"), ddpm_loss, digits, 64, _DIGITS
     ),
     "fashion_ddpm": Training(lambda: ddpm(fashion_unet()), ddpm_loss, garments, 128, _FASHION),
+    # Chapter 12: the small U-Net, with one part taken out at a time, and one without the U.
+    "unet_whole": _ablated(small_unet),
+    "unet_no_skips": _ablated(lambda: without_skips(small_unet())),
+    "unet_no_attention": _ablated(lambda: without_attention(small_unet())),
+    "unet_no_norm": _ablated(lambda: without_norm(small_unet())),
+    "unet_flat": _ablated(flat_unet),
+    "unet_whole_x_0": _ablated(small_unet, "x_0"),
+    "unet_no_skips_x_0": _ablated(lambda: without_skips(small_unet()), "x_0"),
     # What samples are looked at with; these two measure and ship themselves.
     "digits_features": train_digits_features,
     "fashion_features": train_fashion_features,
@@ -149,3 +178,13 @@ def trained(name: str, profile: str = "fast", runs: Path = RUNS) -> nn.Module:
     training = models[name]
     anew = None if profile == "fast" else lambda _: training(runs / name)
     return load_or_train(name, training.model(), anew)
+
+
+def unet_ablation(path: Path = WEIGHTS.parent / "unet_ablation.json") -> UNetLosses:
+    """The times of `tools/ablate_unet.py`, and the losses [seeds, times] of each of its networks.
+
+    Losses on unseen garments, in what a network predicts. A network without a run is left out.
+    """
+    table = json.loads(path.read_text())
+    losses = {name: torch.tensor(list(runs.values())) for name, runs in table["losses"].items()}
+    return torch.tensor(table["times"]), {name: one for name, one in losses.items() if len(one)}

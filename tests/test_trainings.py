@@ -33,3 +33,16 @@ def test_other_profiles_train_and_keep_the_run(tmp_path, monkeypatch, capsys):
 def test_a_name_that_is_no_model_is_refused(name):
     with pytest.raises(ValueError, match=f"unknown model '{name}'.*digits_ddpm"):
         trainings.trained(name)
+
+
+def test_the_ablation_is_a_table_of_seeds_and_times(tmp_path):
+    times, losses = trainings.unet_ablation()
+    assert len(times) == 9 and bool((times.diff() > 0).all())
+    for name, table in losses.items():
+        assert isinstance(trainings.TRAININGS[name], trainings.Training)
+        assert table.shape[1] == 9 and bool((table > 0).all())
+    written = tmp_path / "table.json"
+    written.write_text('{"times": [1, 2], "losses": {"a": {"0": [3, 4], "1": [5, 6]}, "b": {}}}')
+    times, losses = trainings.unet_ablation(written)
+    assert times.tolist() == [1, 2] and list(losses) == ["a"]
+    assert losses["a"].tolist() == [[3, 4], [5, 6]]

@@ -20,6 +20,9 @@ from course_lib.diffusion.likelihood import gaussian_kl, prior_bits
 from course_lib.diffusion.samplers import ddim_step, walk
 from course_lib.metrics import frechet_distance, precision_recall
 from course_lib.models.vae import mlp
+from course_lib.nn.anatomy import anatomy, feature_maps
+from course_lib.nn.unet import UNet
+from course_lib.recipes import fashion_unet, small_unet
 from course_lib.widgets.base import HERE, module, style
 from course_lib.widgets.bound_gap import BoundGap
 from course_lib.widgets.bound_lab import BoundLab
@@ -35,6 +38,7 @@ from course_lib.widgets.rate_distortion import RateDistortion
 from course_lib.widgets.schedule_lab import ScheduleLab
 from course_lib.widgets.score_field import SIX_POINTS, ScoreField
 from course_lib.widgets.start_here import QUESTIONS, ROUTES, start_here_quiz
+from course_lib.widgets.unet_map import UNetMap
 from course_lib.widgets.walker_race import WalkerRace
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -735,3 +739,87 @@ def test_numbers_read_as_a_person_writes_them(tmp_path):
         "∞",
         "1 × 10⁻⁴",
     ]
+
+
+# ---- UNetMap ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("net", "size"),
+    [(small_unet(), 14), (fashion_unet(), 28), (UNet(widths=(8, 8, 8, 8), blocks=2), 30)],
+    ids=["small", "fashion", "four levels"],
+)
+def test_every_skip_is_drawn_straight_and_nothing_overlaps(net, size, tmp_path):
+    widget = UNetMap(anatomy(net, size))
+    page = javascript(tmp_path, "unet_map", f"m.layout({json.dumps(widget.parts)}, 600)")
+    places, wide = page["places"], page["wide"]
+    both = list(zip(widget.parts, places, strict=True))
+    left = {p["skip"]: q for p, q in both if p["name"].startswith(("stem", "down"))}
+    for part, place in both:
+        if part["name"].startswith("up") and part["kind"] == "block":
+            assert place["y"] == left[part["skip"]]["y"]
+            assert place["x"] > left[part["skip"]]["x"] + wide
+        assert 0 <= place["x"] <= 600 - wide and place["y"] + 36 <= page["height"]
+    boxes = [(q["x"], q["y"], 22 if q.get("small") else 36) for q in places]
+    for i, (x, y, tall) in enumerate(boxes):
+        for other_x, other_y, other_tall in boxes[:i]:
+            if abs(x - other_x) < wide:
+                assert y >= other_y + other_tall or other_y >= y + tall
+
+
+def test_a_part_is_named_and_costed_in_words(tmp_path):
+    parts = UNetMap(anatomy(small_unet(), 14)).parts
+    named = {p["name"]: p for p in parts}
+    expression = f"{json.dumps(parts)}.map((p) => [m.called(p), m.shape(p.gives), m.cost(p)])"
+    words = dict(zip(named, javascript(tmp_path, "unet_map", expression), strict=True))
+    assert words["middle.1"] == [
+        "attention",
+        "24 × 4 × 4",
+        "2,448 parameters, 0.10 million operations",
+    ]
+    assert words["down.1.blocks.0"][0] == "block + attention"
+    assert words["down.1.shrink"][:2] == ["halve", "24 × 4 × 4"]
+
+
+def unet_map(**changes):
+    net = small_unet()
+    maps = feature_maps(net, torch.randn(3, 1, 14, 14), torch.tensor([1, 2, 3]))
+    options = {"maps": maps, "cut": maps, "seen": {"x_t": torch.zeros(3, 1, 14, 14)}}
+    return UNetMap(anatomy(net, 14), **(options | changes))
+
+
+def test_feature_maps_travel_as_bytes_of_one_scale_for_all_levels():
+    maps = {p.name: torch.zeros(2, *p.gives) for p in anatomy(small_unet(), 14)}
+    maps["stem"][0, 5, 0, 0], maps["stem"][1, 5, 0, 1] = 4.0, -2.0  # channel 5 is the lively one
+    widget = unet_map(maps=maps, cut=maps, seen=None, channels=1)
+    sent = np.frombuffer(widget.maps[0], np.uint8).reshape(2, 1, 14, 14)
+    assert sent[0, 0, 0, 0] == 255 and sent[1, 0, 0, 1] == round(128 - 127 / 2)
+    assert sent[0, 0, 1, 1] == 128 and widget.channels[0] == 1
+    assert widget.cut[0] == b""  # nothing changes, so nothing travels
+
+
+def test_what_cutting_changes_travels_beside_it():
+    changed = {name: one.clone() for name, one in unet_maps().items()}
+    changed["head"] = changed["head"] + 1
+    widget = unet_map(maps=unet_maps(), cut=changed)
+    assert [len(one) > 0 for one in widget.cut] == [p["name"] == "head" for p in widget.parts]
+    assert widget.labels == ["0", "1", "2"] and widget.parts[widget.part]["kind"] == "middle"
+
+
+def unet_maps():
+    torch.manual_seed(0)
+    return {p.name: torch.randn(3, *p.gives) for p in anatomy(small_unet(), 14)}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"maps": {"stem": torch.zeros(3, 12, 14, 14)}}, "'down.0.blocks.0' is missing"),
+        ({"start": "up.9"}, "no part 'up.9'; there are stem, "),
+        ({"labels": ["low", "high"]}, "labels must name each of the 3"),
+        ({"seen": {"x_t": torch.zeros(2, 1, 14, 14)}}, r"got \[2, 3\] maps"),
+    ],
+)
+def test_a_map_of_a_unet_refuses_what_does_not_fit(changes, words):
+    with pytest.raises(ValueError, match=words):
+        unet_map(**changes)

@@ -59,6 +59,8 @@ TESTS = {
     "nn/attention.py": ["tests/test_nn_attention.py"],
     "nn/embeddings.py": ["tests/test_nn_embeddings.py"],
     "nn/blocks.py": ["tests/test_nn_unet.py"],
+    "nn/anatomy.py": ["tests/test_nn_anatomy.py"],
+    "nn/ablations.py": ["tests/test_nn_anatomy.py"],
     "train.py": ["tests/test_train.py"],
     "weights.py": ["tests/test_weights.py"],
 }
@@ -395,7 +397,7 @@ MUTANTS = [
         "beta + log_odds",
         "a chance is taken for log-odds",
     ),
-    Mutant("diffusion/reverse.py", " * (t > 1).view(shape)", "", "the first step is learned too"),
+    Mutant("diffusion/reverse.py", " * shaped(t > 1, x_t)", "", "the first step is learned too"),
     Mutant("diffusion/reverse.py", "density = 0.5 * (", "density = (", "factor 2"),
     Mutant("diffusion/reverse.py", "math.pi * variance)", "math.pi * variance.sqrt())", "root"),
     Mutant(
@@ -757,6 +759,16 @@ MUTANTS = [
     Mutant("nn/embeddings.py", "math.log(max_period) * exponent)", "exponent)", "factor"),
     Mutant("nn/blocks.py", "channels // n >= 3)", "channels // n >= 1)", "groups of one channel"),
     Mutant("nn/blocks.py", "* (1 + scale) + shift", "* scale + shift", "scale does not start at 1"),
+    # a U-Net's parts, and parts taken out
+    Mutant(
+        "nn/anatomy.py", "            skips -= 1\n", "            skips -= 2\n", "skips skipped"
+    ),
+    Mutant("nn/anatomy.py", '"head", [unet.norm, unet.head]', '"head", [unet.head]', "a part lost"),
+    Mutant("nn/anatomy.py", "SDPBackend.MATH", "SDPBackend.FLASH_ATTENTION", "attention uncounted"),
+    Mutant("nn/anatomy.py", "tuple(inputs[0].shape[1:])", "tuple(inputs[0].shape)", "off by one"),
+    Mutant("nn/ablations.py", "skips.pop()", "skips.pop(0)", "first in, first out"),
+    Mutant("nn/ablations.py", "x[:, :-channels]", "x[:, channels:]", "the wrong half silenced"),
+    Mutant("nn/ablations.py", "unet, SelfAttention2d", "unet, nn.GroupNorm", "another part"),
     # trainer
     Mutant("train.py", "min(decay, (1 + n)", "min(decay, (2 + n)", "off by one"),
     Mutant("train.py", "current, 1 - min(decay", "current, min(decay", "average runs backwards"),
@@ -780,8 +792,8 @@ MUTANTS = [
     ),
     Mutant(
         "train.py",
-        '_under("ema.", tensors))',
-        '_under("model.", tensors))',
+        '(self.ema, "ema.")',
+        '(self.model, "ema.")',
         "the average is not restored",
     ),
     Mutant("train.py", 'about["sha256"] != _digest', "None is _digest", "damage goes unnoticed"),
@@ -790,7 +802,7 @@ MUTANTS = [
     ),
     # weights
     Mutant("weights.py", "found != expected", "not found", "damage goes unnoticed"),
-    Mutant("weights.py", "own[k].shape != tensors[k].shape", "False", "shapes go unnoticed"),
+    Mutant("weights.py", "shapes(own), shapes(tensors)", "{}, {}", "shapes go unnoticed"),
 ]
 
 

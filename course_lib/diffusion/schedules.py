@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from course_lib.core.types import Data, PerExample, Time
@@ -178,7 +178,7 @@ def _rungs(steps: int, low: float, high: float) -> Float[Tensor, " steps"]:
     return torch.linspace(0, 1, steps, dtype=torch.float64)
 
 
-def shaped(values: Float[Tensor, " times"], like: Data) -> Tensor:
+def shaped(values: Shaped[Tensor, " times"], like: Data) -> Tensor:
     """One number per example in the precision of `like`, with shape [batch, 1, ..., 1].
 
     The only place where a time meets the shape of an image. Raises ValueError unless there are as

@@ -1,0 +1,182 @@
+"""Wrong answers that the checks of this chapter must catch, each by its own diagnosis."""
+
+import torch
+from torch.nn import functional as F
+
+from course_lib.exercises.ch12 import (
+    check_block_parameters,
+    check_group_norm,
+    check_receptive_field,
+    check_way_up,
+)
+
+
+def way_up(size, widths, blocks, *, halve=lambda n: -(-n // 2), stem=True, shrinks=True, more=1):
+    skips, sides = [widths[0]] if stem else [], [size]
+    for level, out in enumerate(widths):
+        skips += [out] * blocks
+        if level < len(widths) - 1:
+            skips += [out] if shrinks else []
+            sides.append(halve(sides[-1]))
+    plan, width = [], widths[-1]
+    for out, side in zip(reversed(widths), reversed(sides), strict=True):
+        for _ in range(blocks + more):
+            plan.append((width + (skips.pop() if skips else 0), out, side))
+            width = out
+    return plan
+
+
+def first_in_first_out(size, widths, blocks):
+    right = way_up(size, widths, blocks)
+    skips = [row[0] for row in way_up(size, widths, blocks)]
+    own = [widths[-1], *[row[1] for row in right[:-1]]]
+    skips = [a - b for a, b in zip(skips, own, strict=True)][::-1]
+    return [(a + s, b, n) for a, s, (_, b, n) in zip(own, skips, right, strict=True)]
+
+
+def without_skips(size, widths, blocks):
+    right = way_up(size, widths, blocks)
+    own = [widths[-1], *[row[1] for row in right[:-1]]]
+    return [(a, b, n) for a, (_, b, n) in zip(own, right, strict=True)]
+
+
+def receptive(layers, *, kernel=lambda k: k - 1, start=1, own=False, strides=True):
+    r, j = start, 1
+    for k, s in layers:
+        if own:
+            j *= s
+        r += kernel(k) * j
+        if not own and strides:
+            j *= s
+    return r
+
+
+def size(a, b, d, **changes):
+    parts = {
+        "norm1": 2 * a,
+        "conv1": 9 * a * b + b,
+        "time": d * b + b,
+        "norm2": 2 * b,
+        "conv2": 9 * b * b + b,
+        "shortcut": a * b + b if a != b else 0,
+    }
+    return sum((parts | {k: v(a, b, d) for k, v in changes.items()}).values())
+
+
+def weights_only(a, b, d):
+    return 2 * a + 9 * a * b + d * b + 2 * b + 9 * b * b + (a * b if a != b else 0)
+
+
+def grouped(x, groups, eps, dims=(2, 3, 4), unbiased=False, scale=lambda v, eps: (v + eps).sqrt()):
+    y = x.unflatten(1, (groups, -1))
+    variance = y.var(dims, unbiased=unbiased, keepdim=True)
+    return ((y - y.mean(dims, keepdim=True)) / scale(variance, eps)).flatten(1, 2)
+
+
+def by(x, dims, eps):
+    spread = (x.var(dims, unbiased=False, keepdim=True) + eps).sqrt()
+    return (x - x.mean(dims, keepdim=True)) / spread
+
+
+def test_right_answers_pass() -> None:
+    assert check_way_up(way_up)
+    assert check_way_up(lambda *spec: [list(row) for row in way_up(*spec)])
+    assert check_receptive_field(receptive)
+    assert check_block_parameters(size)
+    assert check_group_norm(grouped)
+    assert check_group_norm(lambda x, groups, eps: F.group_norm(x, groups, eps=eps))
+
+
+# check, a wrong answer, words that its diagnosis must contain; tests/test_exercises.py runs them
+WRONG = [
+    (check_way_up, lambda n, w, b: way_up(n, w, b, more=0), "one block is missing"),
+    (check_way_up, lambda n, w, b: way_up(n, w, b, halve=lambda n: n // 2), "rounded down"),
+    (check_way_up, lambda n, w, b: way_up(n, w, b, stem=False), "a skip is missing"),
+    (check_way_up, lambda n, w, b: way_up(n, w, b, shrinks=False), "a skip is missing"),
+    (
+        check_way_up,
+        lambda n, w, b: way_up(n, w, b, shrinks=False, stem=False),
+        "a skip is missing",
+    ),
+    (check_way_up, first_in_first_out, "Last in, first out"),
+    (check_way_up, without_skips, "do not read the skips"),
+    (check_way_up, lambda n, w, b: way_up(n, w, b)[::-1], "upside down"),
+    (check_way_up, lambda n, w, b: way_up(n, w, b)[1:], "there are"),
+    (check_way_up, lambda n, w, b: [(a, a, s) for a, _, s in way_up(n, w, b)], "block 0"),
+    (check_receptive_field, lambda layers: receptive(layers, start=0), "start from 1"),
+    (check_receptive_field, lambda layers: receptive(layers, strides=False), "strides change"),
+    (check_receptive_field, lambda layers: receptive(layers, own=True), "own stride"),
+    (
+        check_receptive_field,
+        lambda layers: receptive(layers, start=0, kernel=lambda k: k),
+        "counted already",
+    ),
+    (check_receptive_field, lambda layers: sum(k for k, _ in layers), "counted already"),
+    (check_receptive_field, lambda layers: 2 * len(layers) + 1, "one pixel sees"),
+    (check_block_parameters, weights_only, "biases are missing"),
+    (
+        check_block_parameters,
+        lambda a, b, d: size(a, b, d, shortcut=lambda a, b, d: a * b + b),
+        "the identity",
+    ),
+    (
+        check_block_parameters,
+        lambda a, b, d: size(a, b, d, shortcut=lambda a, b, d: 0),
+        "the shortcut is missing",
+    ),
+    (
+        check_block_parameters,
+        lambda a, b, d: size(a, b, d, shortcut=lambda a, b, d: (9 * a * b + b) * (a != b)),
+        "not 3 × 3",
+    ),
+    (check_block_parameters, lambda a, b, d: size(a, b, d, time=lambda *_: 0), "reads the time"),
+    (
+        check_block_parameters,
+        lambda a, b, d: size(a, b, d, norm1=lambda *_: 0, norm2=lambda *_: 0),
+        "norms are missing",
+    ),
+    (
+        check_block_parameters,
+        lambda a, b, d: size(a, b, d, norm1=lambda a, b, d: a, norm2=lambda a, b, d: b),
+        "two numbers for each channel",
+    ),
+    (
+        check_block_parameters,
+        lambda a, b, d: size(a, b, d, norm1=lambda a, b, d: 2 * b),
+        "what comes in",
+    ),
+    (
+        check_block_parameters,
+        lambda a, b, d: size(a, b, d, conv2=lambda a, b, d: 9 * a * b + b),
+        "the second convolution",
+    ),
+    (check_block_parameters, lambda a, b, d: 18 * a * b, "you say"),
+    (check_group_norm, lambda x, g, eps: by(x, (0, 2, 3), eps), "BatchNorm"),
+    (check_group_norm, lambda x, g, eps: grouped(x, g, eps, (0, 2, 3, 4)), "over the batch too"),
+    (check_group_norm, lambda x, g, eps: by(x, (2, 3), eps), "one channel a group"),
+    (check_group_norm, lambda x, g, eps: by(x, (1, 2, 3), eps), "a single group"),
+    (check_group_norm, lambda x, g, eps: grouped(x, g, eps, (2,)), "each pixel"),
+    (
+        check_group_norm,
+        lambda x, g, eps: grouped(x, x.shape[1] // g, eps),
+        "groups of three channels",
+    ),
+    (check_group_norm, lambda x, g, eps: grouped(x, g, eps, unbiased=True), "n - 1"),
+    (
+        check_group_norm,
+        lambda x, g, eps: grouped(x, g, eps, scale=lambda v, eps: torch.ones_like(v)),
+        "the size is not",
+    ),
+    (
+        check_group_norm,
+        lambda x, g, eps: grouped(x, g, eps, scale=lambda v, eps: v.sqrt()),
+        "gives nan",
+    ),
+    (
+        check_group_norm,
+        lambda x, g, eps: grouped(x, g, eps, scale=lambda v, eps: v.sqrt() + eps),
+        "where the variance is small",
+    ),
+    (check_group_norm, lambda x, g, eps: grouped(x, g, eps, scale=lambda v, e: v), "not the mean"),
+    (check_group_norm, lambda x, g, eps: x.flatten(1), "the shape must stay"),
+]
