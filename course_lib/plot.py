@@ -187,6 +187,40 @@ def show_paths(
     return named(figure, alt, words, title)
 
 
+def show_flow(
+    paths: Tensor | Mapping[str, Tensor],
+    *,
+    t: Tensor,
+    density: Callable[[Tensor, float], Tensor],
+    columns: int = 3,
+    limit: float = 3.0,
+    title: str = "",
+    alt: str = "",
+) -> Picture:
+    """Paths of points on a line over time, on top of the density at each time.
+
+    paths     [times, n], or title: paths for several panels
+    t         the times of the rows, rising or falling; drawn with 0, data, at the left
+    density   x [n] and a time t to p_t(x) [n], shaded blue, each time scaled to its own height
+    """
+    runs = {"": paths} if isinstance(paths, Tensor) else paths
+    when, x = np.linspace(*sorted((float(t[0]), float(t[-1]))), 120), torch.linspace(-3, 3, 160)
+    x = x * (limit / 3)
+    shade = torch.stack([p / p.max() for p in (density(x, float(u)) for u in when)], 1)
+    with matplotlib.rc_context(STYLE):
+        figure, panels = panels_of(len(runs), columns, title, labelled=any(runs))
+        for axes, (label, run) in zip(panels, runs.items(), strict=True):
+            axes.grid(False)
+            extent = (when[0], when[-1], -limit, limit)
+            axes.imshow(
+                as_array(shade), origin="lower", extent=extent, aspect="auto", cmap=_DENSITY
+            )
+            axes.plot(as_array(t), as_array(run), color=COLOURS["model"], linewidth=0.9, alpha=0.8)
+            axes.set(xlim=extent[:2], ylim=(-limit, limit), title=label, xlabel="t")
+    words = f"paths over time: {'; '.join(filter(None, runs))}".removesuffix(": ")
+    return named(figure, alt, words, title)
+
+
 def show_field(
     field: Field | Mapping[str, Field],
     *,

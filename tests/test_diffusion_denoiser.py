@@ -4,7 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from course_lib.diffusion.denoiser import Denoiser
+from course_lib.diffusion import sde
+from course_lib.diffusion.denoiser import Denoiser, on_schedule
+from course_lib.diffusion.exact import GaussianMixture
 from course_lib.diffusion.guidance import clip
 from course_lib.diffusion.predictions import PREDICTS, target
 from course_lib.diffusion.schedules import cosine_vp, edm, linear, rectified
@@ -110,3 +112,37 @@ def test_clip_keeps_the_range_and_nothing_else():
     assert clip(lambda x_t, t: x_t, 0.0, 2.0)(x, torch.ones(1)).max() == 2
     with pytest.raises(ValueError, match="low < high, got low=1.0, high=1.0"):
         clip(far, 1.0, 1.0)
+
+
+LAW = GaussianMixture(torch.tensor([[1.0, 0.5], [-1.0, 0.0]]), torch.tensor([0.3, 0.2]))
+
+
+@pytest.mark.parametrize("own", [linear(), cosine_vp, edm], ids=["linear", "cosine_vp", "edm"])
+@pytest.mark.parametrize("wanted", [sde.vp(), sde.ve(), sde.sub_vp()], ids=["vp", "ve", "sub-VP"])
+def test_a_perfect_network_is_perfect_on_every_schedule(own, wanted):
+    """It knows its own times; between a table's integers it is asked at the ratio in between."""
+
+    def eps(x_t, t):
+        level = torch.as_tensor(t).double()
+        if own is not cosine_vp and own is not edm:
+            below = level.floor().long().clamp(max=own.T - 1)
+            known = own.log_snr(below), own.log_snr(below + 1)
+            ratio = known[0] + (level - below) * (known[1] - known[0])
+            alpha, sigma = torch.sigmoid(ratio).sqrt(), torch.sigmoid(-ratio).sqrt()
+        else:
+            alpha, sigma = own.alpha(level), own.sigma(level)
+        alpha, sigma = alpha.to(x_t.dtype), sigma.to(x_t.dtype)
+        x_0 = LAW.posterior_mean(x_t, alpha, sigma)
+        return (x_t - alpha[:, None] * x_0) / sigma[:, None]
+
+    t = torch.tensor([0.4, 0.55, 0.7])
+    x = 1.5 * torch.randn(3, 2)
+    moved = on_schedule(Denoiser(Says(eps), own, "eps"), wanted)
+    torch.testing.assert_close(moved(x, t), LAW.denoiser(wanted)(x, t), rtol=1e-3, atol=1e-3)
+
+
+def test_on_its_own_schedule_a_model_says_what_it_says():
+    net = Says(lambda x_t, t: torch.tanh(x_t) * t[:, None])
+    model = Denoiser(net, cosine_vp, "v")
+    x, t = torch.randn(5, 2), torch.rand(5) * 0.8 + 0.1
+    torch.testing.assert_close(on_schedule(model, cosine_vp)(x, t), model(x, t))

@@ -21,6 +21,7 @@ from course_lib.diffusion.schedules import (
     linear,
     rectified,
     spaced_times,
+    time_at,
 )
 
 DISCRETE = {
@@ -240,3 +241,21 @@ def test_a_schedule_from_its_log_snr_has_it_and_preserves_variance(low, span):
     torch.testing.assert_close(schedule.log_snr(t), expected, rtol=1e-9, atol=1e-9)
     total = schedule.alpha(t).square() + schedule.sigma(t).square()
     torch.testing.assert_close(total, torch.ones_like(t), rtol=0, atol=1e-12)
+
+
+@given(st.sampled_from(sorted(CONTINUOUS)), st.floats(0.01, 0.99))
+def test_time_at_finds_the_time_of_a_ratio(name, share):
+    schedule = CONTINUOUS[name]
+    t = torch.tensor([share * schedule.t_max], dtype=torch.float64)
+    torch.testing.assert_close(time_at(schedule, schedule.log_snr(t)), t, rtol=1e-9, atol=1e-12)
+
+
+@each_discrete
+def test_time_at_meets_a_table_at_its_integers_and_lies_between_them(schedule):
+    every = torch.arange(1, schedule.T + 1)
+    known = schedule.log_snr(every)
+    torch.testing.assert_close(time_at(schedule, known), every.double(), rtol=0, atol=1e-6)
+    middle = time_at(schedule, (known[1:] + known[:-1]) / 2)
+    torch.testing.assert_close(middle, every[:-1] + 0.5, rtol=0, atol=1e-6, check_dtype=False)
+    beyond = time_at(schedule, torch.tensor([50.0, -50.0]))
+    assert beyond.tolist() == [1, schedule.T]

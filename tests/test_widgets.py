@@ -14,7 +14,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from course_lib.diffusion import schedules
+from course_lib.diffusion import schedules, sde
 from course_lib.diffusion.exact import GaussianMixture
 from course_lib.diffusion.likelihood import gaussian_kl, prior_bits
 from course_lib.diffusion.samplers import ddim_step, walk
@@ -35,6 +35,7 @@ from course_lib.widgets.frame_scrubber import FrameScrubber
 from course_lib.widgets.gaussian_lab import TWO_CLUMPS, GaussianLab
 from course_lib.widgets.latent_map import LatentMap
 from course_lib.widgets.paper_map import PaperMap, course_map, written_chapters
+from course_lib.widgets.path_bundle import PathBundle
 from course_lib.widgets.point_flow import PointFlow
 from course_lib.widgets.quiz import Choice, Question, Quiz, Route
 from course_lib.widgets.rate_distortion import RateDistortion
@@ -210,6 +211,75 @@ def test_the_page_spoils_and_measures_as_the_library_does(tmp_path):
 def test_models_that_no_slider_shows_are_refused(options, words):
     with pytest.raises(ValueError, match=words):
         FidelityLab(**options)
+# ---- PathBundle ---------------------------------------------------------------------------------
+
+BUNDLE = "{means: [-1.3, 1.1], spreads: [0.2, 0.3], weights: [0.3, 0.7]}"
+BUNDLE_LAW = GaussianMixture(
+    torch.tensor([[-1.3], [1.1]], dtype=torch.float64),
+    torch.tensor([0.2, 0.3], dtype=torch.float64),
+    torch.tensor([0.3, 0.7], dtype=torch.float64),
+)
+
+
+def test_the_bundle_has_the_library_s_density_and_score(tmp_path):
+    xs, schedule = [-2.5, -1.3, 0.0, 0.4, 2.0, 9.0], sde.vp()
+    for t in (0.01, 0.3, 1.0):
+        expression = f"{xs}.map((x) => [m.density({BUNDLE}, x, {t}), m.score({BUNDLE}, x, {t})])"
+        page = torch.tensor(javascript(tmp_path, "path_bundle", expression), dtype=torch.float64)
+        time, x = torch.tensor(t, dtype=torch.float64), torch.tensor(xs, dtype=torch.float64)
+        law = BUNDLE_LAW.noised(schedule.alpha(time), schedule.sigma(time))
+        torch.testing.assert_close(page[:, 0], law.log_prob(x[:, None]).exp(), rtol=1e-6, atol=1e-9)
+        torch.testing.assert_close(page[:, 1], law.score(x[:, None])[:, 0], rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.7, 1.0, 2.0])
+def test_a_path_of_the_bundle_is_the_library_s_walk(tmp_path, noise):
+    expression = f"m.path({BUNDLE}, 0.3, 40, {noise}, () => 0.3)"
+    page = javascript(tmp_path, "path_bundle", expression)
+
+    def step(denoise, schedule, x_t, t, s):
+        return sde.euler_maruyama_step(
+            denoise, schedule, x_t, t, s, noise=noise, randn_like=lambda x: 0.3 + 0 * x
+        )
+
+    schedule, start = sde.vp(), torch.tensor([[0.3]], dtype=torch.float64)
+    times = torch.linspace(1, 0, 41, dtype=torch.float64)
+    ours = torch.cat(list(walk(step, BUNDLE_LAW.denoiser(schedule), schedule, start, times)))
+    assert page == pytest.approx(ours[:, 0].tolist(), rel=1e-5, abs=1e-6)
+
+
+def test_the_bundle_finds_the_weights_whatever_the_noise_and_the_ode_one_end(tmp_path):
+    for noise in (0.5, 1, 2):
+        expression = f"""m.shares({BUNDLE},
+            m.bundle({BUNDLE}, 0.3, 200, {noise}, 1500, 3).map((xs) => xs.at(-1)))"""
+        low, high = javascript(tmp_path, "path_bundle", expression)
+        if noise >= 1:  # with little noise the start is not forgotten
+            assert abs(low - 0.3) < 0.06
+        assert low + high == pytest.approx(1)
+    ends = javascript(
+        tmp_path, "path_bundle", f"m.bundle({BUNDLE}, 0.3, 50, 0, 5, 3).map((xs) => xs.at(-1))"
+    )
+    assert len(set(ends)) == 1
+
+
+def test_the_bundle_s_weights_are_normalised():
+    assert PathBundle((0, 1), (1, 1), (3, 1)).weights == [0.75, 0.25]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "words"),
+    [
+        (((0, 1), (1,), (1, 1)), {}, "each clump"),
+        (((0, 1), (1, -1), (1, 1)), {}, "positive spread"),
+        (((0, 1), (1, 1), (1, 0)), {}, "positive weight"),
+        ((), {"start": 4}, "start=4"),
+        ((), {"noise": 3.0}, "noise=3.0"),
+        ((), {"steps": 1}, "steps=1"),
+    ],
+)
+def test_bundles_that_cannot_be_drawn_are_refused(arguments, options, words):
+    with pytest.raises(ValueError, match=words):
+        PathBundle(*arguments, **options)
 
 
 # ---- BoundLab -----------------------------------------------------------------------------------

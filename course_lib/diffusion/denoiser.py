@@ -1,11 +1,12 @@
 """The socket that everything plugs into: denoise(x_t, t) -> the mean of x_0 given x_t."""
 
+import torch
 from jaxtyping import Shaped
 from torch import Tensor, nn
 
-from course_lib.core.types import Data, PerExample, Time
+from course_lib.core.types import Data, Denoise, PerExample, Time
 from course_lib.diffusion.predictions import mix, target, x_0_from
-from course_lib.diffusion.schedules import NoiseSchedule
+from course_lib.diffusion.schedules import DiscreteSchedule, NoiseSchedule, shaped, time_at
 
 
 class Denoiser(nn.Module):
@@ -35,3 +36,25 @@ class Denoiser(nn.Module):
         out = self.net(alpha * x_0 + sigma * eps, t, **cond)
         wanted = target(self.predicts, x_0, eps, alpha, sigma)
         return (out - wanted).square().flatten(1).mean(1)
+
+
+def on_schedule(model: Denoiser, schedule: NoiseSchedule) -> Denoise:
+    """The same network as a denoiser on another schedule, at times in between its own too.
+
+    What a denoiser knows depends on the signal-to-noise ratio alone: x_t / alpha is x_0 plus noise
+    of that ratio on any schedule. So x_t is rescaled and the network asked at the time where it
+    met this ratio in training; beyond its levels, at the nearest one it knows.
+    """
+    own = model.schedule
+
+    def denoise(x_t: Data, t: Time) -> Data:
+        level = schedule.log_snr(t.double() if t.device.type != "mps" else t)
+        time = time_at(own, level)
+        if isinstance(own, DiscreteSchedule):  # its tables know no times in between
+            alpha, sigma = (shaped(torch.sigmoid(c * level).sqrt(), x_t) for c in (1, -1))
+        else:
+            alpha, sigma = own(time, like=x_t)
+        y = alpha / schedule(t, like=x_t)[0] * x_t
+        return x_0_from(model.predicts, model.net(y, time.to(x_t.dtype)), y, alpha, sigma)
+
+    return denoise

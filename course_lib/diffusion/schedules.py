@@ -169,6 +169,27 @@ def karras_times(
     return torch.cat([levels, torch.zeros(1, dtype=torch.float64)])
 
 
+def time_at(schedule: NoiseSchedule, log_snr: PerExample) -> PerExample:
+    """The time at which the schedule has this log signal-to-noise ratio, in float64.
+
+    A discrete schedule's ratio is interpolated between its integer times 1..T, and a ratio beyond
+    them gets the nearer end. A continuous one is searched by halving (0, t_max].
+    """
+    wanted = log_snr.detach().to(log_snr.dtype if log_snr.device.type == "mps" else torch.float64)
+    if isinstance(schedule, DiscreteSchedule):
+        times = torch.arange(1, schedule.T + 1, device=wanted.device)
+        known = schedule.log_snr(times)
+        after = torch.searchsorted(-known, -wanted).clamp(1, schedule.T - 1)  # known ones fall
+        left, right = known[after - 1], known[after]
+        return after + ((left - wanted) / (left - right)).clamp(0, 1)
+    low, high = torch.zeros_like(wanted), torch.full_like(wanted, schedule.t_max)
+    for _ in range(60):
+        middle = (low + high) / 2
+        noisier = schedule.log_snr(middle) > wanted  # the time sought is later
+        low, high = torch.where(noisier, middle, low), torch.where(noisier, high, middle)
+    return high
+
+
 def _rungs(steps: int, low: float, high: float) -> Float[Tensor, " steps"]:
     """Numbers from 0 to 1 for the levels from `high` to `low`."""
     if not 0 < low < high or steps < 2:
