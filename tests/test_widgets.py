@@ -211,6 +211,8 @@ def test_the_page_spoils_and_measures_as_the_library_does(tmp_path):
 def test_models_that_no_slider_shows_are_refused(options, words):
     with pytest.raises(ValueError, match=words):
         FidelityLab(**options)
+
+
 # ---- PathBundle ---------------------------------------------------------------------------------
 
 BUNDLE = "{means: [-1.3, 1.1], spreads: [0.2, 0.3], weights: [0.3, 0.7]}"
