@@ -104,7 +104,9 @@ function render({ model, el }) {
     context.fillStyle = colour(root, "data");
     heat.forEach((column, c) => column.forEach((p, r) => {
       context.globalAlpha = 0.5 * p;
-      context.fillRect(left + (c * wide) / COLUMNS, (r * high) / ROWS, wide / COLUMNS + 0.6, high / ROWS + 0.6);
+      // Whole pixels: cells that overlap, or leave a gap, would show as a grid.
+      const [u, y] = [(k) => Math.round(left + (k * wide) / COLUMNS), (k) => Math.round((k * high) / ROWS)];
+      context.fillRect(u(c), y(r), u(c + 1) - u(c), y(r + 1) - y(r));
     }));
     context.save();
     context.beginPath();
