@@ -53,6 +53,7 @@ TESTS = {
     "diffusion/langevin.py": ["tests/test_diffusion_langevin.py"],
     "diffusion/score_matching.py": ["tests/test_diffusion_score_matching.py"],
     "diffusion/perturb.py": ["tests/test_diffusion_perturb.py"],
+    "models/style.py": ["tests/test_models_style.py"],
     "models/vae.py": ["tests/test_models_vae.py"],
     "metrics.py": ["tests/test_metrics.py"],
     "data/sequences.py": ["tests/test_data_sequences.py"],
@@ -61,6 +62,7 @@ TESTS = {
     "nn/blocks.py": ["tests/test_nn_unet.py"],
     "nn/anatomy.py": ["tests/test_nn_anatomy.py"],
     "nn/ablations.py": ["tests/test_nn_anatomy.py"],
+    "nn/modulation.py": ["tests/test_nn_modulation.py"],
     "train.py": ["tests/test_train.py"],
     "weights.py": ["tests/test_weights.py"],
 }
@@ -584,6 +586,43 @@ MUTANTS = [
         "diffusion/perturb.py", "(one + zero == 0)", "(one * 0 != 0)", "a check that never fails"
     ),
     Mutant("diffusion/perturb.py", "(one < 0) | (zero < 0)", "(one < 0)", "half a check"),
+    # modulation and style
+    Mutant("nn/modulation.py", "(1 + scale) * self.norm", "scale * self.norm", "1 + scale"),
+    Mutant(
+        "nn/modulation.py",
+        "(1 + scale) * self.norm(h) + shift",
+        "self.norm((1 + scale) * h + shift)",
+        "normalised last",
+    ),
+    Mutant("nn/modulation.py", "nn.InstanceNorm2d(channels)", "None", "AdaIN without its norm"),
+    Mutant(
+        "nn/modulation.py", "PixelNorm(), gate=True, zero=True", "PixelNorm(), gate=True", "zero"
+    ),
+    Mutant("nn/modulation.py", "x + gate * self.conv2", "x + self.conv2", "no gate"),
+    Mutant(
+        "nn/modulation.py",
+        "torch.cat([x_t, planes], dim=1)",
+        "torch.cat([x_t, 0 * planes], 1)",
+        "no time",
+    ),
+    Mutant(
+        "models/style.py", "coarse[:, :crossover], fine", "fine[:, :crossover], coarse", "swapped"
+    ),
+    Mutant("models/style.py", "critic(made.detach())", "critic(made)", "gradients cross"),
+    Mutant("models/style.py", "F.softplus(-critic(x_0))", "F.softplus(critic(x_0))", "sign"),
+    Mutant(
+        "models/style.py",
+        "functional_call(critic, frozen, (made,))",
+        "critic(made)",
+        "gradients cross",
+    ),
+    Mutant("models/style.py", "styles[:, layer])", "styles[:, 0])", "one style for all layers"),
+    Mutant(
+        "models/style.py",
+        "if styles.shape[1] != self.layers:",
+        "if False:",
+        "a check that never fails",
+    ),
     # vae
     Mutant("models/vae.py", "-(0.5 * square + std.log()", "-(square + std.log()", "factor 2"),
     Mutant(
