@@ -410,7 +410,6 @@ def test_the_lab_s_similarity_is_the_library_s(tmp_path, kind, unit):
     page = javascript(
         tmp_path, "embedding_lab", f"{gaps}.map((g) => m.similarity(m.frequencies({state}), g))"
     )
-    # From 0 on: 2 pi B t, with t in the hundreds, keeps only three digits in float32.
     # From 0 on: the larger the angles, the fewer digits float32 leaves their cosines.
     t = torch.tensor([0.0, *gaps]) / (1 if unit == "0 to 1,000" else 1000)
     told = FourierFeatures(1, 8, 3.0)(t[:, None])
