@@ -204,8 +204,8 @@ def show_flow(
     density   x [n] and a time t to p_t(x) [n], shaded blue, each time scaled to its own height
     """
     runs = {"": paths} if isinstance(paths, Tensor) else paths
-    when, x = np.linspace(*sorted((float(t[0]), float(t[-1]))), 120), torch.linspace(-3, 3, 160)
-    x = x * (limit / 3)
+    when = np.linspace(float(t.min()), float(t.max()), 120)
+    x = torch.linspace(-limit, limit, 160)
     shade = torch.stack([p / p.max() for p in (density(x, float(u)) for u in when)], 1)
     with matplotlib.rc_context(STYLE):
         figure, panels = panels_of(len(runs), columns, title, labelled=any(runs))

@@ -205,6 +205,18 @@ def test_fields_stand_side_by_side_each_over_its_own_density():
     assert picture.alt == "a vector field on the plane: a; b"
 
 
+def test_a_flow_lies_over_each_time_s_own_density_with_data_at_the_left():
+    falling = torch.linspace(1, 0, 11)
+    runs = {"a": torch.zeros(11, 4), "b": torch.ones(11, 2)}
+    bump = {"t": falling, "density": lambda x, t: torch.exp(-x.square() / (0.1 + t))}
+    picture = plot.show_flow(runs, **bump, limit=2.0)
+    assert [len(axes.get_lines()) for axes in picture.axes] == [4, 2]
+    drawn = np.asarray(picture.axes[0].images[0].get_array())
+    assert np.allclose(drawn.max(0), 1)  # each time is scaled to its own height
+    assert (drawn[0, 0] < drawn[0, -1]).all()  # wide at t = 1, so at the right
+    assert picture.axes[0].get_xlim() == (0, 1)
+
+
 def test_maps_share_a_scale_that_says_what_it_shows():
     maps = {"near": lambda x: 0 * x[:, 0], "far": lambda x: x[:, 0]}
     picture = plot.show_map(maps, scale=(0.0, 1.0), label="error", points=torch.randn(5, 2))
