@@ -182,8 +182,8 @@ class Trainer:
                 f"the run in {path} was made with {record['config']}, this one has"
                 f" {asdict(self.config)}. Use the same config, or another place"
             )
-        parts = {"model.": self.model, "ema.": self.ema, "loss.": self.memory}
-        for prefix, module in parts.items():
+        parts = ((self.model, "model."), (self.ema, "ema."), (self.memory, "loss."))
+        for module, prefix in parts:
             own = _under(prefix, tensors)
             same_shapes(shapes(module.state_dict()), shapes(own), f"the run in {path}")
             module.load_state_dict(own)
