@@ -831,8 +831,8 @@ MUTANTS = [
     ),
     Mutant(
         "train.py",
-        '"ema.": self.ema',
-        '"ema.": self.model',
+        '(self.ema, "ema.")',
+        '(self.model, "ema.")',
         "the average is not restored",
     ),
     Mutant("train.py", 'about["sha256"] != _digest', "None is _digest", "damage goes unnoticed"),
