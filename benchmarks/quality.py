@@ -1,0 +1,285 @@
+"""Quality against work: the Fréchet distance of every sampler, for its evaluations and its seconds.
+
+    python benchmarks/quality.py                       both data sets; goes on where it stopped
+    python benchmarks/quality.py --data digits --images 200 --out look.json
+    python benchmarks/quality.py --draw                only the figure, from numbers that are there
+
+Ours and those of `diffusers` walk with the same weights, from the same noise, with x_0 clipped. On
+digits `diffusers` runs its own network, filled through the key map. The garments' network reads
+patches, which its networks cannot; there its schedulers drive ours.
+
+Each cell is one sampler with one seed: its distance in the course's features, what equally many
+real pictures score, and seconds of one thread for one image, the least of its batches, because
+other programs only add to them. Chapter 14 reads the file too: its table 1 is in it.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import (
+    DDIMScheduler,
+    DDPMScheduler,
+    DPMSolverMultistepScheduler,
+    HeunDiscreteScheduler,
+    UNet2DModel,
+)
+from pair import machine
+from torch import Tensor, nn
+
+from course_lib.core.tensors import atomic_write, seeded_randn_like
+from course_lib.diffusion.denoiser import Denoiser
+from course_lib.diffusion.guidance import clip
+from course_lib.diffusion.samplers import ddim_step, ddpm_step, heun_step, sample
+from course_lib.diffusion.schedules import spaced_times
+from course_lib.evaluation import evaluate
+from course_lib.models.published import diffusers_name
+from course_lib.trainings import trained
+
+ROOT = Path(__file__).resolve().parent.parent
+NUMBERS = ROOT / "data" / "measured" / "samplers.json"
+FIGURE = ROOT / "benchmarks" / "quality.svg"
+SHAPES = {"digits": (1, 8, 8), "fashion": (1, 28, 28)}
+UNSEEN = {"digits": 445, "fashion": 10_000}  # all the test pictures
+BATCH = 125  # fits a cache
+
+ETAS = ("0", "0.2", "0.5", "1", "hat")
+STEPS = (10, 20, 50, 100)
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """One way down: who walks, how, over which times, in how many steps."""
+
+    name: str
+    steps: int
+    side: str = "course_lib"
+    times: str = "even"
+
+    @property
+    def key(self) -> dict[str, Any]:
+        """What a cell is called in the file."""
+        return {"side": self.side, "sampler": self.name, "times": self.times, "steps": self.steps}
+
+
+def contestants() -> Iterator[Sampler]:
+    """First table 1 of Song, Meng & Ermon, then what competes with it."""
+    for steps in STEPS:
+        yield from (Sampler(eta, steps) for eta in ETAS)
+    for steps in (10, 20):
+        yield from (Sampler(eta, steps, times="authors") for eta in ETAS)
+    yield from (Sampler("heun", steps) for steps in (5, 10, 20))
+    for steps in (10, 20, 50):
+        yield from (Sampler(name, steps, "diffusers") for name in ("0", "1"))
+    for steps in (5, 10, 20):
+        yield from (Sampler(name, steps, "diffusers") for name in ("heun", "dpm++"))
+
+
+def authors_times(steps: int) -> Tensor:
+    """Every (1000 / steps)-th time down to 1, then 0: "uniform" in the code of the DDIM paper."""
+    return torch.cat([torch.arange(0, 1000, 1000 // steps).flip(0) + 1, torch.tensor([0])])
+
+
+class Counting(nn.Module):
+    """A network that counts how often it is asked."""
+
+    def __init__(self, net: nn.Module):
+        super().__init__()
+        self.net, self.calls = net, 0
+
+    def forward(self, x_t: Tensor, t: Tensor) -> Tensor:
+        """The network's answer."""
+        self.calls += 1
+        return self.net(x_t, t).float()
+
+
+def walk_ours(sampler: Sampler, net: nn.Module, model: Denoiser, x_T: Tensor, seed: int) -> Tensor:
+    """Images by the course's steps."""
+    fresh = seeded_randn_like(seed)
+    if sampler.name == "heun":
+        step: Callable[..., Tensor] = heun_step
+    elif sampler.name == "hat":
+        step = partial(ddpm_step, variance="large", randn_like=fresh)
+    else:
+        step = partial(ddim_step, eta=float(sampler.name), randn_like=fresh)
+    even = sampler.times == "even"
+    times = spaced_times(model.schedule, sampler.steps) if even else authors_times(sampler.steps)
+    return sample(step, clip(Denoiser(net, model.schedule)), model.schedule, x_T, times)
+
+
+def scheduler_of(name: str) -> tuple[Any, dict[str, Any]]:
+    """A scheduler of `diffusers` on our times, x_0 clipped, and what its step is told besides."""
+    common: dict[str, Any] = {
+        "beta_start": 1e-4, "beta_end": 0.02, "beta_schedule": "linear",
+        "timestep_spacing": "trailing",
+    }  # fmt: skip
+    if name == "0":
+        return DDIMScheduler(**common), {"use_clipped_model_output": True}
+    if name == "1":
+        return DDPMScheduler(**common), {}
+    if name == "heun":
+        return HeunDiscreteScheduler(clip_sample=True, **common), {}
+    # Its threshold at quantile 1, at most 1, is the clip.
+    clipped = {"thresholding": True, "dynamic_thresholding_ratio": 1.0}
+    return DPMSolverMultistepScheduler(**clipped, **common), {}
+
+
+def walk_theirs(sampler: Sampler, net: nn.Module, x_T: Tensor, seed: int) -> Tensor:
+    """Images by a scheduler of `diffusers`."""
+    scheduler, told = scheduler_of(sampler.name)
+    scheduler.set_timesteps(sampler.steps)
+    if sampler.name == "1":
+        told["generator"] = torch.Generator().manual_seed(seed)
+    x = x_T * scheduler.init_noise_sigma
+    for i in scheduler.timesteps:
+        out = net(scheduler.scale_model_input(x, i), (i + 1).expand(len(x)))
+        x = scheduler.step(out, i, x, **told).prev_sample
+    return x
+
+
+def their_network(net: nn.Module) -> nn.Module:
+    """The digits' U-Net as `diffusers` has it, with the same weights; t counted as ours is."""
+    theirs = UNet2DModel(
+        sample_size=8, in_channels=1, out_channels=1, block_out_channels=(16, 32),
+        down_block_types=("DownBlock2D",) * 2, up_block_types=("UpBlock2D",) * 2,
+        layers_per_block=1, attention_head_dim=None, downsample_padding=1,
+        flip_sin_to_cos=False, freq_shift=0, norm_eps=1e-5, norm_num_groups=4,
+    )  # fmt: skip
+    theirs.load_state_dict({diffusers_name(k): v for k, v in net.state_dict().items()})
+    return _Sample(theirs).eval()
+
+
+class _Sample(nn.Module):
+    def __init__(self, net: nn.Module):
+        super().__init__()
+        self.net = net
+
+    def forward(self, x_t: Tensor, t: Tensor) -> Tensor:
+        return self.net(x_t, t).sample
+
+
+def measure(
+    sampler: Sampler, data: str, model: Denoiser, images: int, seed: int, bf16: bool
+) -> dict[str, Any]:
+    """One cell."""
+    theirs = sampler.side == "diffusers"
+    net = their_network(model.net) if theirs and data == "digits" else model.net
+    x_T = seeded_randn_like(seed)(torch.zeros(images, *SHAPES[data]))
+    made, seconds, calls = [], [], 0
+    for k, noise in enumerate(x_T.split(BATCH)):
+        counting, started = Counting(net), time.process_time()
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            fresh = 1_000 * (seed + 1) + k
+            if theirs:
+                made.append(walk_theirs(sampler, counting, noise, fresh))
+            else:
+                made.append(walk_ours(sampler, counting, model, noise, fresh))
+        seconds.append((time.process_time() - started) / len(noise))
+        calls = counting.calls
+    judged = evaluate(torch.cat(made), data, pictures=UNSEEN[data]).frechet
+    return {
+        "data": data, **sampler.key, "seed": seed, "images": images, "evaluations": calls,
+        "frechet": round(judged.value, 4), "floor": round(judged.floor, 4),
+        "seconds": float(f"{min(seconds):.4g}"),
+    }  # fmt: skip
+
+
+def write(path: Path, about: dict[str, Any], cells: list[dict[str, Any]]) -> None:
+    """One cell a line, so that a change can be read."""
+    lines = ",\n".join("  " + json.dumps(cell) for cell in cells)
+    text = f'{{"about": {json.dumps(about)},\n"cells": [\n{lines}\n]}}\n'
+    atomic_write(path, text.encode())
+
+
+def draw(cells: list[dict[str, Any]], path: Path) -> None:
+    """Distance over evaluations and over seconds, one row a data set."""
+    import matplotlib
+
+    from course_lib.picture import COLOURS, STYLE, new_figure
+
+    kinds = {
+        ("course_lib", "0"): ("DDIM", "model", "-", "o"),
+        ("course_lib", "1"): ("ancestral", "data", "-", "o"),
+        ("course_lib", "heun"): ("Heun", "exact", "-", "o"),
+        ("diffusers", "0"): ("DDIM, diffusers", "model", ":", "x"),
+        ("diffusers", "1"): ("ancestral, diffusers", "data", ":", "x"),
+        ("diffusers", "heun"): ("Heun, diffusers", "exact", ":", "x"),
+        ("diffusers", "dpm++"): ("DPM-Solver++, diffusers", "accent", ":", "x"),
+    }
+    names = {"fashion": "garments, 28 × 28", "digits": "digits, 8 × 8"}
+    shown = [data for data in names if any(cell["data"] == data for cell in cells)]
+    with matplotlib.rc_context(STYLE):
+        figure = new_figure((9.5, 3.6 * len(shown) + 0.5), "")
+        panels = figure.subplots(len(shown), 2, squeeze=False)
+        for row, data in zip(panels, shown, strict=True):
+            floor = min(cell["floor"] for cell in cells if cell["data"] == data)
+            for axes, x in zip(row, ("evaluations", "seconds"), strict=True):
+                for (side, name), (label, colour, line, mark) in kinds.items():
+                    points = averaged(cells, data, side, name)
+                    axes.plot(
+                        [p[x] for p in points], [p["frechet"] for p in points], linestyle=line,
+                        marker=mark, color=COLOURS[colour], label=label, markersize=5,
+                    )  # fmt: skip
+                axes.axhline(floor, color=COLOURS["noise"], linestyle="--", linewidth=1)
+                axes.set(xscale="log", yscale="log", title=names[data])
+                axes.set_xlabel(f"{x} for one image")
+                axes.set_ylabel("Fréchet distance")
+        handles, labels = panels[0, 0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=3, fontsize=10)
+        figure.savefig(path, metadata={"Date": None})
+
+
+def averaged(
+    cells: list[dict[str, Any]], data: str, side: str, name: str, times: str = "even"
+) -> list[dict[str, Any]]:
+    """Means over seeds, one for each number of steps, in order."""
+    wanted = {"data": data, "side": side, "sampler": name, "times": times}
+    mine = [cell for cell in cells if wanted.items() <= cell.items()]
+    found = []
+    for steps in sorted({cell["steps"] for cell in mine}):
+        group = [cell for cell in mine if cell["steps"] == steps]
+        mean = {k: sum(c[k] for c in group) / len(group) for k in ("frechet", "evaluations")}
+        found.append(mean | {"steps": steps, "seconds": min(c["seconds"] for c in group)})
+    return found
+
+
+def main() -> None:
+    """Fill the cells that are missing, write each, draw the figure, print the means."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--data", choices=[*SHAPES, "both"], default="both")
+    parser.add_argument("--images", type=int, default=1000)
+    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--fp32", action="store_true", help="not bf16 for the garments' network")
+    parser.add_argument("--out", type=Path, default=NUMBERS, help="the file of numbers")
+    parser.add_argument("--figure", type=Path, default=FIGURE)
+    parser.add_argument("--draw", action="store_true", help="measure nothing")
+    options = parser.parse_args()
+    kept = json.loads(options.out.read_text()) if options.out.exists() else {"cells": []}
+    cells = kept["cells"]
+    precision = "fp32" if options.fp32 else "bf16"
+    about = {"machine": machine(torch.device("cpu")), "garments in": precision}
+
+    wanted = [] if options.data == "both" else [options.data]
+    todo = [] if options.draw else (wanted or list(SHAPES))
+    models = {data: trained(f"{data}_ddpm") for data in todo}
+    for seed in range(options.seeds):
+        for data, model in models.items():
+            for sampler in contestants():
+                key = {"data": data, **sampler.key, "seed": seed, "images": options.images}
+                if any(key.items() <= cell.items() for cell in cells):
+                    continue
+                bf16 = data == "fashion" and not options.fp32
+                cells.append(measure(sampler, data, model, options.images, seed, bf16))
+                write(options.out, about, cells)
+                print(cells[-1], flush=True)
+    draw(cells, options.figure)
+
+
+if __name__ == "__main__":
+    main()
