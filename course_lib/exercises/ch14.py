@@ -32,7 +32,7 @@ def check_sigma_of(sigma_of: Callable[..., Any]) -> None:
             )
             reject(
                 equal(found, eta * (1 - now / then).sqrt(), 1e-9),
-                "this is sigma-hat, the larger one: beta without the factor that makes it beta-tilde.",
+                "this is sigma-hat, the larger one: it lacks the factor that makes beta-tilde.",
             )
             reject(
                 equal(found, eta * ((1 - now) / (1 - then) * (1 - now / then)).sqrt(), 1e-9),
