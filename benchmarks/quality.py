@@ -214,7 +214,9 @@ def draw(cells: list[dict[str, Any]], path: Path) -> None:
     }
     names = {"fashion": "garments, 28 × 28", "digits": "digits, 8 × 8"}
     shown = [data for data in names if any(cell["data"] == data for cell in cells)]
-    with matplotlib.rc_context(STYLE):
+    # Words stay words, and the file is the same on every run.
+    plain = {"svg.fonttype": "none", "svg.hashsalt": "quality"}
+    with matplotlib.rc_context(STYLE | plain):
         figure = new_figure((9.5, 3.6 * len(shown) + 0.5), "")
         panels = figure.subplots(len(shown), 2, squeeze=False)
         for row, data in zip(panels, shown, strict=True):
