@@ -1,5 +1,5 @@
 // Bits arrive one after another; the slider stops them, the pictures show what is known by then.
-import { box, bytes, h, live, message, paint, player, put, readings, s, slider } from "./kit.js";
+import { box, bytes, h, live, message, paintRow, player, put, readings, s, slider } from "./kit.js";
 
 const GAIN = 8, LEFT = 46, RIGHT = 14, TOP = 26, BOTTOM = 40, HEIGHT = 210;
 
@@ -36,13 +36,6 @@ function render({ model, el }) {
     h("div", { class: "cw-row" }, play.node, control.node), numbers.node, h("div", { class: "cw-charts" }, svg),
   );
 
-  const strip = (data) => { // n pictures side by side, a bright column between them
-    const wide = n * (width + 1), out = new Uint8Array(wide * height).fill(255);
-    for (let k = 0; k < n; k++)
-      for (let y = 0; y < height; y++)
-        out.set(data.subarray((k * height + y) * width, (k * height + y + 1) * width), y * wide + k * (width + 1));
-    return out;
-  };
   const chart = (i) => {
     const wide = Math.max(220, root.clientWidth - 30), pixels = height * width, most = bits[last] / pixels;
     const x = (b) => LEFT + (b / pixels / most) * (wide - LEFT - RIGHT);
@@ -65,7 +58,7 @@ function render({ model, el }) {
   const draw = () => {
     const i = model.get("index"), said = `after ${whole(bits[i])} bits`;
     [real, guesses[i], missing(real, guesses[i])].forEach((data, k) => {
-      paint(strips[k].canvas, strip(data), n * (width + 1), height, 1);
+      paintRow(strips[k].canvas, data, n, width, height);
       strips[k].canvas.setAttribute("aria-label", `${strips[k].name}${k ? `, ${said}` : ""}`);
     });
     numbers.show([

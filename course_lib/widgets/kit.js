@@ -201,6 +201,15 @@ export function paint(canvas, data, width, height, channels) {
   context.putImageData(image, 0, 0);
 }
 
+// n grey pictures side by side, a bright column after each.
+export function paintRow(canvas, data, n, width, height) {
+  const wide = n * (width + 1), row = new Uint8Array(wide * height).fill(255);
+  for (let k = 0; k < n; k++)
+    for (let y = 0; y < height; y++)
+      row.set(data.subarray((k * height + y) * width, (k * height + y + 1) * width), y * wide + k * (width + 1));
+  paint(canvas, row, wide, height, 1);
+}
+
 // Pointer drags (mouse, pen, touch) of `node`; move(x, y) in CSS pixels of `surface`.
 export function drag(node, surface, move) {
   const at = (event) => {

@@ -1,5 +1,5 @@
 // One trained model for each beta; the slider chooses, the dot and the pictures follow.
-import { box, bytes, h, live, message, paint, player, put, s, short, slider } from "./kit.js";
+import { box, bytes, h, live, message, paintRow, player, put, s, short, slider } from "./kit.js";
 
 const LARGEST = 340, EDGE = { left: 52, right: 14, top: 12, bottom: 40 };
 
@@ -34,13 +34,6 @@ function render({ model, el }) {
   const play = player(control, 2);
   root.append(h("div", { class: "cw-rate-row" }, svg, h("div", { class: "cw-rd-strips" }, strips.map((strip) => strip.node))), caption, h("div", { class: "cw-row" }, play.node, control.node));
 
-  const strip = (data) => { // n pictures side by side, a bright column between them
-    const wide = n * (width + 1), out = new Uint8Array(wide * height).fill(255);
-    for (let k = 0; k < n; k++)
-      for (let y = 0; y < height; y++)
-        out.set(data.subarray((k * height + y) * width, (k * height + y + 1) * width), y * wide + k * (width + 1));
-    return out;
-  };
   const draw = () => {
     const i = model.get("index"), size = Math.max(220, Math.min(LARGEST, root.clientWidth - 30)), tall = Math.round(0.8 * size);
     const span = (values) => {
@@ -63,7 +56,7 @@ function render({ model, el }) {
     );
     strips.forEach(({ name, canvas }) => {
       const data = bytes(rows[name][name === "real" ? 0 : i]);
-      paint(canvas, strip(data), n * (width + 1), height, 1);
+      paintRow(canvas, data, n, width, height);
       canvas.setAttribute("aria-label", `${name}, beta = ${betas[i]}`);
     });
     caption.textContent = `β = ${betas[i]}: rate ${short(rates[i])} + distortion ${short(distortions[i])} = ${short(rates[i] + distortions[i])} nats per picture`;
