@@ -25,11 +25,13 @@ from course_lib.data.fashion_mnist import load_fashion_mnist
 from course_lib.data.points import swiss_roll
 from course_lib.data.sequences import heartbeats
 from course_lib.diffusion.denoiser import Denoiser
-from course_lib.diffusion.schedules import linear
+from course_lib.diffusion.schedules import cosine, linear
 from course_lib.features import train_digits_features, train_fashion_features
+from course_lib.models.cascade import AUG_MAX, StageLoss, SuperResolver, shrink, stage
 from course_lib.models.style import StyleGAN, style_gan_loss
 from course_lib.models.vae import fashion_vae, vae_loss
 from course_lib.nn.ablations import without_attention, without_norm, without_skips
+from course_lib.nn.unet import UNet
 from course_lib.recipes import (
     Blind,
     ImportanceVLB,
@@ -113,6 +115,11 @@ def small_garments() -> Images:
     return F.avg_pool2d(garments(), 2)
 
 
+def framed_garments() -> Images:
+    """The same at 32 × 32, with two black pixels all round: a size that can be halved twice."""
+    return F.pad(garments(), (2, 2, 2, 2), value=-1.0)
+
+
 def roll() -> Points:
     """50,000 points of a swiss roll about 0.01 thick."""
     return swiss_roll(50_000, noise=0.01)
@@ -131,6 +138,8 @@ _VAE = TrainConfig(final_steps=8_000, total_steps=20_000)
 _BITS = TrainConfig(lr=2e-3, final_steps=1000, total_steps=2000)
 _ROLL = TrainConfig(lr=2e-3, final_steps=4000, total_steps=8000)
 _FASHION_2015 = TrainConfig(final_steps=1000, total_steps=3000, warmup_steps=200)
+
+_STAGE = TrainConfig(final_steps=1200, total_steps=4000, lr=2e-3)
 
 _ABLATION = TrainConfig(lr=2e-3, final_steps=200, total_steps=600, precision="fp32")
 
@@ -190,6 +199,36 @@ TRAININGS: dict[str, Callable[..., nn.Module]] = {
     ),
     "digits_ddpm_vlb_uniform": Training(
         lambda: ddpm(digits_unet()), ImportanceVLB(1000, TOP + 1, uniform=1), digits, 64, _LONG
+    ),
+    # Chapter 18: garments of 8 × 8, then twice the size, then twice again. The last one doubles
+    # clean pictures only, as SR3 does.
+    "cascade_8": Training(
+        lambda: Denoiser(UNet(widths=(32, 64), blocks=1, groups=8), cosine(), "v"),
+        ddpm_loss,
+        lambda: shrink(framed_garments(), 4),
+        64,
+        replace(_STAGE, total_steps=6000, final_steps=2000),
+    ),
+    "cascade_16": Training(
+        lambda: stage(SuperResolver(widths=(24, 48))),
+        StageLoss(AUG_MAX),
+        lambda: shrink(framed_garments()),
+        64,
+        _STAGE,
+    ),
+    "cascade_16_clean": Training(
+        lambda: stage(SuperResolver(widths=(24, 48))),
+        StageLoss(0),
+        lambda: shrink(framed_garments()),
+        64,
+        _STAGE,
+    ),
+    "cascade_32": Training(
+        lambda: stage(SuperResolver(widths=(24, 48), patch=2)),
+        StageLoss(AUG_MAX),
+        framed_garments,
+        64,
+        _STAGE,
     ),
     # What samples are looked at with; these two measure and ship themselves.
     "digits_features": train_digits_features,

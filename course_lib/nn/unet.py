@@ -52,7 +52,7 @@ class UNet(nn.Module):
         if patch not in (1, 2):
             raise ValueError(f"patch must be 1 or 2, got {patch}")
         self.in_channels, self.num_classes, self.patch = in_channels, num_classes, patch
-        dim = 4 * widths[0]
+        self.embedding_dim = dim = 4 * widths[0]
         self.time = TimeMLP(widths[0], dim, shift=time_shift)
         self.label = None if num_classes is None else nn.Embedding(num_classes + 1, dim)
 
@@ -95,9 +95,21 @@ class UNet(nn.Module):
         self.head = Head(width, in_channels, out_channels, patch)
 
     def forward(
-        self, x_t: Images, t: Time, label: Int[Tensor, " batch"] | None = None
+        self,
+        x_t: Images,
+        t: Time,
+        label: Int[Tensor, " batch"] | None = None,
+        *,
+        also: Float[Tensor, "batch embedding_dim"] | None = None,
     ) -> Float[Tensor, "batch out_channels height width"]:
+        """What the network says of x_t.
+
+        also   a vector of length `embedding_dim`, added to the time's: whatever else the blocks
+               should know, such as how noisy a picture beside x_t is (chapter 18)
+        """
         embedding = self._embed(x_t, t, label)
+        if also is not None:
+            embedding = embedding + also
         h = self.stem(x_t)
         skips = [h]
         for level in self.down:
