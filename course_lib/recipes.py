@@ -4,8 +4,9 @@ import math
 from dataclasses import replace
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from course_lib.core.types import Data, Images, Points, Time
 from course_lib.diffusion import discrete
@@ -21,6 +22,7 @@ from course_lib.diffusion.training import (
     vlb_weight,
 )
 from course_lib.nn.ablations import without_attention
+from course_lib.nn.classifier import NoisyClassifier
 from course_lib.nn.mlp import MLP
 from course_lib.nn.unet import UNet
 
@@ -157,6 +159,23 @@ class ImportanceVLB(nn.Module):
         return (weight * bits).mean() * scale
 
 
+def noisy_labels_loss(
+    model: NoisyClassifier, x_0: Images, label: Int[Tensor, " batch"]
+) -> Float[Tensor, ""]:
+    """Cross-entropy at all of DDPM's times (Dhariwal & Nichol 2021, section 4.1)."""
+    schedule = linear()
+    t = stratified_times(schedule, len(x_0), x_0.device)
+    alpha, sigma = schedule(t, like=x_0)
+    return F.cross_entropy(model(alpha * x_0 + sigma * torch.randn_like(x_0), t), label)
+
+
+def clean_labels_loss(
+    model: NoisyClassifier, x_0: Images, label: Int[Tensor, " batch"]
+) -> Float[Tensor, ""]:
+    """The same on clean pictures only: a good classifier, and no guide (chapter 16)."""
+    return F.cross_entropy(model(x_0, torch.zeros(len(x_0), device=x_0.device)), label)
+
+
 class MeanAsNoise(nn.Module):
     """A network that predicts the mean of x_{t-1}, read as one that predicts the noise.
 
@@ -199,6 +218,11 @@ def digits_unet() -> UNet:
 def fashion_unet() -> UNet:
     """For 28 × 28 garments: reads patches of 2 × 2, works at 14 × 14 and 7 × 7."""
     return UNet(widths=(48, 96), blocks=2, patch=2)
+
+
+def fashion_classifier() -> NoisyClassifier:
+    """What garment is it? Works at 14 × 14 and 7 × 7, as `fashion_unet` does."""
+    return NoisyClassifier(widths=(32, 64), patch=2)
 
 
 def small_unet() -> UNet:

@@ -8,9 +8,8 @@ import json
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +24,7 @@ from course_lib.data.fashion_mnist import load_fashion_mnist
 from course_lib.data.points import swiss_roll
 from course_lib.data.sequences import heartbeats
 from course_lib.diffusion.denoiser import Denoiser
+from course_lib.diffusion.distillation import Halving
 from course_lib.diffusion.schedules import cosine, linear
 from course_lib.features import train_digits_features, train_fashion_features
 from course_lib.models.cascade import AUG_MAX, StageLoss, SuperResolver, shrink, stage
@@ -37,22 +37,25 @@ from course_lib.recipes import (
     ImportanceVLB,
     MeanAsNoise,
     bound_2015_loss,
+    clean_labels_loss,
     ddpm,
     ddpm_loss,
     ddpm_vlb_loss,
     digits_unet,
     fashion_2015,
+    fashion_classifier,
     fashion_unet,
     flat_unet,
     heartbeat_2015,
     heartbeat_2015_loss,
     ncsn,
     ncsn_loss,
+    noisy_labels_loss,
     small_unet,
     swiss_roll_2015,
 )
 from course_lib.train import TrainConfig, Trainer
-from course_lib.weights import WEIGHTS, load_or_train
+from course_lib.weights import WEIGHTS, load_or_train, load_weights
 
 CHECKPOINT = "checkpoint.safetensors"
 RUNS = WEIGHTS.parents[1] / "runs" / "train"
@@ -63,13 +66,14 @@ UNetLosses = tuple[Tensor, dict[str, Tensor]]
 class Training:
     """One run: which model learns what, from which data, and with which numbers.
 
+    data    what is learned from, or a tuple of tensors of one length, such as pictures and labels
     betas   of AdamW
     part    which submodule is wanted in the end, if the model also holds what only training needs
     """
 
     model: Callable[[], nn.Module]
-    loss: Callable[[Any, Any], Tensor]
-    data: Callable[[], Tensor]
+    loss: Callable[..., Tensor]
+    data: Callable[[], Tensor | tuple[Tensor, ...]]
     batch: int
     config: TrainConfig
     betas: tuple[float, float] = (0.9, 0.999)
@@ -92,7 +96,9 @@ class Training:
         config = replace(self.config, precision=precision, seed=seed)
         seed_everything(seed)
         model = self.model().to(place)
-        batches = random_batches(self.data().to(place), size=self.batch)
+        data = self.data()
+        rows = data if isinstance(data, tuple) else (data,)
+        batches = random_batches(*(tensor.to(place) for tensor in rows), size=self.batch)
         loss = deepcopy(self.loss)  # one that remembers starts afresh with each run
         trainer = Trainer(model, loss, batches, config, compiled=compiled)
         trainer.optimizer.param_groups[0]["betas"] = self.betas
@@ -108,6 +114,11 @@ def digits() -> Images:
 def garments() -> Images:
     """The 20,000 committed garments in [-1, 1]."""
     return to_unit(load_fashion_mnist("train")[0])
+
+
+def labelled_garments() -> tuple[Images, Tensor]:
+    """The same with their labels, 0..9."""
+    return garments(), load_fashion_mnist("train")[1]
 
 
 def small_garments() -> Images:
@@ -139,6 +150,8 @@ _BITS = TrainConfig(lr=2e-3, final_steps=1000, total_steps=2000)
 _ROLL = TrainConfig(lr=2e-3, final_steps=4000, total_steps=8000)
 _FASHION_2015 = TrainConfig(final_steps=1000, total_steps=3000, warmup_steps=200)
 
+_CLASSIFIER = TrainConfig(final_steps=500, total_steps=1500)
+_HALVED = TrainConfig(final_steps=2000, total_steps=2000, ema_decay=0.99)
 _STAGE = TrainConfig(final_steps=1200, total_steps=4000, lr=2e-3)
 
 _ABLATION = TrainConfig(lr=2e-3, final_steps=200, total_steps=600, precision="fp32")
@@ -147,6 +160,26 @@ _ABLATION = TrainConfig(lr=2e-3, final_steps=200, total_steps=600, precision="fp
 def _ablated(net: Callable[[], nn.Module], predicts: str = "eps") -> Training:
     model = partial(Denoiser, schedule=linear(), predicts=predicts)
     return Training(lambda: model(net()), ddpm_loss, small_garments, 64, _ABLATION)
+
+
+def _digits_v() -> Denoiser:
+    return Denoiser(digits_unet(), cosine(1024), "v")
+
+
+def _halved(steps: int, teacher: str) -> Training:
+    """A student of `steps` steps that starts as its teacher, shipped weights with twice as many."""
+
+    @cache
+    def teach() -> Denoiser:
+        return load_weights(teacher, _digits_v())
+
+    def loss(student: Denoiser, x_0: Images) -> Tensor:
+        return Halving(teach().to(x_0.device), steps)(student, x_0)
+
+    def start() -> nn.Module:
+        return load_weights(teacher, _digits_v()).requires_grad_(True).train()
+
+    return Training(start, loss, digits, 64, _HALVED)
 
 
 TRAININGS: dict[str, Callable[..., nn.Module]] = {
@@ -200,6 +233,20 @@ TRAININGS: dict[str, Callable[..., nn.Module]] = {
     "digits_ddpm_vlb_uniform": Training(
         lambda: ddpm(digits_unet()), ImportanceVLB(1000, TOP + 1, uniform=1), digits, 64, _LONG
     ),
+    # Chapter 16: what is it, under this much noise? And the same network on clean pictures.
+    "fashion_classifier": Training(
+        fashion_classifier, noisy_labels_loss, labelled_garments, 128, _CLASSIFIER
+    ),
+    "fashion_classifier_clean": Training(
+        fashion_classifier, clean_labels_loss, labelled_garments, 128, _CLASSIFIER
+    ),
+    # Chapter 19: digits by v, and students that need half the steps of the row above.
+    "digits_v": Training(_digits_v, ddpm_loss, digits, 64, replace(_LONG, total_steps=6000)),
+    "digits_in_16": _halved(16, "digits_v"),
+    "digits_in_8": _halved(8, "digits_in_16"),
+    "digits_in_4": _halved(4, "digits_in_8"),
+    "digits_in_2": _halved(2, "digits_in_4"),
+    "digits_in_1": _halved(1, "digits_in_2"),
     # Chapter 18: garments of 8 × 8, then twice the size, then twice again. The last one doubles
     # clean pictures only, as SR3 does.
     "cascade_8": Training(
