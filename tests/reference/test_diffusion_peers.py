@@ -17,6 +17,7 @@ import torch
 from diffusers import (
     DDIMScheduler,
     DDPMScheduler,
+    DPMSolverMultistepScheduler,
     EDMEulerScheduler,
     EulerDiscreteScheduler,
     HeunDiscreteScheduler,
@@ -32,6 +33,7 @@ from course_lib.diffusion.schedules import (
     linear,
     spaced_times,
 )
+from course_lib.diffusion.solvers import DPMSolver2M
 
 OURS = {"linear": linear(), "squaredcos_cap_v2": cosine()}
 each_schedule = pytest.mark.parametrize("name", OURS)
@@ -249,3 +251,31 @@ def test_edm_preconditioning_and_levels():
     x, out = normal((18, 2), 0), normal((18, 2), 1)
     expected = theirs.precondition_outputs(x, out, levels)
     assert_equal(x_0_from("edm", out, x, torch.ones_like(levels), levels), expected)
+
+
+@each_schedule
+@pytest.mark.parametrize("steps", [5, 20, 100])
+def test_a_whole_walk_of_dpm_solver_2m(name, steps):
+    ours = OURS[name]
+    theirs = DPMSolverMultistepScheduler(
+        beta_schedule=name,
+        **BETAS,
+        timestep_spacing="trailing",
+        final_sigmas_type="zero",
+        lower_order_final=False,  # the last step is of first order all the same: it goes to 0
+    )
+    theirs.set_timesteps(steps)
+    # Their levels are float32, and our times are their indices plus one.
+    levels = (ours.sigma(theirs.timesteps + 1) / ours.alpha(theirs.timesteps + 1)).double()
+    theirs.sigmas = torch.cat([levels, torch.zeros(1, dtype=torch.float64)])
+    a = b = normal((4, 2), 5)
+
+    def net(x, t):  # any function will do; it must only be the same
+        return torch.tanh(x + t / 1000)
+
+    solver, times = DPMSolver2M(), torch.cat([theirs.timesteps + 1, torch.tensor([0])])
+    for i, (t, s) in enumerate(zip(times, times[1:], strict=False)):
+        a = theirs.step(net(a, t), theirs.timesteps[i], a)[0]
+        denoise = denoiser("eps", net(b, t), ours)
+        b = solver(denoise, ours, b, t.expand(4), s.expand(4))
+    assert_equal(b, a)
