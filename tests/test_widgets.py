@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from course_lib.diffusion import schedules, sde
 from course_lib.diffusion.exact import GaussianMixture
 from course_lib.diffusion.likelihood import gaussian_kl, prior_bits
-from course_lib.diffusion.samplers import ddim_step, walk
+from course_lib.diffusion.samplers import ddim_step, heun_step, walk
+from course_lib.diffusion.solvers import DPMSolver2M
 from course_lib.metrics import frechet_distance, precision_recall
 from course_lib.models.vae import mlp
 from course_lib.nn.anatomy import anatomy, feature_maps
@@ -41,6 +42,7 @@ from course_lib.widgets.quiz import Choice, Question, Quiz, Route
 from course_lib.widgets.rate_distortion import RateDistortion
 from course_lib.widgets.schedule_lab import ScheduleLab
 from course_lib.widgets.score_field import SIX_POINTS, ScoreField
+from course_lib.widgets.solver_race import SolverRace
 from course_lib.widgets.start_here import QUESTIONS, ROUTES, start_here_quiz
 from course_lib.widgets.unet_map import UNetMap
 from course_lib.widgets.walker_race import WalkerRace
@@ -282,6 +284,69 @@ def test_the_bundle_s_weights_are_normalised():
 def test_bundles_that_cannot_be_drawn_are_refused(arguments, options, words):
     with pytest.raises(ValueError, match=words):
         PathBundle(*arguments, **options)
+
+
+# ---- SolverRace ---------------------------------------------------------------------------------
+
+RACE = json.dumps({"means": SolverRace().means, "spread": 0.14})
+RACE_LAW = GaussianMixture(
+    torch.tensor(SolverRace().means, dtype=torch.float64), torch.full((8,), 0.14).double()
+)
+RACE_STARTS = [[20.0, -3.0], [-14.0, 9.0], [0.5, 31.0]]
+
+
+def test_the_race_has_the_library_s_denoiser(tmp_path):
+    zs = [[0.3, -0.2], [1.5, 1.5], [-30.0, 4.0]]
+    for n in (0.02, 0.5, 20.0):
+        page = javascript(tmp_path, "solver_race", f"{zs}.map((z) => m.denoise({RACE}, z, {n}))")
+        levels = torch.full((3,), n, dtype=torch.float64)
+        ours = RACE_LAW.denoiser(schedules.edm)(torch.tensor(zs, dtype=torch.float64), levels)
+        torch.testing.assert_close(torch.tensor(page).double(), ours, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("rho", [1, 7])
+@pytest.mark.parametrize("name", ["DDIM", "Heun", "2M"])
+def test_a_walk_of_the_race_is_the_library_s(tmp_path, name, rho):
+    step = {"DDIM": ddim_step, "Heun": heun_step, "2M": DPMSolver2M()}[name]
+    asked = []
+
+    def denoise(x, t):
+        asked.append(t)
+        return RACE_LAW.denoiser(schedules.edm)(x, t)
+
+    expression = f"""{RACE_STARTS}.map((z) =>
+        m.walk({RACE}, z, "{name}", 11, {rho}).map(([state]) => state))"""
+    page = torch.tensor(javascript(tmp_path, "solver_race", expression)).double()
+    steps = 6 if name == "Heun" else 11
+    times = schedules.karras_times(steps, 0.02, 20.0, rho=rho)
+    start = torch.tensor(RACE_STARTS, dtype=torch.float64)
+    ours = torch.stack(list(walk(step, denoise, schedules.edm, start, times)), dim=1)
+    assert len(asked) == 11  # what the slider promises
+    torch.testing.assert_close(page, ours, rtol=1e-5, atol=1e-5)
+
+
+def test_in_the_race_more_evaluations_end_nearer_to_the_truth(tmp_path):
+    expression = f"""((starts) => ["DDIM", "Heun", "2M"].map((name) => [10, 20, 40].map((n) =>
+        m.error({RACE}, starts, m.truths({RACE}, starts), name, n, 7))))(m.noises(24, 2))"""
+    ddim, heun, two_m = javascript(tmp_path, "solver_race", expression)
+    for errors in (ddim, heun, two_m):
+        assert errors[0] > errors[1] > errors[2]
+    assert two_m[2] < heun[2] < ddim[2] / 2
+
+
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        ({"spread": 0.0}, "spread > 0"),
+        ({"means": []}, "got 0 means"),
+        ({"evaluations": 1}, "2 <= evaluations <= 40"),
+        ({"rho": 11}, "rho=11"),
+        ({"points": 0}, "points=0"),
+    ],
+)
+def test_the_race_names_what_is_wrong(options, words):
+    with pytest.raises(ValueError, match=words):
+        SolverRace(**options)
 
 
 # ---- BoundLab -----------------------------------------------------------------------------------
