@@ -25,11 +25,13 @@ from course_lib.data.fashion_mnist import load_fashion_mnist
 from course_lib.data.points import swiss_roll
 from course_lib.data.sequences import heartbeats
 from course_lib.diffusion.denoiser import Denoiser
-from course_lib.diffusion.schedules import linear
+from course_lib.diffusion.schedules import linear, zero_terminal
+from course_lib.diffusion.variance import LearnedVariance
 from course_lib.features import train_digits_features, train_fashion_features
 from course_lib.models.style import StyleGAN, style_gan_loss
 from course_lib.models.vae import fashion_vae, vae_loss
 from course_lib.nn.ablations import without_attention, without_norm, without_skips
+from course_lib.nn.heads import TwoHeads
 from course_lib.recipes import (
     Blind,
     ImportanceVLB,
@@ -39,18 +41,21 @@ from course_lib.recipes import (
     ddpm_loss,
     ddpm_vlb_loss,
     digits_unet,
+    digits_unet_variance,
     fashion_2015,
     fashion_unet,
     flat_unet,
     heartbeat_2015,
     heartbeat_2015_loss,
+    hybrid_loss,
+    min_snr_loss,
     ncsn,
     ncsn_loss,
     small_unet,
     swiss_roll_2015,
 )
 from course_lib.train import TrainConfig, Trainer
-from course_lib.weights import WEIGHTS, load_or_train
+from course_lib.weights import WEIGHTS, load_or_train, load_weights
 
 CHECKPOINT = "checkpoint.safetensors"
 RUNS = WEIGHTS.parents[1] / "runs" / "train"
@@ -108,6 +113,22 @@ def garments() -> Images:
     return to_unit(load_fashion_mnist("train")[0])
 
 
+def exposed_digits(split: str = "train", copies: int = 4) -> Images:
+    """Every digit `copies` times, each at an exposure of its own: from black to as it is.
+
+    The exposure is drawn evenly from [0, 1] and multiplies the ink; paper stays black.
+    """
+    pictures = to_unit(load_digits(split)[0], TOP).repeat(copies, 1, 1, 1)
+    light = torch.rand(len(pictures), generator=torch.Generator().manual_seed(0))
+    return (pictures + 1) * light[:, None, None, None] - 1
+
+
+def fashion_variance() -> LearnedVariance:
+    """The shipped `fashion_ddpm`, frozen, with a second head for the variance."""
+    model = load_weights("fashion_ddpm", ddpm(fashion_unet()))
+    return LearnedVariance(TwoHeads(model.net), model.schedule)
+
+
 def small_garments() -> Images:
     """The same at 14 × 14: means of 2 × 2 pixels."""
     return F.avg_pool2d(garments(), 2)
@@ -131,6 +152,8 @@ _VAE = TrainConfig(final_steps=8_000, total_steps=20_000)
 _BITS = TrainConfig(lr=2e-3, final_steps=1000, total_steps=2000)
 _ROLL = TrainConfig(lr=2e-3, final_steps=4000, total_steps=8000)
 _FASHION_2015 = TrainConfig(final_steps=1000, total_steps=3000, warmup_steps=200)
+
+_SECOND = TrainConfig(lr=2e-3, final_steps=400, total_steps=1000, precision="fp32")
 
 _ABLATION = TrainConfig(lr=2e-3, final_steps=200, total_steps=600, precision="fp32")
 
@@ -190,6 +213,34 @@ TRAININGS: dict[str, Callable[..., nn.Module]] = {
     ),
     "digits_ddpm_vlb_uniform": Training(
         lambda: ddpm(digits_unet()), ImportanceVLB(1000, TOP + 1, uniform=1), digits, 64, _LONG
+    ),
+    # Chapter 15: `digits_ddpm_long` again with a variance that is learned, by the hybrid loss.
+    "digits_hybrid": Training(
+        lambda: LearnedVariance(digits_unet_variance(), linear()),
+        partial(hybrid_loss, levels=TOP + 1),
+        digits,
+        64,
+        _LONG,
+    ),
+    # Only a second head is trained, on the frozen features of `fashion_ddpm`: the mean stays.
+    "fashion_variance": Training(
+        fashion_variance, hybrid_loss, garments, 64, _SECOND, part="net.second"
+    ),
+    # Digits from well lit to black, on a chain that leaves signal at its end, and on one that does
+    # not. They differ in nothing else.
+    "digits_exposed": Training(
+        lambda: Denoiser(digits_unet(), linear(200), "v"), ddpm_loss, exposed_digits, 64, _DIGITS
+    ),
+    "digits_exposed_zero": Training(
+        lambda: Denoiser(digits_unet(), zero_terminal(linear(200)), "v"),
+        ddpm_loss,
+        exposed_digits,
+        64,
+        _DIGITS,
+    ),
+    # `digits_x_0` with the weights of Min-SNR.
+    "digits_min_snr": Training(
+        lambda: Denoiser(digits_unet(), linear(), "x_0"), min_snr_loss, digits, 64, _DIGITS
     ),
     # What samples are looked at with; these two measure and ship themselves.
     "digits_features": train_digits_features,
