@@ -43,6 +43,7 @@ from course_lib.widgets.schedule_lab import ScheduleLab
 from course_lib.widgets.score_field import SIX_POINTS, ScoreField
 from course_lib.widgets.start_here import QUESTIONS, ROUTES, start_here_quiz
 from course_lib.widgets.unet_map import UNetMap
+from course_lib.widgets.variance_dial import DialChain, VarianceDial
 from course_lib.widgets.walker_race import WalkerRace
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -973,3 +974,50 @@ def unet_maps():
 def test_a_map_of_a_unet_refuses_what_does_not_fit(changes, words):
     with pytest.raises(ValueError, match=words):
         unet_map(**changes)
+
+
+# ---- VarianceDial -------------------------------------------------------------------------------
+
+DIAL = DialChain([3.0, 0.5], [0.2, 0.9], (0.02, 0.01, 0.05), 0.001)
+
+
+def test_a_variance_dial_keeps_its_chains_in_order():
+    dial = VarianceDial({"a": {25: DIAL, 10: DIAL}, "b": {10: DIAL, 25: DIAL}}, truth=0.7)
+    assert dial.names == ["a", "b"] and dial.steps == [10, 25] and dial.dial == 10
+    assert dial.ratio[1][0] == [3.0, 0.5] and dial.last[0][1] == [0.02, 0.01, 0.05]
+
+
+def test_a_variance_dial_prices_steps_as_the_bound_does(tmp_path):
+    chain = json.dumps({"ratio": [3.0], "share": [0.2], "last": [0.02, 0.01, 0.05], "prior": 0.1})
+    page = javascript(
+        tmp_path,
+        "variance_dial",
+        f"[m.cost(3, 0.2, 0.7), m.best(3, 0.2), m.lastCost([0.02, 0.01, 0.05], 0.5),"
+        f" m.lastBest([0.02, 0.01, 0.05]), m.total({chain}, 0.7), m.total({chain})]",
+    )
+    # One coordinate with beta-tilde = 0.1, beta = 0.4 and an error that reaches the mean as 0.06.
+    tilde, w = torch.tensor(0.1).double(), torch.tensor(0.1 * 4**0.7).double()
+    far = torch.tensor(0.06).double().sqrt()
+    cost = gaussian_kl(0 * far, tilde, far, w) / np.log(2)
+    best = np.log(0.16 / 0.1) / np.log(4)
+    last = [0.5 * (0.02 / v + np.log(2 * np.pi * v)) / np.log(2) for v in (0.0005**0.5, 0.02)]
+    at = 0.01**0.3 * 0.05**0.7
+    whole = 0.1 + cost + 0.5 * (0.02 / at + np.log(2 * np.pi * at)) / np.log(2)
+    least = 0.1 + 0.5 * np.log2(1.6) + last[1]
+    place = np.log(2) / np.log(5)
+    assert page == pytest.approx([float(cost), best, last[0], place, float(whole), least])
+
+
+@pytest.mark.parametrize(
+    ("chains", "options", "words"),
+    [
+        ({"a": {10: DIAL}, "b": {25: DIAL}}, {}, "the same numbers of steps"),
+        ({}, {}, "the same numbers of steps"),
+        ({"a": {10: DIAL._replace(ratio=[0.0, 1.0])}}, {}, "ratios above 0"),
+        ({"a": {10: DIAL._replace(share=[0.1])}}, {}, "a share for each"),
+        ({"a": {10: DIAL}}, {"dial": 23}, r"-2\.\.22"),
+    ],
+)
+def test_a_variance_dial_refuses_what_disagrees(chains, options, words):
+    with pytest.raises(ValueError, match=words):
+        VarianceDial(chains, truth=0.0, **options)

@@ -40,12 +40,13 @@ class Mutant:
 
 
 TESTS = {
-    "diffusion/schedules.py": ["tests/test_diffusion_schedules.py"],
+    "diffusion/schedules.py": ["tests/test_diffusion_schedules.py", "tests/test_improved.py"],
     "diffusion/predictions.py": ["tests/test_diffusion_predictions.py"],
     "diffusion/denoiser.py": ["tests/test_diffusion_denoiser.py"],
     "diffusion/forward.py": ["tests/test_diffusion_forward.py"],
     "diffusion/samplers.py": ["tests/test_diffusion_samplers.py"],
-    "diffusion/training.py": ["tests/test_diffusion_training.py"],
+    "diffusion/training.py": ["tests/test_diffusion_training.py", "tests/test_improved.py"],
+    "diffusion/variance.py": ["tests/test_diffusion_variance.py"],
     "diffusion/exact.py": ["tests/test_diffusion_exact.py"],
     "diffusion/likelihood.py": ["tests/test_diffusion_likelihood.py", "tests/test_models_vae.py"],
     "diffusion/discrete.py": ["tests/test_diffusion_discrete.py"],
@@ -842,6 +843,37 @@ MUTANTS = [
     # weights
     Mutant("weights.py", "found != expected", "not found", "damage goes unnoticed"),
     Mutant("weights.py", "shapes(own), shapes(tensors)", "{}, {}", "shapes go unnoticed"),
+    # chapter 15: variances, chains that skip, weights
+    Mutant("diffusion/variance.py", "(1 - v) * shaped(low", "v * shaped(low", "which end"),
+    Mutant("diffusion/variance.py", "(raw + 1) / 2", "raw / 2", "offset"),
+    Mutant(
+        "diffusion/variance.py",
+        "shaped(step.on_x_0.square(), error) * error",
+        "shaped(step.on_x_0, error) * error",
+        "square",
+    ),
+    Mutant("diffusion/variance.py", "(place - 1).clamp", "(place + 1).clamp", "index"),
+    Mutant("diffusion/variance.py", "shaped(s > 0, x_t) * variance", "variance", "the last step"),
+    Mutant(
+        "diffusion/variance.py",
+        "shaped(step.on_x_0, x_0) * (guess - x_0)",
+        "(guess - x_0)",
+        "factor of x_0",
+    ),
+    Mutant(
+        "diffusion/variance.py",
+        "interpolated(schedule, v, t, t - 1, near)",
+        "interpolated(schedule, v, t, s, near)",
+        "which chain",
+    ),
+    Mutant("diffusion/schedules.py", "alpha_bar[times.flip(0)]", "alpha_bar[times]", "order"),
+    Mutant("diffusion/schedules.py", "(first / (first - last))", "first", "stretch"),
+    Mutant(
+        "diffusion/training.py",
+        "snr(t).clamp(max=gamma) / own",
+        "snr(t).clamp(max=gamma) * own",
+        "factor",
+    ),
 ]
 
 

@@ -19,6 +19,7 @@ from course_lib.diffusion.likelihood import bits_per_dim, discretised_gaussian, 
 from course_lib.diffusion.predictions import mix, x_0_from
 from course_lib.diffusion.schedules import DiscreteSchedule, NoiseSchedule, shaped
 
+LEAST = 0.003  # of sigma squared: the smallest squared error that a learned variance may claim
 Reverse = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
@@ -143,13 +144,22 @@ def learned(
             return x_0, interpolated(schedule, v, t, s, above(t))
         near = (t + 1).clamp(max=schedule.T)
         fine = interpolated(schedule, v, t, t - 1, near)
-        return x_0, from_error(schedule, error_from(schedule, fine, t, t - 1), t, s)
+        error = error_from(schedule, fine, t, t - 1)
+        # A v at or below 0 claims certainty; the last step would then have no width at all.
+        least = LEAST * shaped(schedule.sigma(t).square(), error)
+        return x_0, from_error(schedule, torch.maximum(error, least), t, s)
 
     return reverse
 
 
 def above_in(times: Int[Tensor, " times"]) -> Callable[[Tensor], Tensor]:
-    """For each of a chain's decreasing times the one it came from; for the first one itself."""
+    """For each of a chain's decreasing times the one it came from; for the first one itself.
+
+    Raises ValueError for a chain of one step.
+    """
+
+    if len(times) < 3:
+        raise ValueError(f"a chain needs two steps or more, got the times {times.tolist()}")
 
     def above(t: Time) -> Time:
         chain = times.to(t.device)
