@@ -167,7 +167,7 @@ def hybrid_loss(
     weight: float = 0.001,
     stopped: bool = True,
 ) -> Float[Tensor, ""]:
-    """L_simple for the guess plus `weight` times L for the variance (Nichol & Dhariwal 2021, eq. 16).
+    """L_simple for the guess, `weight` times L for the variance (Nichol & Dhariwal 2021, eq. 16).
 
     L is in bits per dimension and sees the guess as a constant, so that it teaches the variance
     alone; `stopped=False` shows what happens without that. Times are uniform.

@@ -140,12 +140,17 @@ def test_fixed_variances_walk_as_ddpm_does(kind):
 def test_the_last_step_adds_nothing_and_clips():
     reverse = lambda x, t, s: (3 * torch.ones_like(x), torch.ones_like(x))  # noqa: E731
     x = torch.zeros(2, 1, 2, 2)
-    assert torch.equal(reverse_step(reverse, LINEAR, x, one(9).expand(2), 0 * one(1).expand(2)), x + 1)
+    assert torch.equal(
+        reverse_step(reverse, LINEAR, x, one(9).expand(2), 0 * one(1).expand(2)), x + 1
+    )
 
 
 def test_v_half_way_is_the_geometric_mean():
     times = spaced_times(LINEAR, 10)
-    reverse, x = learned(LearnedVariance(Says(0.5), LINEAR), above_in(times)), torch.zeros(1, 1, 2, 2)
+    reverse, x = (
+        learned(LearnedVariance(Says(0.5), LINEAR), above_in(times)),
+        torch.zeros(1, 1, 2, 2),
+    )
     _, w = reverse(x, one(500), one(400))
     step = between(LINEAR, one(500), one(400))
     assert torch.allclose(w, (step.variance * step.beta).sqrt().float())
@@ -176,7 +181,9 @@ def test_a_claim_of_certainty_keeps_a_width_at_the_last_step():
 
 def pixels() -> tuple[IndependentPixels, torch.Tensor]:
     law = IndependentPixels(torch.tensor([[0.2, 0.5, 0.3]]).double().expand(4, -1))
-    return law, torch.randint(-1, 2, (40, 1, 2, 2), generator=torch.Generator().manual_seed(0)).double()
+    return law, torch.randint(
+        -1, 2, (40, 1, 2, 2), generator=torch.Generator().manual_seed(0)
+    ).double()
 
 
 @pytest.mark.parametrize("kind", ["small", "large"])

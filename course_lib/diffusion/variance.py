@@ -112,9 +112,7 @@ def fixed(
     return reverse
 
 
-def measured(
-    denoise: Denoise, schedule: NoiseSchedule, errors: Float[Tensor, " times"]
-) -> Reverse:
+def measured(denoise: Denoise, schedule: NoiseSchedule, errors: Float[Tensor, " times"]) -> Reverse:
     """A denoiser with the best variance that is one number for each step, learned without training.
 
     errors   errors[t] is the mean squared error of its guesses at t, on training data

@@ -76,7 +76,7 @@ def check_respaced_betas(respaced_betas: Callable[..., Any]) -> None:
     found = respaced_betas(bar, times)
     reject(
         equal(found, schedule.beta[rising[1:]], 1e-9),
-        "these are the old betas at the new times: a chain of four such steps adds almost no noise.",
+        "these are the old betas at the new times: four such steps add almost no noise.",
     )
     reject(
         equal(found, right.flip(0), 1e-9),
@@ -147,7 +147,8 @@ def check_spread_kept(spread_kept: Callable[..., Any]) -> None:
             "this is one pixel. The mean of n pixels has noise of variance 1 / n.",
         )
         reject(
-            bar > 0 and equal(found, (1 / pixels / (bar**2 * spread**2 + (1 - bar) / pixels)) ** 0.5),
+            bar > 0
+            and equal(found, (1 / pixels / (bar**2 * spread**2 + (1 - bar) / pixels)) ** 0.5),
             "alpha_bar is a variance: it multiplies spread squared as it is.",
         )
         require(equal(found, right, 1e-9), f"not the ratio of the two spreads at {bar}, {pixels}.")
