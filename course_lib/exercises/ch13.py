@@ -154,13 +154,13 @@ def check_steer(steer: Callable[..., Any]) -> None:
             " the result has variance 1: unbiased=False.",
         )
         require(equal(answer, right, atol=5e-3), f"groups = {groups} does not give {name}.")
-    small, tall = torch.randn(2, 6, 3, 2), 0.3 * torch.randn(2, 2, 6)
+    small, scale, shift = torch.randn(2, 6, 3, 2), *torch.randn(2, 2, 6)
     require(
-        equal(steer(small, *tall, 3), _steered(small, *tall, 3), atol=5e-3),
+        equal(steer(small, scale, shift, 3), _steered(small, scale, shift, 3), atol=5e-3),
         "right for 8 channels of 4 x 5 pixels, and not for 6 of 3 x 2.",
     )
-    given = [x.requires_grad_() for x in (small, *tall)]
-    _require_gradients(steer(*given, 3), dict(zip(("h", "scale", "shift"), given, strict=True)))
+    given = {"h": small, "scale": scale, "shift": shift}
+    _require_gradients(steer(*(x.requires_grad_() for x in given.values()), 3), given)
 
 
 def _require_gradients(answer: Any, given: dict[str, Tensor]) -> None:
