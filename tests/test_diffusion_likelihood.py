@@ -11,11 +11,11 @@ from torch.distributions import Normal, kl_divergence
 
 from course_lib.diffusion.exact import GaussianMixture, IndependentPixels
 from course_lib.diffusion.likelihood import (
-    bits_per_dim,
     bound_terms,
     continuous_bits,
     discretised_gaussian,
     gaussian_kl,
+    nats_to_bits,
     pixel_bits,
     prior_bits,
     step_bits,
@@ -46,7 +46,7 @@ def test_gaussian_kl_is_torchs(mean_q, std_q, mean_p, std_p):
 
 
 def test_a_fair_coin_is_one_bit():
-    assert math.isclose(bits_per_dim(float64(math.log(2))), 1)
+    assert math.isclose(nats_to_bits(float64(math.log(2))), 1)
 
 
 def unit_data():
@@ -69,7 +69,7 @@ def test_pixel_bits_bound_the_bits_of_the_discretised_density_from_above():
     u = (torch.arange(2000, dtype=torch.float64) + 0.5) / 2000
     density = law.log_prob(levels[:, None] + u).mean(1)  # the mean over the noise
     bits = pixel_bits(density, 1, 1.0)
-    exact = bits_per_dim(-mass.log())
+    exact = nats_to_bits(-mass.log())
     assert bool((bits > exact).all())
     assert float((mass * (bits - exact)).sum()) < 0.1
 
@@ -303,7 +303,7 @@ def test_the_terms_of_a_known_law_add_up_to_a_little_more_than_its_bits():
     law = IndependentPixels(tables / tables.sum(1, keepdim=True))
     which = torch.multinomial(law.log_p.exp(), 2000, replacement=True).T
     images = law.levels[which].view(2000, 1, 2, 2)
-    exact = bits_per_dim(-law.log_prob(images) / 4)
+    exact = nats_to_bits(-law.log_prob(images) / 4)
     # A chain whose first steps are fine enough for 17 levels: even in log SNR from 10 to -10.
     fine = from_alpha_bar(
         torch.cat([torch.ones(1), torch.sigmoid(torch.linspace(10, -10, 600))]).double(), 1.0
