@@ -269,7 +269,7 @@ def test_a_denoiser_that_knows_nothing_but_the_levels_charges_any_picture_their_
 def test_terms_are_the_decoder_at_one_and_the_steps_above(variance):
     torch.manual_seed(0)
     schedule, t = linear(), torch.tensor([1, 2, 1, 700])
-    x_0 = torch.randint(0, 17, (4, 1, 2, 2)).double() / 8 - 1
+    x_0 = torch.randint(0, 17, (4, 1, 2, 3)).double() / 8 - 1
     eps = torch.randn_like(x_0)
 
     def denoise(x_t, t):
@@ -280,7 +280,7 @@ def test_terms_are_the_decoder_at_one_and_the_steps_above(variance):
     torch.testing.assert_close(bits[[1, 3]], steps[[1, 3]])
     alpha, sigma = schedule(t, like=x_0)
     guess = denoise(alpha * x_0 + sigma * eps, t)
-    decoder = -discretised_gaussian(x_0, guess, 0.01, 17) / 4 / math.log(2)
+    decoder = -discretised_gaussian(x_0, guess, 0.01, 17) / 6 / math.log(2)
     torch.testing.assert_close(bits[[0, 2]], decoder[[0, 2]])
     torch.testing.assert_close(error, (guess - x_0).square().mean((1, 2, 3)))
 

@@ -311,12 +311,6 @@ MUTANTS = [
     ),
     Mutant(
         "diffusion/likelihood.py",
-        "t.clamp(min=2), error, variance)",
-        "t.clamp(min=1), error, variance)",
-        "the step at t = 1, which has no posterior",
-    ),
-    Mutant(
-        "diffusion/likelihood.py",
         "(t == 1).view(sigma.shape), guess, x_0)",
         "(t == 0).view(sigma.shape), guess, x_0)",
         "the decoder is given the truth",

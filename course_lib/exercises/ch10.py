@@ -216,7 +216,7 @@ def check_invisible_share(invisible_share: Callable[..., Any]) -> None:
     )
     reject(
         equal(answer, share(2)) or equal(answer, share(4)),
-        "off by one: row t - 1 holds L_{t-1}, and the error of the guess at t, before these bits"
+        "off by one: entry t - 1 is L_{t-1}, and the error of the guess at t, before these bits"
         " arrive. At t = 3 the guess is good enough, so it can do without L_2, L_1 and L_0.",
     )
     reject(
