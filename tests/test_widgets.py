@@ -727,7 +727,7 @@ def test_ticks_are_round_and_inside(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"rates": [1.0]}, "as many of each"),
+        ({"rates": [1.0]}, "one of each for every stop"),
         ({"samples": [STRIP, STRIP[:1]]}, "samples must have the shape of originals"),
         ({"index": 2}, r"index must lie in 0\.\.1"),
     ],
@@ -764,7 +764,7 @@ def test_what_is_missing_is_blown_up_about_mid_grey(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"errors": [1.0]}, "one error and one set of guesses for each"),
+        ({"errors": [1.0]}, "one of each for every stop"),
         ({"guesses": [STRIP, STRIP, STRIP[:1]]}, "guesses must have the shape of originals"),
         ({"bits": [0.0, 40.0, 12.0]}, "bits must rise"),
         ({"index": 3}, r"index must lie in 0\.\.2"),
