@@ -326,6 +326,9 @@ def lines(
             ys = as_array(ys)
             xs = np.arange(len(ys)) if xs is None else as_array(xs)
             axes.plot(xs, ys, color=colour, marker=marker, markersize=5, label=name)
+        if "x" in log and marker and len(xs) <= 6:  # few points: each names itself
+            axes.set_xticks(xs, [f"{value:g}" for value in xs])
+            axes.set_xticks([], minor=True)
         axes.margins(x=0.02)
         _label_ends(figure, axes)
     return named(figure, alt, f"curves of {'; '.join(curves)} over {xlabel or 'x'}", title)

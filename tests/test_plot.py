@@ -229,6 +229,14 @@ def test_maps_share_a_scale_that_says_what_it_shows():
         plot.show_map(maps, scale=(1, 1), label="error")
 
 
+def test_few_points_on_a_logarithmic_axis_are_named_as_they_are():
+    picture = plot.lines({"error": [4.0, 2.0, 1.0]}, x=[64, 128, 256], log="xy", marker="o")
+    axis = picture.axes[0].xaxis
+    assert [label.get_text() for label in axis.get_ticklabels()] == ["64", "128", "256"]
+    assert len(axis.get_minorticklocs()) == 0
+
+
+
 def test_lines_are_labelled_at_their_ends_without_overlap():
     curves = {"data": [1, 2, 3.0], "model": ([0, 1, 2], [3, 2, 3.0]), "other": [2, 2, 3.01]}
     picture = plot.lines(curves, xlabel="step", ylabel="loss")

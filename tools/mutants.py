@@ -45,6 +45,7 @@ TESTS = {
     "diffusion/denoiser.py": ["tests/test_diffusion_denoiser.py"],
     "diffusion/forward.py": ["tests/test_diffusion_forward.py"],
     "diffusion/samplers.py": ["tests/test_diffusion_samplers.py"],
+    "diffusion/latents.py": ["tests/test_diffusion_latents.py"],
     "diffusion/training.py": ["tests/test_diffusion_training.py"],
     "diffusion/exact.py": ["tests/test_diffusion_exact.py"],
     "diffusion/likelihood.py": ["tests/test_diffusion_likelihood.py", "tests/test_models_vae.py"],
@@ -214,6 +215,60 @@ MUTANTS = [
         "for t, s in pairwise(times)",
         "for s, t in pairwise(times)",
         "order",
+    ),
+    # latents
+    Mutant("diffusion/latents.py", "for one_s, one_t in", "for one_t, one_s in", "index"),
+    Mutant("diffusion/latents.py", "alpha_t / alpha_s * x", "alpha_s / alpha_t * x", "swapped"),
+    Mutant("diffusion/latents.py", "(sigma_t - alpha_t", "(sigma_t + alpha_t", "sign"),
+    Mutant(
+        "diffusion/latents.py",
+        "denoise(x_t, t), x_t, alpha_t, sigma_t",
+        "denoise(x_t, s), x_t, alpha_t, sigma_t",
+        "index: the network hears s",
+    ),
+    Mutant(
+        "diffusion/latents.py",
+        "denoise(x_t, t), x_t, alpha_t, sigma_t",
+        "denoise(x_t, t), x_t, alpha_s, sigma_s",
+        "index: x_t is believed to be at s",
+    ),
+    Mutant(
+        "diffusion/latents.py",
+        "            x_t = alpha_t /",
+        "            x = alpha_t /",
+        "guess never used",
+    ),
+    Mutant(
+        "diffusion/latents.py",
+        "(times.diff() > 0)",
+        "(times.diff() >= 0)",
+        "a check that lets equal times through",
+    ),
+    Mutant("diffusion/latents.py", "if repeats < 1:", "if repeats < 0:", "off by one"),
+    Mutant("diffusion/latents.py", "((1 - w) * angle)", "(1 - w * angle)", "brackets"),
+    Mutant(
+        "diffusion/latents.py",
+        "angle.sin(), (w * angle).sin() / angle.sin()",
+        "angle.sin(), (w * angle).sin()",
+        "not divided by the sine",
+    ),
+    Mutant(
+        "diffusion/latents.py",
+        "_wide(on_a, a) * a + _wide(on_b, b) * b",
+        "_wide(on_b, a) * a + _wide(on_a, b) * b",
+        "the ends swapped",
+    ),
+    Mutant(
+        "diffusion/latents.py",
+        "a.flatten(1), b.flatten(1)",
+        "a, b",
+        "one angle for each row, not each example",
+    ),
+    Mutant(
+        "diffusion/latents.py",
+        "(angle.sin() < 2e-3).any()",
+        "(angle < 2e-3).any()",
+        "opposite ends are let through",
     ),
     # training
     Mutant(
