@@ -251,6 +251,13 @@ def test_lines_are_labelled_at_their_ends_without_overlap():
     assert all(box.x1 <= picture.get_figwidth() * plot.DPI for box in boxes)
 
 
+def test_names_of_curves_that_end_together_stand_as_the_curves_lie():
+    curves = {"steep": [0, 0.1, 1.0], "early": [0, 0.9, 1.0], "even": [0, 0.5, 1.001]}
+    [axes] = plot.lines(curves).axes
+    heights = {text.get_text(): text.xy[1] for text in axes.texts}
+    assert sorted(heights, key=heights.get) == ["steep", "even", "early"]
+
+
 def test_lines_take_log_axes_tensors_and_gaps():
     y = torch.tensor([1.0, 0.1, float("nan")])
     picture = plot.lines({"a": y}, x=torch.tensor([1, 10, 100]), log="xy", marker="o")
