@@ -156,6 +156,8 @@ def test_standings_come_back_as_they_were_entered(judged, tmp_path):
 def test_the_committed_standings_are_comparable_and_honest(against):
     found = standings(against)
     assert len(found) >= 4
+    distances = [one.frechet.value for one in found.values()]
+    assert distances == sorted(distances)  # the nearest first
     assert str(scoreboard(found)).count("\n") == len(found) + 2
     assert not any(one.cheats for one in found.values())
     assert all(one.frechet.value > one.frechet.floor for one in found.values())

@@ -58,6 +58,8 @@ TESTS = {
     "models/style.py": ["tests/test_models_style.py"],
     "models/vae.py": ["tests/test_models_vae.py"],
     "metrics.py": ["tests/test_metrics.py"],
+    "evaluation.py": ["tests/test_evaluation.py"],
+    "data/samples.py": ["tests/test_data_samples.py"],
     "data/sequences.py": ["tests/test_data_sequences.py"],
     "nn/attention.py": ["tests/test_nn_attention.py"],
     "nn/embeddings.py": ["tests/test_nn_embeddings.py"],
@@ -890,6 +892,54 @@ MUTANTS = [
         "weights.mean(0)",
         "the mean of logarithms: the ELBO again",
     ),
+    # evaluation
+    Mutant(
+        "evaluation.py",
+        "with_floor(frechet_distance, seen, test, real)",
+        "with_floor(frechet_distance, real, test, seen)",
+        "order: samples and floor swapped",
+    ),
+    Mutant(
+        "evaluation.py",
+        "precision_recall(a, b)[0]",
+        "precision_recall(a, b)[1]",
+        "index: recall for precision",
+    ),
+    Mutant(
+        "evaluation.py",
+        "nearest[:, 0] / nearest[:, 1].clamp(min=1e-6)",
+        "nearest[:, 0]",
+        "the nearest picture alone, not the ratio",
+    ),
+    Mutant("evaluation.py", "< _odd(against)", "> _odd(against)", "sign: what is no copy"),
+    Mutant("evaluation.py", "self.copies.value > ALARM", "self.copies.value < ALARM", "sign"),
+    Mutant(
+        "evaluation.py",
+        "net.head(seen * net.std + net.mean)",
+        "net.head(seen)",
+        "range: the head reads features as they were before they were standardised",
+    ),
+    Mutant(
+        "evaluation.py",
+        "to_pixels(samples.detach().cpu(), REAL[against].top)",
+        "to_pixels(samples.detach().cpu())",
+        "range: digits have 17 levels",
+    ),
+    Mutant(
+        "evaluation.py",
+        "key=lambda item: item[1].frechet.value",
+        "key=lambda item: item[0]",
+        "order: by name",
+    ),
+    # samples
+    Mutant(
+        "data/samples.py",
+        "COLUMNS, side).swapaxes(1, 2).reshape(-1, 1,",
+        "COLUMNS, side).reshape(-1, 1,",
+        "order: a sheet cut across its pictures",
+    ),
+    Mutant("data/samples.py", "grid[:n]", "grid", "off by some: empty places are pictures"),
+    Mutant("data/samples.py", "-(-n // COLUMNS)", "n // COLUMNS", "the last row is lost"),
     # metrics
     Mutant("metrics.py", "- 2 * overlap", "- overlap", "factor 2"),
     Mutant("metrics.py", "float(apart + root_a", "float(apart.sqrt() + root_a", "root"),
@@ -1069,6 +1119,7 @@ def make_copy(folder: Path) -> Path:
     for name in ("course_lib", "tests"):
         shutil.copytree(ROOT / name, folder / name, ignore=clean)
     shutil.copy(ROOT / "pyproject.toml", folder)
+    (folder / "data").symlink_to(ROOT / "data", target_is_directory=True)  # only read
     return folder
 
 
