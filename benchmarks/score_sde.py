@@ -1,10 +1,10 @@
-"""Ways back at equal cost: the ODE, the reverse SDE, and predictor and corrector, on garments.
+"""Ways back at equal cost: steps of the reverse SDE, of a corrector, and of the ODE, on garments.
 
-    python benchmarks/score_sde.py                  the cells of chapter 11 that are missing
-    python benchmarks/score_sde.py --images 1000    the same of more images
+    python benchmarks/score_sde.py                       the cells of chapter 11 that are missing
+    python benchmarks/score_sde.py --evaluations 100     the same with more evaluations
 
-All walk with the shipped DDPM network on the VP schedule, from the same noise, over the same kind
-of times, as chapter 11 does. A cell is one sampler with one number of evaluations and one seed: its
+All walk with the shipped DDPM network on the VP schedule, x_0 clipped, from the same noise, over
+the times of chapter 11. A cell is one sampler with one number of evaluations and one seed: its
 Fréchet distance to all test pictures in the course's features, and what equally many training
 pictures score. Chapter 11 reads the file.
 """
@@ -23,15 +23,17 @@ from torch import Tensor
 from course_lib.core.tensors import seeded_randn_like
 from course_lib.core.types import Denoise
 from course_lib.diffusion import denoiser, samplers, sde
+from course_lib.diffusion.guidance import clip
 from course_lib.evaluation import evaluate
 from course_lib.trainings import trained
 
 NUMBERS = Path(__file__).resolve().parent.parent / "data" / "measured" / "score_sde.json"
-# A step, and how often it asks the network (the last one less: the ODE's only denoises).
+# A step, and how often it asks the network.
 STEPS = {
-    "ODE, Heun": (samplers.heun_step, 2),
     "SDE, Euler-Maruyama": (sde.euler_maruyama_step, 1),
     "predictor-corrector": (sde.predictor_corrector_step, 2),
+    "SDE, ancestral": (samplers.ddpm_step, 1),
+    "ODE, Heun": (samplers.heun_step, 2),
 }
 
 
@@ -57,15 +59,15 @@ def measure(name: str, denoise: Denoise, evaluations: int, images: int, seed: in
 
 
 def main() -> None:
-    """Fill the cells that are missing, cheap ones first, and write each."""
+    """Fill the cells that are missing, and write each."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--images", type=int, default=500)
-    parser.add_argument("--evaluations", type=int, nargs="+", default=[24, 100])
+    parser.add_argument("--evaluations", type=int, nargs="+", default=[20])
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--out", type=Path, default=NUMBERS, help="the file of numbers")
     options = parser.parse_args()
     cells = json.loads(options.out.read_text())["cells"] if options.out.exists() else []
-    denoise = denoiser.on_schedule(trained("fashion_ddpm"), sde.vp())
+    denoise = clip(denoiser.on_schedule(trained("fashion_ddpm"), sde.vp()))
     about = {"machine": machine(torch.device("cpu")), "network in": "bf16"}
     for seed in range(options.seeds):
         for evaluations in options.evaluations:
