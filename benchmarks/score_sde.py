@@ -1,12 +1,12 @@
-"""Ways back at equal cost: steps of the reverse SDE, of a corrector, and of the ODE, on garments.
+"""Chapter 11's steps of the reverse SDE on garments: Euler-Maruyama, and predictor and corrector.
 
-    python benchmarks/score_sde.py                       the cells of chapter 11 that are missing
+    python benchmarks/score_sde.py                       the cells of the chapter that are missing
     python benchmarks/score_sde.py --evaluations 100     the same with more evaluations
 
-All walk with the shipped DDPM network on the VP schedule, x_0 clipped, from the same noise, over
-the times of chapter 11. A cell is one sampler with one number of evaluations and one seed: its
-Fréchet distance to all test pictures in the course's features, and what equally many training
-pictures score. Chapter 11 reads the file.
+With the shipped DDPM network on the VP schedule, x_0 clipped, over the times of the chapter. A cell
+is one sampler with one number of evaluations and one seed: its Fréchet distance to all test
+pictures in the course's features, and what equally many training pictures score. The ancestral
+step and the ODE are in `quality.py`'s file; chapter 11 reads both.
 """
 
 import argparse
@@ -32,8 +32,6 @@ NUMBERS = Path(__file__).resolve().parent.parent / "data" / "measured" / "score_
 STEPS = {
     "SDE, Euler-Maruyama": (sde.euler_maruyama_step, 1),
     "predictor-corrector": (sde.predictor_corrector_step, 2),
-    "SDE, ancestral": (samplers.ddpm_step, 1),
-    "ODE, Heun": (samplers.heun_step, 2),
 }
 
 
@@ -45,8 +43,7 @@ def dense_near_data(steps: int) -> Tensor:
 def measure(name: str, denoise: Denoise, evaluations: int, images: int, seed: int) -> Any:
     """One cell."""
     step, asks = STEPS[name]
-    if step is not samplers.heun_step:
-        step = partial(step, randn_like=seeded_randn_like(1_000 * (seed + 1)))
+    step = partial(step, randn_like=seeded_randn_like(1_000 * (seed + 1)))
     x_T = seeded_randn_like(seed)(torch.zeros(images, *SHAPES["fashion"]))
     times = dense_near_data(evaluations // asks)
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
