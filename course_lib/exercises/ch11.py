@@ -325,9 +325,9 @@ def check_bits(bits: Callable[..., Any]) -> None:
         "7 and 8 are right for 256 levels on [-1, 1] and on [0, 1] only. Use the width.",
     )
     width = [bits(100.0, 64, w) for w in (0.125, 0.5)]
-    reject(equal(*width, 1e-9), "`bin_width` changes nothing.")
+    reject(equal(width[0], width[1], 1e-9), "`bin_width` changes nothing.")
     dims = [bits(100.0, d, 0.125) for d in (64, 784)]
-    reject(equal(*dims, 1e-9), "`dims` changes nothing.")
+    reject(equal(dims[0], dims[1], 1e-9), "`dims` changes nothing.")
     reject(
         is_bits(lambda p, d, w: max(0.0, -p / d / two - log2(w)))
         or is_bits(lambda p, d, w: abs(-p / d / two - log2(w))),
