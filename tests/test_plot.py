@@ -236,7 +236,6 @@ def test_few_points_on_a_logarithmic_axis_are_named_as_they_are():
     assert len(axis.get_minorticklocs()) == 0
 
 
-
 def test_lines_are_labelled_at_their_ends_without_overlap():
     curves = {"data": [1, 2, 3.0], "model": ([0, 1, 2], [3, 2, 3.0]), "other": [2, 2, 3.01]}
     picture = plot.lines(curves, xlabel="step", ylabel="loss")
