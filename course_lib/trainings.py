@@ -25,14 +25,9 @@ from course_lib.data.fashion_mnist import load_fashion_mnist
 from course_lib.data.points import swiss_roll
 from course_lib.data.sequences import heartbeats
 from course_lib.diffusion.denoiser import Denoiser
-<<<<<<< HEAD
 from course_lib.diffusion.schedules import linear, zero_terminal
 from course_lib.diffusion.variance import LearnedVariance
-from course_lib.features import train_digits_features, train_fashion_features
-=======
-from course_lib.diffusion.schedules import linear
 from course_lib.features import train_features
->>>>>>> main
 from course_lib.models.style import StyleGAN, style_gan_loss
 from course_lib.models.vae import fashion_vae, vae_loss
 from course_lib.nn.ablations import without_attention, without_norm, without_skips

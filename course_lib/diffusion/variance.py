@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from course_lib.core.checks import one_of
 from course_lib.core.types import Data, Denoise, PerExample, RandnLike, Time
 from course_lib.diffusion.forward import between, posterior
-from course_lib.diffusion.likelihood import bits_per_dim, discretised_gaussian, gaussian_kl
+from course_lib.diffusion.likelihood import discretised_gaussian, gaussian_kl, nats_to_bits
 from course_lib.diffusion.predictions import mix, x_0_from
 from course_lib.diffusion.schedules import DiscreteSchedule, NoiseSchedule, shaped
 
@@ -204,11 +204,11 @@ def reverse_bits(
     true = torch.where(last, variance.detach(), shaped(step.variance, x_0))
     kl = gaussian_kl(apart * 0, true, apart, variance).flatten(1).sum(1)
     if not bool(last.any()):
-        return bits_per_dim(kl / x_0[0].numel())
+        return nats_to_bits(kl / x_0[0].numel())
     # Elsewhere the guess may be so far off that the gradient of its logarithm is no number.
     mean = torch.where(last, guess, x_0)
     log_p = discretised_gaussian(x_0, mean, torch.where(last, variance.sqrt(), 1.0), levels)
-    return bits_per_dim(torch.where(s == 0, -log_p, kl) / x_0[0].numel())
+    return nats_to_bits(torch.where(s == 0, -log_p, kl) / x_0[0].numel())
 
 
 @torch.no_grad()
