@@ -57,7 +57,7 @@ function render({ model, el }) {
     const ideal = [...one.ratio.map((c, i) => best(c, one.share[i])), lastBest(one.last)], n = ideal.length;
     const x = (i) => LEFT + ((i + 0.5) / n) * (width - LEFT - RIGHT);
     const y = (value) => TOP + ((HIGH - Math.max(LOW, Math.min(HIGH, value))) / (HIGH - LOW)) * (TALL - TOP - BOTTOM);
-    const above = frame(width, "v at each step: the dial, and what would be best", `dial at ${v.toFixed(2)}; best from ${Math.min(...ideal).toFixed(2)} to ${Math.max(...ideal).toFixed(2)}`);
+    const above = frame(width, "v: the dial, and the best (dots)", `dial at ${v.toFixed(2)}; best from ${Math.min(...ideal).toFixed(2)} to ${Math.max(...ideal).toFixed(2)}`);
     for (const [value, name] of [[0, "β̃"], [1, "β"]]) {
       above.append(
         s("line", { class: "cw-grid", x1: LEFT, x2: width - RIGHT, y1: y(value), y2: y(value) }),
