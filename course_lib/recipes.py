@@ -13,14 +13,17 @@ from course_lib.diffusion import discrete
 from course_lib.diffusion.denoiser import Denoiser
 from course_lib.diffusion.discrete import BitDenoiser
 from course_lib.diffusion.likelihood import term_bits
+from course_lib.diffusion.predictions import target, x_0_from
 from course_lib.diffusion.reverse import ReverseGaussian
 from course_lib.diffusion.schedules import DiscreteSchedule, edm, from_betas, linear, shaped
 from course_lib.diffusion.training import (
     ImportanceTimes,
     log_uniform_levels,
+    min_snr_weight,
     stratified_times,
     vlb_weight,
 )
+from course_lib.diffusion.variance import LearnedVariance, interpolated, reverse_bits
 from course_lib.nn.ablations import without_attention
 from course_lib.nn.classifier import NoisyClassifier
 from course_lib.nn.mlp import MLP
@@ -176,6 +179,38 @@ def clean_labels_loss(
     return F.cross_entropy(model(x_0, torch.zeros(len(x_0), device=x_0.device)), label)
 
 
+def hybrid_loss(
+    model: LearnedVariance,
+    x_0: Data,
+    levels: int = 256,
+    weight: float = 0.001,
+    stopped: bool = True,
+) -> Float[Tensor, ""]:
+    """L_simple for the guess, `weight` times L for the variance (Nichol & Dhariwal 2021, eq. 16).
+
+    L is in bits per dimension and sees the guess as a constant, so that it teaches the variance
+    alone; `stopped=False` shows what happens without that. Times are uniform.
+    """
+    schedule = model.schedule
+    t, eps = stratified_times(schedule, len(x_0), x_0.device), torch.randn_like(x_0)
+    alpha, sigma = schedule(t, like=x_0)
+    x_t = alpha * x_0 + sigma * eps
+    out, v = model.outputs(x_t, t)
+    simple = (out - target(model.predicts, x_0, eps, alpha, sigma)).square().mean()
+    guess = x_0_from(model.predicts, out.detach() if stopped else out, x_t, alpha, sigma)
+    variance = interpolated(schedule, v, t, t - 1, (t + 1).clamp(max=schedule.T))
+    bits = reverse_bits(lambda *_: (guess, variance), schedule, x_0, t, t - 1, eps, levels)
+    return simple + weight * schedule.T * bits.mean()
+
+
+def min_snr_loss(model: Denoiser, x_0: Data, gamma: float = 5.0) -> Float[Tensor, ""]:
+    """The loss of one batch with the weights of Hang et al. 2023, for any prediction."""
+    t = stratified_times(model.schedule, len(x_0), x_0.device)
+    weight = min_snr_weight(model.schedule, t, model.predicts, gamma)
+    losses = model.loss(x_0, t, torch.randn_like(x_0))
+    return (weight.to(losses.dtype) * losses).mean()
+
+
 class MeanAsNoise(nn.Module):
     """A network that predicts the mean of x_{t-1}, read as one that predicts the noise.
 
@@ -233,3 +268,8 @@ def small_unet() -> UNet:
 def flat_unet() -> UNet:
     """What `small_unet` costs, spent on one resolution: eleven blocks at 14 × 14, no attention."""
     return without_attention(UNet(widths=(12,), blocks=4, groups=8))
+
+
+def digits_unet_variance() -> UNet:
+    """`digits_unet` with a second output for the variance."""
+    return UNet(out_channels=2, widths=(16, 32), blocks=1, groups=4)

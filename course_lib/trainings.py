@@ -25,8 +25,9 @@ from course_lib.data.points import swiss_roll
 from course_lib.data.sequences import heartbeats
 from course_lib.diffusion.denoiser import Denoiser
 from course_lib.diffusion.distillation import Halving
-from course_lib.diffusion.schedules import cosine, linear
-from course_lib.features import train_digits_features, train_fashion_features
+from course_lib.diffusion.schedules import cosine, linear, zero_terminal
+from course_lib.diffusion.variance import LearnedVariance
+from course_lib.features import train_features
 from course_lib.models.cascade import AUG_MAX, StageLoss, SuperResolver, shrink, stage
 from course_lib.models.style import StyleGAN, style_gan_loss
 from course_lib.models.vae import fashion_vae, vae_loss
@@ -42,12 +43,14 @@ from course_lib.recipes import (
     ddpm_loss,
     ddpm_vlb_loss,
     digits_unet,
+    digits_unet_variance,
     fashion_2015,
     fashion_classifier,
     fashion_unet,
     flat_unet,
     heartbeat_2015,
     heartbeat_2015_loss,
+    hybrid_loss,
     ncsn,
     ncsn_loss,
     noisy_labels_loss,
@@ -121,6 +124,26 @@ def labelled_garments() -> tuple[Images, Tensor]:
     return garments(), load_fashion_mnist("train")[1]
 
 
+def exposed_digits(split: str = "train", copies: int = 4) -> Images:
+    """Every digit `copies` times, each at an exposure of its own: from black to as it is.
+
+    The exposure is drawn evenly from [0, 1] and multiplies the ink; paper stays black.
+    """
+    pictures = to_unit(load_digits(split)[0], TOP).repeat(copies, 1, 1, 1)
+    light = torch.rand(len(pictures), generator=torch.Generator().manual_seed(0))
+    return (pictures + 1) * light[:, None, None, None] - 1
+
+
+def digits_hybrid() -> LearnedVariance:
+    """The shipped `digits_ddpm_long` with a second output, which starts as 0."""
+    old = load_weights("digits_ddpm_long", ddpm(digits_unet()))
+    net = digits_unet_variance()
+    for name, value in net.state_dict().items():
+        known = old.net.state_dict()[name]
+        value.zero_()[: len(known)] = known  # only the last layer has more rows
+    return LearnedVariance(net, old.schedule)
+
+
 def small_garments() -> Images:
     """The same at 14 × 14: means of 2 × 2 pixels."""
     return F.avg_pool2d(garments(), 2)
@@ -153,6 +176,9 @@ _FASHION_2015 = TrainConfig(final_steps=1000, total_steps=3000, warmup_steps=200
 _CLASSIFIER = TrainConfig(final_steps=500, total_steps=1500)
 _HALVED = TrainConfig(final_steps=2000, total_steps=2000, ema_decay=0.99)
 _STAGE = TrainConfig(final_steps=1200, total_steps=4000, lr=2e-3)
+# Starts from shipped weights.
+_HYBRID = TrainConfig(final_steps=1000, total_steps=2000, precision="fp32")
+_EXPOSED = TrainConfig(lr=3e-3, final_steps=300, total_steps=500, precision="fp32")
 
 _ABLATION = TrainConfig(lr=2e-3, final_steps=200, total_steps=600, precision="fp32")
 
@@ -233,6 +259,22 @@ TRAININGS: dict[str, Callable[..., nn.Module]] = {
     "digits_ddpm_vlb_uniform": Training(
         lambda: ddpm(digits_unet()), ImportanceVLB(1000, TOP + 1, uniform=1), digits, 64, _LONG
     ),
+    # Chapter 15: the whole of `digits_ddpm_long` goes on with the hybrid loss and a second output.
+    "digits_hybrid": Training(
+        digits_hybrid, partial(hybrid_loss, levels=TOP + 1), digits, 64, _HYBRID
+    ),
+    # Digits from well lit to black, on a chain that leaves signal at its end, and on one that does
+    # not. They differ in nothing else.
+    "digits_exposed": Training(
+        lambda: Denoiser(digits_unet(), linear(200), "v"), ddpm_loss, exposed_digits, 64, _EXPOSED
+    ),
+    "digits_exposed_zero": Training(
+        lambda: Denoiser(digits_unet(), zero_terminal(linear(200)), "v"),
+        ddpm_loss,
+        exposed_digits,
+        64,
+        _EXPOSED,
+    ),
     # Chapter 16: what is it, under this much noise? And the same network on clean pictures.
     "fashion_classifier": Training(
         fashion_classifier, noisy_labels_loss, labelled_garments, 128, _CLASSIFIER
@@ -247,8 +289,8 @@ TRAININGS: dict[str, Callable[..., nn.Module]] = {
     "digits_in_4": _halved(4, "digits_in_8"),
     "digits_in_2": _halved(2, "digits_in_4"),
     "digits_in_1": _halved(1, "digits_in_2"),
-    # Chapter 18: garments of 8 × 8, then twice the size, then twice again. The last one doubles
-    # clean pictures only, as SR3 does.
+    # Chapter 18: garments of 8 × 8, then twice the size, then twice again. `_clean` learns from clean
+    # small pictures only, as SR3 does.
     "cascade_8": Training(
         lambda: Denoiser(UNet(widths=(32, 64), blocks=1, groups=8), cosine(), "v"),
         ddpm_loss,
@@ -278,8 +320,8 @@ TRAININGS: dict[str, Callable[..., nn.Module]] = {
         _STAGE,
     ),
     # What samples are looked at with; these two measure and ship themselves.
-    "digits_features": train_digits_features,
-    "fashion_features": train_fashion_features,
+    "digits_features": partial(train_features, "digits_features"),
+    "fashion_features": partial(train_features, "fashion_features"),
 }
 
 

@@ -32,6 +32,7 @@ from course_lib.widgets.bound_lab import BoundLab
 from course_lib.widgets.denoiser_playground import DenoiserPlayground
 from course_lib.widgets.embedding_lab import EmbeddingLab
 from course_lib.widgets.fidelity_lab import FidelityLab
+from course_lib.widgets.frame_dial import FrameDial
 from course_lib.widgets.frame_scrubber import FrameScrubber
 from course_lib.widgets.gaussian_lab import TWO_CLUMPS, GaussianLab
 from course_lib.widgets.latent_map import LatentMap
@@ -45,6 +46,7 @@ from course_lib.widgets.score_field import SIX_POINTS, ScoreField
 from course_lib.widgets.solver_race import SolverRace
 from course_lib.widgets.start_here import QUESTIONS, ROUTES, start_here_quiz
 from course_lib.widgets.unet_map import UNetMap
+from course_lib.widgets.variance_dial import DialChain, VarianceDial
 from course_lib.widgets.walker_race import WalkerRace
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -145,6 +147,44 @@ def test_a_picture_is_enlarged_to_about_224_pixels_unless_told():
 def test_frames_that_cannot_be_shown_are_refused_by_name(frames, options, error, words):
     with pytest.raises(error, match=words):
         FrameScrubber(frames, **options)
+
+
+# ---- FrameDial ----------------------------------------------------------------------------------
+
+GRID = np.arange(2 * 3 * 2 * 4, dtype=np.uint8).reshape(2, 3, 2, 4)
+
+
+def frame_dial(frames=GRID, **changes):
+    told = {"rows": ("noise", ["none", "all"]), "columns": ("steps", [5, 10, 20])} | changes
+    return FrameDial(frames, **told)
+
+
+def test_the_page_finds_the_picture_under_both_dials(tmp_path):
+    widget = frame_dial(beside=(1, 2), start=(0, 1))
+    assert widget.shape == [2, 3, 2, 4] and widget.column_labels == ["5", "10", "20"]
+    assert (widget.row, widget.column, widget.beside) == (0, 1, [1, 2])
+    told = f"Uint8Array.from({list(widget.frames)}), {widget.shape}"
+    for i, k in ((0, 0), (0, 2), (1, 0), (1, 2)):
+        page = javascript(tmp_path, "frame_dial", f"Array.from(m.frame({told}, {i}, {k}))")
+        assert page == GRID[i, k].flatten().tolist()
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "words"),
+    [
+        ({"frames": GRID / 2}, TypeError, "uint8"),
+        ({"frames": GRID[0]}, ValueError, r"\[rows, columns, H, W\], got \[3, 2, 4\]"),
+        ({"rows": ("noise", ["none"])}, ValueError, "each of the 2"),
+        ({"columns": ("steps", [5])}, ValueError, "each of the 3"),
+        ({"captions": [["a", "b", "c"]]}, ValueError, "each of 2 rows, got 1"),
+        ({"captions": [["a"], ["b"]]}, ValueError, "each of the 3"),
+        ({"beside": (2, 0)}, ValueError, "beside must lie in 2 rows and 3 columns"),
+        ({"start": (0, -1)}, ValueError, "start must lie in 2 rows and 3 columns"),
+    ],
+)
+def test_dials_that_point_nowhere_are_refused(changes, error, words):
+    with pytest.raises(error, match=words):
+        frame_dial(**changes)
 
 
 # ---- WalkerRace ---------------------------------------------------------------------------------
@@ -792,7 +832,7 @@ def test_ticks_are_round_and_inside(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"rates": [1.0]}, "as many of each"),
+        ({"rates": [1.0]}, "one of each for every stop"),
         ({"samples": [STRIP, STRIP[:1]]}, "samples must have the shape of originals"),
         ({"index": 2}, r"index must lie in 0\.\.1"),
     ],
@@ -829,7 +869,7 @@ def test_what_is_missing_is_blown_up_about_mid_grey(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"errors": [1.0]}, "one error and one set of guesses for each"),
+        ({"errors": [1.0]}, "one of each for every stop"),
         ({"guesses": [STRIP, STRIP, STRIP[:1]]}, "guesses must have the shape of originals"),
         ({"bits": [0.0, 40.0, 12.0]}, "bits must rise"),
         ({"index": 3}, r"index must lie in 0\.\.2"),
@@ -1038,3 +1078,50 @@ def unet_maps():
 def test_a_map_of_a_unet_refuses_what_does_not_fit(changes, words):
     with pytest.raises(ValueError, match=words):
         unet_map(**changes)
+
+
+# ---- VarianceDial -------------------------------------------------------------------------------
+
+DIAL = DialChain([3.0, 0.5], [0.2, 0.9], (0.02, 0.01, 0.05), 0.001)
+
+
+def test_a_variance_dial_keeps_its_chains_in_order():
+    dial = VarianceDial({"a": {25: DIAL, 10: DIAL}, "b": {10: DIAL, 25: DIAL}}, truth=0.7)
+    assert dial.names == ["a", "b"] and dial.steps == [10, 25] and dial.dial == 10
+    assert dial.ratio[1][0] == [3.0, 0.5] and dial.last[0][1] == [0.02, 0.01, 0.05]
+
+
+def test_a_variance_dial_prices_steps_as_the_bound_does(tmp_path):
+    chain = json.dumps({"ratio": [3.0], "share": [0.2], "last": [0.02, 0.01, 0.05], "prior": 0.1})
+    page = javascript(
+        tmp_path,
+        "variance_dial",
+        f"[m.cost(3, 0.2, 0.7), m.best(3, 0.2), m.lastCost([0.02, 0.01, 0.05], 0.5),"
+        f" m.lastBest([0.02, 0.01, 0.05]), m.total({chain}, 0.7), m.total({chain})]",
+    )
+    # One coordinate with beta-tilde = 0.1, beta = 0.4 and an error that reaches the mean as 0.06.
+    tilde, w = torch.tensor(0.1).double(), torch.tensor(0.1 * 4**0.7).double()
+    far = torch.tensor(0.06).double().sqrt()
+    cost = gaussian_kl(0 * far, tilde, far, w) / np.log(2)
+    best = np.log(0.16 / 0.1) / np.log(4)
+    last = [0.5 * (0.02 / v + np.log(2 * np.pi * v)) / np.log(2) for v in (0.0005**0.5, 0.02)]
+    at = 0.01**0.3 * 0.05**0.7
+    whole = 0.1 + cost + 0.5 * (0.02 / at + np.log(2 * np.pi * at)) / np.log(2)
+    least = 0.1 + 0.5 * np.log2(1.6) + last[1]
+    place = np.log(2) / np.log(5)
+    assert page == pytest.approx([float(cost), best, last[0], place, float(whole), least])
+
+
+@pytest.mark.parametrize(
+    ("chains", "options", "words"),
+    [
+        ({"a": {10: DIAL}, "b": {25: DIAL}}, {}, "the same numbers of steps"),
+        ({}, {}, "the same numbers of steps"),
+        ({"a": {10: DIAL._replace(ratio=[0.0, 1.0])}}, {}, "ratios above 0"),
+        ({"a": {10: DIAL._replace(share=[0.1])}}, {}, "a share for each"),
+        ({"a": {10: DIAL}}, {"dial": 23}, r"-2\.\.22"),
+    ],
+)
+def test_a_variance_dial_refuses_what_disagrees(chains, options, words):
+    with pytest.raises(ValueError, match=words):
+        VarianceDial(chains, truth=0.0, **options)

@@ -147,6 +147,36 @@ def spaced_times(schedule: DiscreteSchedule, steps: int) -> Int[Tensor, " times"
     return torch.linspace(schedule.T, 0, steps + 1, dtype=torch.float64).round().long()
 
 
+def respaced(schedule: DiscreteSchedule, times: Int[Tensor, " times"]) -> DiscreteSchedule:
+    """The schedule of a chain that visits only `times`, as a chain of its own with steps 1..S.
+
+    Its beta_i is 1 - alpha_bar[t_i] / alpha_bar[t_{i-1}] (Nichol & Dhariwal 2021, eq. 19). Step i
+    of it is the step to t_i of the old one; a network is still to be asked at t_i.
+
+    times   decreasing to 0, as `spaced_times` gives them
+
+    Raises ValueError unless they decrease strictly to 0 and lie in 0..T.
+    """
+    if len(times) < 2 or times[-1] != 0 or not bool((times.diff() < 0).all()):
+        raise ValueError(f"times must decrease strictly to 0, got {times.tolist()[:8]}")
+    if times[0] > schedule.T:
+        raise ValueError(f"times of this schedule are 0..{schedule.T}, got {int(times[0])}")
+    return from_alpha_bar(schedule.alpha_bar[times.flip(0)], max_beta=1.0)
+
+
+def zero_terminal(schedule: DiscreteSchedule) -> DiscreteSchedule:
+    """The same schedule, shifted and stretched so that no signal is left at t = T.
+
+    sqrt(alpha_bar) loses its value at T everywhere and is scaled to keep its value at t = 1 (Lin et
+    al. 2023, algorithm 1). At T the network sees noise alone: it has to predict "v" or "x_0".
+    """
+    root = schedule.alpha_bar.sqrt()
+    first, last = root[1], root[-1]
+    moved = ((root - last) * (first / (first - last))).square()
+    moved[0], moved[-1] = 1, 0
+    return from_alpha_bar(moved, max_beta=1.0)
+
+
 def geometric_times(steps: int, low: float = 0.01, high: float = 50.0) -> Float[Tensor, " times"]:
     """Noise levels from `high` to `low` with one ratio between neighbours, then 0.
 

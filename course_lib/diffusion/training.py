@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from course_lib.core.checks import one_of
 from course_lib.core.types import PerExample, Time
 from course_lib.diffusion.predictions import x_0_weight
-from course_lib.diffusion.schedules import DiscreteSchedule
+from course_lib.diffusion.schedules import DiscreteSchedule, NoiseSchedule
 
 
 def uniform_times(
@@ -34,7 +34,7 @@ def stratified_times(
 
 
 class ImportanceTimes(nn.Module):
-    """Draws times as often as their losses are large (Nichol & Dhariwal 2021, eq. 18).
+    """Draws times as often as their losses are large (Nichol & Dhariwal 2021, section 3.3).
 
     The chance of a time is proportional to the root mean square of its last `keep` losses, once
     every time has that many; before, all are equally likely. Its memory lies in buffers, so that a
@@ -112,3 +112,18 @@ def vlb_weight(
     distance = alpha_bar[s] * (beta[t] / noise[t]) ** 2
     spread = beta[t] if variance == "large" else beta[t] * noise[s] / noise[t]
     return distance / (2 * spread) / x_0_weight(predicts, schedule.alpha(t), schedule.sigma(t))
+
+
+def min_snr_weight(
+    schedule: NoiseSchedule, t: Time, predicts: str, gamma: float = 5.0
+) -> PerExample:
+    """What the loss on `predicts` is multiplied by, so that the x_0 error counts min(SNR, gamma).
+
+    Hang et al. 2023, section 3.4: the same weight on the same error, whatever the network predicts.
+    For "eps" it is min(SNR, gamma) / SNR, for "v" min(SNR, gamma) / (SNR + 1). Raises ValueError
+    unless gamma > 0.
+    """
+    if not gamma > 0:
+        raise ValueError(f"gamma must be above 0, got {gamma:g}")
+    own = x_0_weight(predicts, schedule.alpha(t), schedule.sigma(t))
+    return schedule.snr(t).clamp(max=gamma) / own

@@ -1,0 +1,154 @@
+"""The exercises of chapter 15: capped betas, log-interpolation, respacing, Min-SNR, leftover."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from course_lib.diffusion.schedules import cosine, linear
+from course_lib.exercises.checking import equal, exercise, reject, require
+
+
+@exercise("step noises from a cosine, the last ones capped")
+def check_betas_of(betas_of: Callable[..., Any]) -> None:
+    """Exercise 1: beta_1 ... beta_T from alpha_bar_0 ... alpha_bar_T."""
+    u = torch.linspace(0, 1, 101, dtype=torch.float64)
+    bar = torch.cos((u + 0.008) / 1.008 * math.pi / 2).square()
+    bar = bar / bar[0]
+    free = 1 - bar[1:] / bar[:-1]
+    right = free.clamp(max=0.999)
+    found = betas_of(bar)
+    reject(equal(found, free, 1e-9), "nothing is capped: the last step erases all there is.")
+    reject(equal(found, 1 - bar[1:]), "1 - alpha_bar_t is all the noise up to t, not one step's.")
+    reject(equal(found, bar[1:] / bar[:-1]), "this is what a step keeps. beta is what it adds.")
+    reject(
+        equal(found, 1 - (bar[1:] / bar[:-1]).sqrt()),
+        "no roots here: alpha_bar is a product of variances, 1 - beta.",
+    )
+    reject(
+        equal(found, torch.cat([torch.zeros(1).double(), right])),
+        "one too many: beta_1 is the first, and t = 0 has no step.",
+    )
+    reject(equal(found, free[:-1]), "one too few: the capped one belongs to the chain.")
+    require(equal(found, right, 1e-9), "the values are not 1 - alpha_bar_t / alpha_bar_(t-1).")
+
+
+@exercise("a variance between beta-tilde and beta")
+def check_variance_of(variance_of: Callable[..., Any]) -> None:
+    """Exercise 2: the log-interpolated variance of a step from t to any s >= 1."""
+    bar = linear().alpha_bar
+    v = torch.tensor([0.0, 0.3, 1.0, -0.2], dtype=torch.float64)
+    for t, s in ((700, 500), (2, 1)):
+        beta = 1 - bar[t] / bar[s]
+        low = beta * (1 - bar[s]) / (1 - bar[t])
+        right = low ** (1 - v) * beta**v
+        found = variance_of(v, bar, t, s)
+        reject(
+            equal(found, (1 - v) * low + v * beta, 1e-9),
+            "this is even in the variance. The paper is even in its logarithm.",
+        )
+        reject(equal(found, beta ** (1 - v) * low**v, 1e-9), "v = 1 is beta, the larger one.")
+        reject(equal(found, right.log(), 1e-9), "this is the logarithm. The step needs its exp.")
+        reject(
+            equal(found, right.sqrt(), 1e-9), "this is a standard deviation. A variance is asked."
+        )
+        reject(
+            equal(found, low ** (1 - v.clamp(0, 1)) * beta ** v.clamp(0, 1), 1e-9),
+            "you clamp v. The paper leaves it free; -0.2 is a little below beta-tilde.",
+        )
+        one = 1 - bar[t] / bar[t - 1]
+        tight = one * (1 - bar[t - 1]) / (1 - bar[t])
+        reject(
+            equal(found, tight ** (1 - v) * one**v, 1e-12) and s != t - 1,
+            "this is the step from t to t - 1. s may lie far below.",
+        )
+        require(equal(found, right, 1e-9), "it is not beta^v times beta-tilde^(1 - v).")
+
+
+@exercise("the betas of a chain that skips")
+def check_respaced_betas(respaced_betas: Callable[..., Any]) -> None:
+    """Exercise 3: step noises of a sub-sequence."""
+    schedule = linear()
+    bar, times = schedule.alpha_bar, torch.tensor([1000, 700, 300, 40, 0])
+    rising = times.flip(0)
+    right = 1 - bar[rising[1:]] / bar[rising[:-1]]
+    found = respaced_betas(bar, times)
+    reject(
+        equal(found, schedule.beta[rising[1:]], 1e-9),
+        "these are the old betas at the new times: four such steps add almost no noise.",
+    )
+    reject(
+        equal(found, right.flip(0), 1e-9),
+        "beta_1 belongs to the step next to data: turn the order round.",
+    )
+    reject(
+        equal(found, schedule.beta[rising[1:]] * 250, 1e-9),
+        "a long step is not a sum of equal ones: take the ratio of the alpha_bars.",
+    )
+    summed = [schedule.beta[a + 1 : b + 1].sum() for a, b in zip(rising, rising[1:], strict=False)]
+    reject(
+        equal(found, torch.stack(summed), 1e-9),
+        "betas do not add up (these exceed 1). What steps keep, 1 - beta, multiplies.",
+    )
+    require(
+        equal((1 - torch.as_tensor(found)).prod(), bar[-1], 1e-9),
+        "their product of 1 - beta is not the alpha_bar of the last time.",
+    )
+    require(equal(found, right, 1e-9), "the product is right, the single steps are not.")
+
+
+@exercise("the same weight on the same error, whatever is predicted")
+def check_min_snr(min_snr: Callable[..., Any]) -> None:
+    """Exercise 4: the weight of Min-SNR for three predictions."""
+    schedule = cosine()
+    t = torch.tensor([3, 200, 500, 900])
+    snr = schedule.snr(t)
+    for gamma in (5.0, 1.0):
+        capped = snr.clamp(max=gamma)
+        right = {"x_0": capped, "eps": capped / snr, "v": capped / (snr + 1)}
+        for predicts, wanted in right.items():
+            found = min_snr(snr, predicts, gamma)
+            reject(
+                equal(found, snr.clamp(min=gamma), 1e-6), "the cap is a minimum of SNR and gamma."
+            )
+            reject(
+                predicts != "x_0" and equal(found, capped, 1e-6),
+                f"this is the weight on the x_0 error. A loss on {predicts} has a weight already.",
+            )
+            reject(
+                predicts != "x_0" and equal(found, capped * (capped / wanted), 1e-6),
+                f"divide by what the loss on {predicts} counts anyway, do not multiply.",
+            )
+            reject(
+                predicts == "v" and equal(found, capped / snr, 1e-6),
+                "for v the loss counts the x_0 error SNR + 1 times, not SNR times.",
+            )
+            require(equal(found, wanted, 1e-6), f"not the weight for {predicts}.")
+
+
+@exercise("how much of the brightness survives the start")
+def check_spread_kept(spread_kept: Callable[..., Any]) -> None:
+    """Exercise 5: std of the sampled brightness over that of the data, Gaussian, exact denoiser."""
+    for bar, pixels, spread in ((0.0047, 4096, 0.5), (0.13, 64, 0.2), (0.0, 64, 0.5)):
+        true = bar * spread**2 + (1 - bar) / pixels
+        right = (1 / pixels / true) ** 0.5
+        found = spread_kept(bar, pixels, spread)
+        reject(
+            bar > 0 and equal(found, 1 / pixels / true, 1e-9),
+            "this is a ratio of variances. A spread is its root.",
+        )
+        reject(
+            bar > 0 and equal(found, 1 / right, 1e-9),
+            "upside down: the start is too narrow, so less than all survives.",
+        )
+        reject(
+            bar > 0 and equal(found, (1 / (bar * spread**2 + 1 - bar)) ** 0.5, 1e-9),
+            "this is one pixel. The mean of n pixels has noise of variance 1 / n.",
+        )
+        reject(
+            bar > 0
+            and equal(found, (1 / pixels / (bar**2 * spread**2 + (1 - bar) / pixels)) ** 0.5),
+            "alpha_bar is a variance: it multiplies spread squared as it is.",
+        )
+        require(equal(found, right, 1e-9), f"not the ratio of the two spreads at {bar}, {pixels}.")

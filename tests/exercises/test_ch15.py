@@ -1,0 +1,110 @@
+"""Wrong answers that the checks of this chapter must catch, each by its own diagnosis."""
+
+import torch
+
+from course_lib.exercises.ch15 import (
+    check_betas_of,
+    check_min_snr,
+    check_respaced_betas,
+    check_spread_kept,
+    check_variance_of,
+)
+
+
+def betas_of(bar):
+    return (1 - bar[1:] / bar[:-1]).clamp(max=0.999)
+
+
+def low_high(bar, t, s):
+    beta = 1 - bar[t] / bar[s]
+    return beta * (1 - bar[s]) / (1 - bar[t]), beta
+
+
+def variance_of(v, bar, t, s):
+    low, high = low_high(bar, t, s)
+    return low ** (1 - v) * high**v
+
+
+def respaced_betas(bar, times):
+    kept = bar[times.flip(0)]
+    return 1 - kept[1:] / kept[:-1]
+
+
+def old_betas(bar, times):
+    return 1 - bar[times.flip(0)[1:]] / bar[times.flip(0)[1:] - 1]
+
+
+def sums_of_betas(bar, times):
+    beta, up = 1 - bar[1:] / bar[:-1], times.flip(0)
+    return torch.stack([beta[a:b].sum() for a, b in zip(up, up[1:], strict=False)])
+
+
+def min_snr(snr, predicts, gamma):
+    return snr.clamp(max=gamma) / own(snr, predicts)
+
+
+def own(snr, predicts):
+    return {"x_0": snr**0, "eps": snr, "v": snr + 1}[predicts]
+
+
+def spread_kept(bar, pixels, spread):
+    return (1 / (pixels * bar * spread**2 + 1 - bar)) ** 0.5
+
+
+def test_right_answers_pass() -> None:
+    assert check_betas_of(betas_of)
+    assert check_variance_of(variance_of)
+    assert check_respaced_betas(respaced_betas)
+    assert check_min_snr(min_snr)
+    assert check_spread_kept(spread_kept)
+
+
+# check, a wrong answer, words that its diagnosis must contain; tests/test_exercises.py runs them
+WRONG = [
+    (check_betas_of, lambda bar: 1 - bar[1:] / bar[:-1], "nothing is capped"),
+    (check_betas_of, lambda bar: 1 - bar[1:], "all the noise up to t"),
+    (check_betas_of, lambda bar: bar[1:] / bar[:-1], "what a step keeps"),
+    (check_betas_of, lambda bar: 1 - (bar[1:] / bar[:-1]).sqrt(), "no roots here"),
+    (check_betas_of, lambda bar: torch.cat([0 * bar[:1], betas_of(bar)]), "one too many"),
+    (check_betas_of, lambda bar: (1 - bar[1:] / bar[:-1])[:-1], "one too few"),
+    (check_betas_of, lambda bar: bar[1:], "not 1 - alpha_bar_t"),
+    (
+        check_variance_of,
+        lambda v, bar, t, s: (1 - v) * low_high(bar, t, s)[0] + v * low_high(bar, t, s)[1],
+        "even in the variance",
+    ),
+    (check_variance_of, lambda v, *at: variance_of(1 - v, *at), "v = 1 is beta"),
+    (check_variance_of, lambda v, *at: variance_of(v, *at).log(), "needs its exp"),
+    (check_variance_of, lambda v, *at: variance_of(v, *at).sqrt(), "a standard deviation"),
+    (check_variance_of, lambda v, *at: variance_of(v.clamp(0, 1), *at), "you clamp v"),
+    (check_variance_of, lambda v, bar, t, s: variance_of(v, bar, t, t - 1), "far below"),
+    (check_variance_of, lambda v, bar, t, s: v * bar[t], "not beta^v"),
+    (check_respaced_betas, old_betas, "the old betas"),
+    (check_respaced_betas, lambda *at: respaced_betas(*at).flip(0), "turn the order"),
+    (check_respaced_betas, lambda *at: 250 * old_betas(*at), "not a sum of equal ones"),
+    (check_respaced_betas, sums_of_betas, "do not add up"),
+    (check_respaced_betas, lambda bar, times: bar[times[:-1]], "product of 1 - beta"),
+    (
+        check_respaced_betas,
+        lambda bar, times: respaced_betas(bar, times)[torch.tensor([1, 0, 2, 3])],
+        "single steps are not",
+    ),
+    (check_min_snr, lambda snr, p, g: snr.clamp(min=g), "a minimum"),
+    (check_min_snr, lambda snr, p, g: snr.clamp(max=g), "has a weight already"),
+    (check_min_snr, lambda snr, p, g: snr.clamp(max=g) * own(snr, p), "do not multiply"),
+    (
+        check_min_snr,
+        lambda snr, p, g: snr.clamp(max=g) / own(snr, "eps" if p == "v" else p),
+        "not SNR times",
+    ),
+    (check_min_snr, lambda snr, p, g: snr**0, "not the weight"),
+    (check_spread_kept, lambda *at: spread_kept(*at) ** 2, "a ratio of variances"),
+    (check_spread_kept, lambda *at: 1 / spread_kept(*at), "upside down"),
+    (check_spread_kept, lambda bar, n, s: spread_kept(bar, 1, s), "this is one pixel"),
+    (
+        check_spread_kept,
+        lambda bar, n, s: (1 / (n * bar**2 * s**2 + 1 - bar)) ** 0.5,
+        "alpha_bar is a variance",
+    ),
+    (check_spread_kept, lambda bar, n, s: 0.0, "not the ratio"),
+]
