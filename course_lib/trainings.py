@@ -10,9 +10,9 @@ from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
+from jaxtyping import Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -30,6 +30,7 @@ from course_lib.features import train_digits_features, train_fashion_features
 from course_lib.models.style import StyleGAN, style_gan_loss
 from course_lib.models.vae import fashion_vae, vae_loss
 from course_lib.nn.ablations import without_attention, without_norm, without_skips
+from course_lib.nn.unet import UNet
 from course_lib.recipes import (
     Blind,
     ImportanceVLB,
@@ -44,13 +45,14 @@ from course_lib.recipes import (
     flat_unet,
     heartbeat_2015,
     heartbeat_2015_loss,
+    label_drop_loss,
     ncsn,
     ncsn_loss,
     small_unet,
     swiss_roll_2015,
 )
 from course_lib.train import TrainConfig, Trainer
-from course_lib.weights import WEIGHTS, load_or_train
+from course_lib.weights import WEIGHTS, load_or_train, load_weights
 
 CHECKPOINT = "checkpoint.safetensors"
 RUNS = WEIGHTS.parents[1] / "runs" / "train"
@@ -61,17 +63,19 @@ UNetLosses = tuple[Tensor, dict[str, Tensor]]
 class Training:
     """One run: which model learns what, from which data, and with which numbers.
 
+    labels  of the data, for a loss that takes them: loss(model, data, labels)
     betas   of AdamW
     part    which submodule is wanted in the end, if the model also holds what only training needs
     """
 
     model: Callable[[], nn.Module]
-    loss: Callable[[Any, Any], Tensor]
+    loss: Callable[..., Tensor]
     data: Callable[[], Tensor]
     batch: int
     config: TrainConfig
     betas: tuple[float, float] = (0.9, 0.999)
     part: str = ""
+    labels: Callable[[], Tensor] | None = None
 
     def __call__(
         self,
@@ -90,7 +94,8 @@ class Training:
         config = replace(self.config, precision=precision, seed=seed)
         seed_everything(seed)
         model = self.model().to(place)
-        batches = random_batches(self.data().to(place), size=self.batch)
+        data = [self.data()] if self.labels is None else [self.data(), self.labels()]
+        batches = random_batches(*[one.to(place) for one in data], size=self.batch)
         loss = deepcopy(self.loss)  # one that remembers starts afresh with each run
         trainer = Trainer(model, loss, batches, config, compiled=compiled)
         trainer.optimizer.param_groups[0]["betas"] = self.betas
@@ -113,6 +118,16 @@ def small_garments() -> Images:
     return F.avg_pool2d(garments(), 2)
 
 
+def digit_labels() -> Int[Tensor, " n"]:
+    """The classes of `digits`, 0 to 9."""
+    return load_digits("train")[1]
+
+
+def garment_labels() -> Int[Tensor, " n"]:
+    """The classes of `garments`, 0 to 9."""
+    return load_fashion_mnist("train")[1]
+
+
 def roll() -> Points:
     """50,000 points of a swiss roll about 0.01 thick."""
     return swiss_roll(50_000, noise=0.01)
@@ -133,6 +148,21 @@ _ROLL = TrainConfig(lr=2e-3, final_steps=4000, total_steps=8000)
 _FASHION_2015 = TrainConfig(final_steps=1000, total_steps=3000, warmup_steps=200)
 
 _ABLATION = TrainConfig(lr=2e-3, final_steps=200, total_steps=600, precision="fp32")
+
+
+_LABELS = TrainConfig(lr=2e-3, warmup_steps=50, final_steps=250, total_steps=600)
+
+
+def taught_labels(name: str, net: UNet) -> Denoiser:
+    """The shipped unconditional model `name` in a network with a table of labels, to train on.
+
+    The null label starts as nothing, so as the model that is there; the classes start at random.
+    """
+    plain = load_weights(name, TRAININGS[name].model())
+    net.load_state_dict(plain.net.state_dict(), strict=False)  # all but the table
+    nn.init.normal_(net.label.weight, std=0.5)
+    nn.init.zeros_(net.label.weight[-1])
+    return ddpm(net)
 
 
 def _ablated(net: Callable[[], nn.Module], predicts: str = "eps") -> Training:
@@ -190,6 +220,32 @@ TRAININGS: dict[str, Callable[..., nn.Module]] = {
     ),
     "digits_ddpm_vlb_uniform": Training(
         lambda: ddpm(digits_unet()), ImportanceVLB(1000, TOP + 1, uniform=1), digits, 64, _LONG
+    ),
+    # Chapter 17: digits and garments by class, the label dropped now and then. Two go on from
+    # shipped models, to be short; the third, at full size, is for a GPU and is not shipped.
+    "digits_labels": Training(
+        lambda: taught_labels("digits_ddpm", digits_unet(num_classes=10)),
+        label_drop_loss,
+        digits,
+        64,
+        _LABELS,
+        labels=digit_labels,
+    ),
+    "garments_labels": Training(
+        lambda: taught_labels("unet_whole", small_unet(num_classes=10)),
+        label_drop_loss,
+        small_garments,
+        32,
+        _LABELS,
+        labels=garment_labels,
+    ),
+    "fashion_labels": Training(
+        lambda: ddpm(fashion_unet(num_classes=10)),
+        label_drop_loss,
+        garments,
+        128,
+        _FASHION,
+        labels=garment_labels,
     ),
     # What samples are looked at with; these two measure and ship themselves.
     "digits_features": train_digits_features,
