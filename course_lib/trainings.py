@@ -236,7 +236,7 @@ TRAININGS: dict[str, Callable[..., nn.Module]] = {
         label_drop_loss,
         small_garments,
         32,
-        _LABELS,
+        replace(_LABELS, final_steps=200, total_steps=400),
         labels=garment_labels,
     ),
     "fashion_labels": Training(
