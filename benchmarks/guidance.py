@@ -54,7 +54,7 @@ from tools.ship_weights import Reference, averaged, digits_reference, origin  # 
 NUMBERS = ROOT / "data" / "measured" / "guidance.json"
 BATCH = 100
 NULL = torch.tensor([10])
-STEPS = 15
+STEPS = 20
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The exercises of chapter 17: conventions, dropped labels, one batch of two, variances, shunning."""
+"""The exercises of chapter 17: conventions, dropped labels, a batch of two, two laws, shunning."""
 
 from collections.abc import Callable
 from typing import Any
@@ -25,7 +25,9 @@ def check_scale_of(scale_of: Callable[..., Any]) -> None:
             equal(lerp, w) and w != 0.5,
             "torch.lerp(c, u, w) starts at c: at w = 0 it is c, at w = 1 it is u.",
         )
-        reject(w != 0 and equal(lerp, 1 + w), "the sign: a positive w walks from c towards u, s falls.")
+        reject(
+            w != 0 and equal(lerp, 1 + w), "the sign: a positive w walks from c towards u, s falls."
+        )
         require(equal(lerp, 1 - w), "for 'lerp', w = 0 must give s = 1, and w = 1 must give s = 0.")
 
 
