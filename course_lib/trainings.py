@@ -158,10 +158,12 @@ def taught_labels(name: str, net: UNet) -> Denoiser:
 
     The null label starts as nothing, so as the model that is there; the classes start at random.
     """
-    plain = load_weights(name, TRAININGS[name].model())
-    net.load_state_dict(plain.net.state_dict(), strict=False)  # all but the table
-    nn.init.normal_(net.label.weight, std=0.5)
-    nn.init.zeros_(net.label.weight[-1])
+    training, table = TRAININGS[name], net.label
+    assert isinstance(training, Training) and table is not None
+    plain = load_weights(name, training.model())
+    net.load_state_dict(plain.get_submodule("net").state_dict(), strict=False)  # all but the table
+    nn.init.normal_(table.weight, std=0.5)
+    nn.init.zeros_(table.weight[-1])
     return ddpm(net)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from course_lib.exercises.checking import equal, exercise, reject, require
 
@@ -59,9 +60,9 @@ def check_dropped(dropped: Callable[..., Any]) -> None:
 @exercise("one call, two answers")
 def check_guided(guided: Callable[..., Any]) -> None:
     """Exercise 3: classifier-free guidance from one doubled batch."""
-    asked = []
+    asked: list[int] = []
 
-    def net(x, t, label):
+    def net(x: Tensor, t: Tensor, label: Tensor) -> Tensor:
         asked.append(len(x))
         require(
             len(x) == len(t) == len(label),
@@ -125,7 +126,7 @@ def check_variances(variances: Callable[..., Any]) -> None:
 def check_shun(shun: Callable[..., Any]) -> None:
     """Exercise 5: a wish and an aversion, both measured from the unconditional answer."""
     u, c, bad = torch.randn(3, 6, dtype=torch.float64)
-    s, less = 3.0, 2.0
+    s, less = 3.0, 1.5
     right = u + s * (c - u) + less * (u - bad)
     found = shun(u, c, bad, s, less)
     reject(
