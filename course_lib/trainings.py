@@ -26,7 +26,7 @@ from course_lib.data.points import swiss_roll
 from course_lib.data.sequences import heartbeats
 from course_lib.diffusion.denoiser import Denoiser
 from course_lib.diffusion.schedules import linear
-from course_lib.features import train_digits_features, train_fashion_features
+from course_lib.features import train_features
 from course_lib.models.style import StyleGAN, style_gan_loss
 from course_lib.models.vae import fashion_vae, vae_loss
 from course_lib.nn.ablations import without_attention, without_norm, without_skips
@@ -250,8 +250,8 @@ TRAININGS: dict[str, Callable[..., nn.Module]] = {
         labels=garment_labels,
     ),
     # What samples are looked at with; these two measure and ship themselves.
-    "digits_features": train_digits_features,
-    "fashion_features": train_fashion_features,
+    "digits_features": partial(train_features, "digits_features"),
+    "fashion_features": partial(train_features, "fashion_features"),
 }
 
 

@@ -45,9 +45,11 @@ TESTS = {
     "diffusion/denoiser.py": ["tests/test_diffusion_denoiser.py"],
     "diffusion/forward.py": ["tests/test_diffusion_forward.py"],
     "diffusion/samplers.py": ["tests/test_diffusion_samplers.py"],
+    "diffusion/latents.py": ["tests/test_diffusion_latents.py"],
     "diffusion/training.py": ["tests/test_diffusion_training.py"],
     "diffusion/exact.py": ["tests/test_diffusion_exact.py"],
     "diffusion/likelihood.py": ["tests/test_diffusion_likelihood.py", "tests/test_models_vae.py"],
+    "diffusion/coding.py": ["tests/test_diffusion_coding.py"],
     "diffusion/discrete.py": ["tests/test_diffusion_discrete.py"],
     "diffusion/reverse.py": ["tests/test_diffusion_reverse.py"],
     "diffusion/langevin.py": ["tests/test_diffusion_langevin.py"],
@@ -57,9 +59,13 @@ TESTS = {
     ],
     "diffusion/score_matching.py": ["tests/test_diffusion_score_matching.py"],
     "diffusion/perturb.py": ["tests/test_diffusion_perturb.py"],
+    "diffusion/sde.py": ["tests/test_diffusion_sde.py"],
+    "diffusion/ode.py": ["tests/test_diffusion_ode.py"],
     "models/style.py": ["tests/test_models_style.py"],
     "models/vae.py": ["tests/test_models_vae.py"],
     "metrics.py": ["tests/test_metrics.py"],
+    "evaluation.py": ["tests/test_evaluation.py"],
+    "data/samples.py": ["tests/test_data_samples.py"],
     "data/sequences.py": ["tests/test_data_sequences.py"],
     "nn/attention.py": ["tests/test_nn_attention.py"],
     "nn/embeddings.py": ["tests/test_nn_embeddings.py"],
@@ -218,6 +224,60 @@ MUTANTS = [
         "for s, t in pairwise(times)",
         "order",
     ),
+    # latents
+    Mutant("diffusion/latents.py", "for one_s, one_t in", "for one_t, one_s in", "index"),
+    Mutant("diffusion/latents.py", "alpha_t / alpha_s * x", "alpha_s / alpha_t * x", "swapped"),
+    Mutant("diffusion/latents.py", "(sigma_t - alpha_t", "(sigma_t + alpha_t", "sign"),
+    Mutant(
+        "diffusion/latents.py",
+        "denoise(x_t, t), x_t, alpha_t, sigma_t",
+        "denoise(x_t, s), x_t, alpha_t, sigma_t",
+        "index: the network hears s",
+    ),
+    Mutant(
+        "diffusion/latents.py",
+        "denoise(x_t, t), x_t, alpha_t, sigma_t",
+        "denoise(x_t, t), x_t, alpha_s, sigma_s",
+        "index: x_t is believed to be at s",
+    ),
+    Mutant(
+        "diffusion/latents.py",
+        "            x_t = alpha_t /",
+        "            x = alpha_t /",
+        "guess never used",
+    ),
+    Mutant(
+        "diffusion/latents.py",
+        "(times.diff() > 0)",
+        "(times.diff() >= 0)",
+        "a check that lets equal times through",
+    ),
+    Mutant("diffusion/latents.py", "if repeats < 1:", "if repeats < 0:", "off by one"),
+    Mutant("diffusion/latents.py", "((1 - w) * angle)", "(1 - w * angle)", "brackets"),
+    Mutant(
+        "diffusion/latents.py",
+        "angle.sin(), (w * angle).sin() / angle.sin()",
+        "angle.sin(), (w * angle).sin()",
+        "not divided by the sine",
+    ),
+    Mutant(
+        "diffusion/latents.py",
+        "_wide(on_a, a) * a + _wide(on_b, b) * b",
+        "_wide(on_b, a) * a + _wide(on_a, b) * b",
+        "the ends swapped",
+    ),
+    Mutant(
+        "diffusion/latents.py",
+        "a.flatten(1), b.flatten(1)",
+        "a, b",
+        "one angle for each row, not each example",
+    ),
+    Mutant(
+        "diffusion/latents.py",
+        "(angle.sin() < 2e-3).any()",
+        "(angle < 2e-3).any()",
+        "opposite ends are let through",
+    ),
     # training
     Mutant(
         "diffusion/training.py",
@@ -299,6 +359,133 @@ MUTANTS = [
         "beta[t] * noise[t - 1] / noise[t]",
         "beta[t] * noise[t] / noise[t - 1]",
         "swapped",
+    ),
+    Mutant(
+        "diffusion/likelihood.py",
+        "- math.log2(bin_width)",
+        "+ math.log2(bin_width)",
+        "sign",
+    ),
+    Mutant(
+        "diffusion/likelihood.py",
+        "nats_to_bits(-log_density / dims)",
+        "nats_to_bits(-log_density)",
+        "bits of the whole picture",
+    ),
+    Mutant(
+        "diffusion/likelihood.py",
+        "(t == 1).view(sigma.shape), guess, x_0)",
+        "(t == 0).view(sigma.shape), guess, x_0)",
+        "the decoder is given the truth",
+    ),
+    Mutant(
+        "diffusion/likelihood.py",
+        "float(schedule.beta[1].sqrt())",
+        "float(schedule.beta[1])",
+        "root: the decoder's width is a variance",
+    ),
+    Mutant(
+        "diffusion/likelihood.py",
+        "-log_p / x_0[0].numel()",
+        "-log_p / len(x_0)",
+        "divides by the batch",
+    ),
+    Mutant(
+        "diffusion/likelihood.py",
+        "torch.where(t == 1, decoder.to(step.dtype), step)",
+        "torch.where(t != 1, decoder.to(step.dtype), step)",
+        "swapped",
+    ),
+    Mutant(
+        "diffusion/likelihood.py",
+        "torch.arange(1, schedule.T + 1, device=images.device)",
+        "torch.arange(schedule.T, 0, -1, device=images.device)",
+        "rows in the order of sampling",
+    ),
+    Mutant(
+        "diffusion/likelihood.py",
+        "torch.arange(len(times), device=images.device) % len(images)",
+        "torch.arange(len(times), device=images.device) % draws % len(images)",
+        "the same few pictures at every time",
+    ),
+    Mutant(
+        "diffusion/likelihood.py",
+        "-0.5 * slope * schedule.snr(t)",
+        "-slope * schedule.snr(t)",
+        "factor 2",
+    ),
+    Mutant(
+        "diffusion/likelihood.py",
+        "slope * schedule.snr(t) * error",
+        "slope * error",
+        "the slope of log SNR for that of SNR",
+    ),
+    # coding
+    Mutant(
+        "diffusion/coding.py",
+        "int(self.below(k) * (TOTAL - self.count)) + k",
+        "int(self.below(k) * TOTAL)",
+        "a symbol may be left without a unit",
+    ),
+    Mutant(
+        "diffusion/coding.py",
+        "        below.append(below[-1] + p)",
+        "        below.append(p)",
+        "chances are not added up",
+    ),
+    Mutant(
+        "diffusion/coding.py",
+        "abs(below[-1] - 1) > 1e-6",
+        "below[-1] > 1 + 1e-6",
+        "chances may be missing",
+    ),
+    Mutant(
+        "diffusion/coding.py",
+        "law.cdf(low + k * width)",
+        "law.cdf(low + (k + 0.5) * width)",
+        "half a bin off",
+    ),
+    Mutant(
+        "diffusion/coding.py",
+        "return 0.0 if k == 0 else 1.0 if k == count else",
+        "return 1.0 if k == count else",
+        "a closed end",
+    ),
+    Mutant(
+        "diffusion/coding.py",
+        "divmod(self.number, law.start(k + 1) - start)",
+        "divmod(self.number, law.start(k + 1))",
+        "a share too large",
+    ),
+    Mutant(
+        "diffusion/coding.py",
+        "self.number = high * TOTAL + start + low",
+        "self.number = high * TOTAL + low",
+        "every symbol in the first slot",
+    ),
+    Mutant(
+        "diffusion/coding.py",
+        "for law in reversed(laws):",
+        "for law in laws:",
+        "a queue, not a stack",
+    ),
+    Mutant(
+        "diffusion/coding.py",
+        "return symbols[::-1]",
+        "return symbols",
+        "symbols in reverse",
+    ),
+    Mutant(
+        "diffusion/coding.py",
+        "if law.start(middle) <= slot",
+        "if law.start(middle) < slot",
+        "off by one",
+    ),
+    Mutant(
+        "diffusion/coding.py",
+        "(law.start(k + 1) - start) + slot - start",
+        "(law.start(k + 1) - start) + slot",
+        "the waiting bits come back changed",
     ),
     # bits
     Mutant(
@@ -590,6 +777,123 @@ MUTANTS = [
         "diffusion/perturb.py", "(one + zero == 0)", "(one * 0 != 0)", "a check that never fails"
     ),
     Mutant("diffusion/perturb.py", "(one < 0) | (zero < 0)", "(one < 0)", "half a check"),
+    # continuous time
+    Mutant(
+        "diffusion/sde.py",
+        "return torch.exp(-_integral(t, slowest, fastest) / 2)",
+        "return torch.exp(-_integral(t, slowest, fastest))",
+        "root: alpha is alpha_bar",
+    ),
+    Mutant(
+        "diffusion/sde.py",
+        "(-torch.expm1(-_integral(t, slowest, fastest))).sqrt()",
+        "-torch.expm1(-_integral(t, slowest, fastest))",
+        "root: sigma is a variance",
+    ),
+    Mutant(
+        "diffusion/sde.py",
+        "low * (high / low) ** t",
+        "low + (high - low) * t",
+        "a geometric ladder, not an even one",
+    ),
+    Mutant(
+        "diffusion/sde.py",
+        "f = _slope(schedule.alpha(time).log(), time)",
+        "f = _slope(schedule.alpha(time), time)",
+        "slope of alpha, not of its logarithm",
+    ),
+    Mutant("diffusion/sde.py", "fall = -_slope(", "fall = _slope(", "sign"),
+    Mutant(
+        "diffusion/sde.py",
+        "schedule.sigma(time).detach().square() * fall",
+        "schedule.sigma(time).detach() * fall",
+        "root: g² for g",
+    ),
+    Mutant(
+        "diffusion/sde.py",
+        "torch.inference_mode(False), torch.enable_grad()",
+        "torch.enable_grad()",
+        "slopes of 0 in inference mode",
+    ),
+    Mutant(
+        "diffusion/sde.py",
+        "x_t, alpha, sigma) / sigma",
+        "x_t, alpha, sigma) / sigma**2",
+        "factor of the score",
+    ),
+    Mutant("diffusion/sde.py", "f * x_t - (1", "f * x_t + (1", "sign of the score"),
+    Mutant(
+        "diffusion/sde.py",
+        "(1 + noise**2) / 2 * g2",
+        "(1 + noise) / 2 * g2",
+        "root: noise is a spread",
+    ),
+    Mutant(
+        "diffusion/sde.py",
+        "noise * (g2 * width).sqrt()",
+        "noise * g2 * width.sqrt()",
+        "root: g twice",
+    ),
+    Mutant(
+        "diffusion/sde.py",
+        "torch.where(s > 0, noise",
+        "torch.where(s >= 0, noise",
+        "noise at the last step too",
+    ),
+    Mutant(
+        "diffusion/sde.py",
+        "x_t - shaped(width, x_t) * drift",
+        "x_t + shaped(width, x_t) * drift",
+        "sign of time",
+    ),
+    Mutant(
+        "diffusion/sde.py",
+        "x_s, s, s, moves=moves",
+        "x_s, t, t, moves=moves",
+        "index: corrects at the time it left",
+    ),
+    Mutant(
+        "diffusion/sde.py",
+        "(fastest - slowest) * t**2 / 2",
+        "(fastest - slowest) * t**2",
+        "factor of an integral",
+    ),
+    Mutant("diffusion/ode.py", "-2187 / 6784", "2187 / 6784", "sign of a weight"),
+    Mutant("diffusion/ode.py", "(-71 / 57600,", "(71 / 57600,", "sign: errors that do not cancel"),
+    Mutant("diffusion/ode.py", "t + share * step", "t + step", "index: every slope at the end"),
+    Mutant("diffusion/ode.py", "if error <= 1:", "if True:", "a check that never fails"),
+    Mutant(
+        "diffusion/ode.py",
+        "asked += len(slopes) - 1",
+        "asked += len(slopes)",
+        "off by one: the last slope is the next first",
+    ),
+    Mutant(
+        "diffusion/ode.py",
+        "0.9 * max(error, 1e-10) ** -0.2",
+        "0.9 * max(error, 1e-10) ** 0.2",
+        "sign: longer where it is worse",
+    ),
+    Mutant(
+        "diffusion/ode.py",
+        "return gathered - nats.sum(1)",
+        "return -gathered - nats.sum(1)",
+        "sign of the integral",
+    ),
+    Mutant("diffusion/ode.py", "(code / sigma).square()", "code.square()", "width of the prior"),
+    Mutant("diffusion/ode.py", "+ math.log(sigma) +", "+", "constant of the prior"),
+    Mutant(
+        "diffusion/ode.py",
+        "total = total + row.flatten(1)[:, i]",
+        "total = total + row.flatten(1).sum(1)",
+        "a row for its diagonal",
+    ),
+    Mutant(
+        "diffusion/ode.py",
+        "(product * probe).flatten(1).sum(1)",
+        "(product * probe).flatten(1).mean(1)",
+        "sum is a mean",
+    ),
     # modulation and style
     Mutant("nn/modulation.py", "(1 + scale) * self.norm", "scale * self.norm", "1 + scale"),
     Mutant(
@@ -711,6 +1015,54 @@ MUTANTS = [
         "weights.mean(0)",
         "the mean of logarithms: the ELBO again",
     ),
+    # evaluation
+    Mutant(
+        "evaluation.py",
+        "with_floor(frechet_distance, seen, test, real)",
+        "with_floor(frechet_distance, real, test, seen)",
+        "order: samples and floor swapped",
+    ),
+    Mutant(
+        "evaluation.py",
+        "precision_recall(a, b)[0]",
+        "precision_recall(a, b)[1]",
+        "index: recall for precision",
+    ),
+    Mutant(
+        "evaluation.py",
+        "nearest[:, 0] / nearest[:, 1].clamp(min=1e-6)",
+        "nearest[:, 0]",
+        "the nearest picture alone, not the ratio",
+    ),
+    Mutant("evaluation.py", "< _odd(against)", "> _odd(against)", "sign: what is no copy"),
+    Mutant("evaluation.py", "self.copies.value > ALARM", "self.copies.value < ALARM", "sign"),
+    Mutant(
+        "evaluation.py",
+        "net.head(seen * net.std + net.mean)",
+        "net.head(seen)",
+        "range: the head reads features as they were before they were standardised",
+    ),
+    Mutant(
+        "evaluation.py",
+        "to_pixels(samples.detach().cpu(), REAL[against].top)",
+        "to_pixels(samples.detach().cpu())",
+        "range: digits have 17 levels",
+    ),
+    Mutant(
+        "evaluation.py",
+        "key=lambda item: item[1].frechet.value",
+        "key=lambda item: item[0]",
+        "order: by name",
+    ),
+    # samples
+    Mutant(
+        "data/samples.py",
+        "COLUMNS, side).swapaxes(1, 2).reshape(-1, 1,",
+        "COLUMNS, side).reshape(-1, 1,",
+        "order: a sheet cut across its pictures",
+    ),
+    Mutant("data/samples.py", "grid[:n]", "grid", "off by some: empty places are pictures"),
+    Mutant("data/samples.py", "-(-n // COLUMNS)", "n // COLUMNS", "the last row is lost"),
     # metrics
     Mutant("metrics.py", "- 2 * overlap", "- overlap", "factor 2"),
     Mutant("metrics.py", "float(apart + root_a", "float(apart.sqrt() + root_a", "root"),
@@ -957,6 +1309,7 @@ def make_copy(folder: Path) -> Path:
     for name in ("course_lib", "tests"):
         shutil.copytree(ROOT / name, folder / name, ignore=clean)
     shutil.copy(ROOT / "pyproject.toml", folder)
+    (folder / "data").symlink_to(ROOT / "data", target_is_directory=True)  # only read
     return folder
 
 
