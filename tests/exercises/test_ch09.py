@@ -30,7 +30,7 @@ def frechet(m, a, n, b):
 
 def root(a):
     values, vectors = torch.linalg.eigh(a)
-    return (vectors * values.sqrt()) @ vectors.T
+    return (vectors * values.clamp(min=0).sqrt()) @ vectors.T
 
 
 def off(k):
