@@ -1251,18 +1251,6 @@ MUTANTS = [
         "if False:",
         "a check that never fails",
     ),
-    Mutant(
-        "diffusion/reverse.py",
-        "((1 - beta).sqrt() * mean - x_t) / beta",
-        "((1 - beta) * mean - x_t) / beta",
-        "root: the mean without it",
-    ),
-    Mutant(
-        "diffusion/reverse.py",
-        "(x_t + sigma**2 * score) / alpha",
-        "(x_t - sigma**2 * score) / alpha",
-        "sign",
-    ),
     Mutant("weights.py", "found != expected", "not found", "damage goes unnoticed"),
     Mutant("weights.py", "shapes(own), shapes(tensors)", "{}, {}", "shapes go unnoticed"),
 ]
