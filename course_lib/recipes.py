@@ -124,6 +124,31 @@ def ddpm_loss(model: Denoiser, x_0: Data) -> Float[Tensor, ""]:
     return model.loss(x_0, t, torch.randn_like(x_0)).mean()
 
 
+def drop_labels(
+    label: Int[Tensor, " batch"], null: int, p_uncond: float = 0.1
+) -> Int[Tensor, " batch"]:
+    """Each label, or with probability `p_uncond` the null one (Ho & Salimans 2022, algorithm 1).
+
+    Raises ValueError unless 0 <= p_uncond <= 1.
+    """
+    if not 0 <= p_uncond <= 1:
+        raise ValueError(f"p_uncond is a probability, from 0 to 1, got {p_uncond}")
+    dropped = torch.rand(label.shape, device=label.device) < p_uncond
+    return torch.where(dropped, null, label)
+
+
+def label_drop_loss(
+    model: Denoiser, x_0: Data, label: Int[Tensor, " batch"], null: int = 10, p_uncond: float = 0.1
+) -> Float[Tensor, ""]:
+    """L_simple of a network that is told the label, or sometimes not: both models in one.
+
+    null   the label that means "none": the number of classes
+    """
+    t = stratified_times(model.schedule, len(x_0), x_0.device)
+    given = drop_labels(label, null, p_uncond)
+    return model.loss(x_0, t, torch.randn_like(x_0), label=given).mean()
+
+
 def ddpm_vlb_loss(model: Denoiser, x_0: Data) -> Float[Tensor, ""]:
     """L of one batch: each time counts as in the bound with variance beta (their eq. 12).
 
@@ -241,18 +266,18 @@ class Blind(nn.Module):
         return self.net(x_t, torch.zeros_like(t))
 
 
-def digits_unet() -> UNet:
+def digits_unet(num_classes: int | None = None) -> UNet:
     """For 8 × 8 digits: 8 × 8 and 4 × 4, small enough to train while you watch.
 
     Four groups, not 32: with one channel in a group, normalisation divides out how large x_t is,
     and a network that cannot tell errs by 1 / (2 · 64) on eps where eps is nearly all of x_t.
     """
-    return UNet(widths=(16, 32), blocks=1, groups=4)
+    return UNet(widths=(16, 32), blocks=1, groups=4, num_classes=num_classes)
 
 
-def fashion_unet() -> UNet:
+def fashion_unet(num_classes: int | None = None) -> UNet:
     """For 28 × 28 garments: reads patches of 2 × 2, works at 14 × 14 and 7 × 7."""
-    return UNet(widths=(48, 96), blocks=2, patch=2)
+    return UNet(widths=(48, 96), blocks=2, patch=2, num_classes=num_classes)
 
 
 def fashion_classifier() -> NoisyClassifier:
@@ -260,9 +285,9 @@ def fashion_classifier() -> NoisyClassifier:
     return NoisyClassifier(widths=(32, 64), patch=2)
 
 
-def small_unet() -> UNet:
+def small_unet(num_classes: int | None = None) -> UNet:
     """For garments of 14 × 14: works at 14, 7 and 4 pixels a side; small enough to take apart."""
-    return UNet(widths=(12, 24, 24), blocks=1, attention_at=(1,), groups=8)
+    return UNet(widths=(12, 24, 24), blocks=1, attention_at=(1,), groups=8, num_classes=num_classes)
 
 
 def flat_unet() -> UNet:

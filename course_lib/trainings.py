@@ -12,6 +12,7 @@ from functools import cache, partial
 from pathlib import Path
 
 import torch
+from jaxtyping import Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -51,6 +52,7 @@ from course_lib.recipes import (
     heartbeat_2015,
     heartbeat_2015_loss,
     hybrid_loss,
+    label_drop_loss,
     ncsn,
     ncsn_loss,
     noisy_labels_loss,
@@ -69,18 +71,19 @@ UNetLosses = tuple[Tensor, dict[str, Tensor]]
 class Training:
     """One run: which model learns what, from which data, and with which numbers.
 
-    data    what is learned from, or a tuple of tensors of one length, such as pictures and labels
+    labels  of the data, for a loss that takes them: loss(model, data, labels)
     betas   of AdamW
     part    which submodule is wanted in the end, if the model also holds what only training needs
     """
 
     model: Callable[[], nn.Module]
     loss: Callable[..., Tensor]
-    data: Callable[[], Tensor | tuple[Tensor, ...]]
+    data: Callable[[], Tensor]
     batch: int
     config: TrainConfig
     betas: tuple[float, float] = (0.9, 0.999)
     part: str = ""
+    labels: Callable[[], Tensor] | None = None
 
     def __call__(
         self,
@@ -99,9 +102,8 @@ class Training:
         config = replace(self.config, precision=precision, seed=seed)
         seed_everything(seed)
         model = self.model().to(place)
-        data = self.data()
-        rows = data if isinstance(data, tuple) else (data,)
-        batches = random_batches(*(tensor.to(place) for tensor in rows), size=self.batch)
+        data = [self.data()] if self.labels is None else [self.data(), self.labels()]
+        batches = random_batches(*[one.to(place) for one in data], size=self.batch)
         loss = deepcopy(self.loss)  # one that remembers starts afresh with each run
         trainer = Trainer(model, loss, batches, config, compiled=compiled)
         trainer.optimizer.param_groups[0]["betas"] = self.betas
@@ -117,11 +119,6 @@ def digits() -> Images:
 def garments() -> Images:
     """The 20,000 committed garments in [-1, 1]."""
     return to_unit(load_fashion_mnist("train")[0])
-
-
-def labelled_garments() -> tuple[Images, Tensor]:
-    """The same with their labels, 0..9."""
-    return garments(), load_fashion_mnist("train")[1]
 
 
 def exposed_digits(split: str = "train", copies: int = 4) -> Images:
@@ -154,6 +151,16 @@ def framed_garments() -> Images:
     return F.pad(garments(), (2, 2, 2, 2), value=-1.0)
 
 
+def digit_labels() -> Int[Tensor, " n"]:
+    """The classes of `digits`, 0 to 9."""
+    return load_digits("train")[1]
+
+
+def garment_labels() -> Int[Tensor, " n"]:
+    """The classes of `garments`, 0 to 9."""
+    return load_fashion_mnist("train")[1]
+
+
 def roll() -> Points:
     """50,000 points of a swiss roll about 0.01 thick."""
     return swiss_roll(50_000, noise=0.01)
@@ -181,6 +188,23 @@ _HYBRID = TrainConfig(final_steps=1000, total_steps=2000, precision="fp32")
 _EXPOSED = TrainConfig(lr=3e-3, final_steps=300, total_steps=500, precision="fp32")
 
 _ABLATION = TrainConfig(lr=2e-3, final_steps=200, total_steps=600, precision="fp32")
+
+
+_LABELS = TrainConfig(lr=2e-3, warmup_steps=50, final_steps=250, total_steps=600)
+
+
+def taught_labels(name: str, net: UNet) -> Denoiser:
+    """The shipped unconditional model `name` in a network with a table of labels, to train on.
+
+    The null label starts as nothing, so as the model that is there; the classes start at random.
+    """
+    training, table = TRAININGS[name], net.label
+    assert isinstance(training, Training) and table is not None
+    plain = load_weights(name, training.model())
+    net.load_state_dict(plain.get_submodule("net").state_dict(), strict=False)  # all but the table
+    nn.init.normal_(table.weight, std=0.5)
+    nn.init.zeros_(table.weight[-1])
+    return ddpm(net)
 
 
 def _ablated(net: Callable[[], nn.Module], predicts: str = "eps") -> Training:
@@ -277,10 +301,10 @@ TRAININGS: dict[str, Callable[..., nn.Module]] = {
     ),
     # Chapter 16: what is it, under this much noise? And the same network on clean pictures.
     "fashion_classifier": Training(
-        fashion_classifier, noisy_labels_loss, labelled_garments, 128, _CLASSIFIER
+        fashion_classifier, noisy_labels_loss, garments, 128, _CLASSIFIER, labels=garment_labels
     ),
     "fashion_classifier_clean": Training(
-        fashion_classifier, clean_labels_loss, labelled_garments, 128, _CLASSIFIER
+        fashion_classifier, clean_labels_loss, garments, 128, _CLASSIFIER, labels=garment_labels
     ),
     # Chapter 19: digits by v, and students that need half the steps of the row above.
     "digits_v": Training(_digits_v, ddpm_loss, digits, 64, replace(_LONG, total_steps=6000)),
@@ -289,8 +313,8 @@ TRAININGS: dict[str, Callable[..., nn.Module]] = {
     "digits_in_4": _halved(4, "digits_in_8"),
     "digits_in_2": _halved(2, "digits_in_4"),
     "digits_in_1": _halved(1, "digits_in_2"),
-    # Chapter 18: garments of 8 × 8, then twice the size, then twice again. `_clean` learns from clean
-    # small pictures only, as SR3 does.
+    # Chapter 18: garments of 8 × 8, then twice the size, then twice again. `_clean` doubles clean
+    # pictures only, as SR3 does.
     "cascade_8": Training(
         lambda: Denoiser(UNet(widths=(32, 64), blocks=1, groups=8), cosine(), "v"),
         ddpm_loss,
@@ -318,6 +342,32 @@ TRAININGS: dict[str, Callable[..., nn.Module]] = {
         framed_garments,
         64,
         _STAGE,
+    ),
+    # Chapter 17: digits and garments by class, the label dropped now and then. Two go on from
+    # shipped models, to be short; the third, at full size, is for a GPU and is not shipped.
+    "digits_labels": Training(
+        lambda: taught_labels("digits_ddpm", digits_unet(num_classes=10)),
+        label_drop_loss,
+        digits,
+        64,
+        _LABELS,
+        labels=digit_labels,
+    ),
+    "garments_labels": Training(
+        lambda: taught_labels("unet_whole", small_unet(num_classes=10)),
+        label_drop_loss,
+        small_garments,
+        32,
+        replace(_LABELS, final_steps=200, total_steps=400),
+        labels=garment_labels,
+    ),
+    "fashion_labels": Training(
+        lambda: ddpm(fashion_unet(num_classes=10)),
+        label_drop_loss,
+        garments,
+        128,
+        _FASHION,
+        labels=garment_labels,
     ),
     # What samples are looked at with; these two measure and ship themselves.
     "digits_features": partial(train_features, "digits_features"),

@@ -146,3 +146,17 @@ def test_on_its_own_schedule_a_model_says_what_it_says():
     model = Denoiser(net, cosine_vp, "v")
     x, t = torch.randn(5, 2), torch.rand(5) * 0.8 + 0.1
     torch.testing.assert_close(on_schedule(model, cosine_vp)(x, t), model(x, t))
+
+
+def test_a_model_serves_whole_times_of_another_table():
+    def eps(x_t, t):  # of data N(0, 1), where it is sigma x_t; the time may lie between two entries
+        low, high = (linear().alpha_bar[one.long()] for one in (t.floor(), t.ceil()))
+        level = torch.lerp(low, high, t.frac().to(low.dtype))
+        return (1 - level).sqrt()[:, None] * x_t
+
+    t = torch.tensor([1, 40, 180, 200])
+    x = torch.randn(4, 2, dtype=torch.float64)
+    short = linear(200, 5e-4, 0.1)
+    moved = on_schedule(Denoiser(Says(eps), linear(), "eps"), short)(x, t)
+    alpha, _ = short(t, like=x)
+    torch.testing.assert_close(moved, alpha * x, rtol=2e-3, atol=2e-3)

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from course_lib.core.tensors import seeded_randn_like
-from course_lib.diffusion import reverse, schedules
+from course_lib.diffusion import exact, reverse, schedules
 from course_lib.recipes import bound_2015_loss, swiss_roll_2015
 
 SHORT = schedules.from_betas(torch.tensor([0.05, 0.2, 0.4, 0.7]))
@@ -106,3 +106,12 @@ def test_the_roll_learns():
 def test_a_step_that_erases_everything_is_refused():
     with pytest.raises(ValueError, match="below 1"):
         reverse.ReverseGaussian(Silent(), schedules.from_betas(torch.tensor([0.1, 1.0])))
+
+
+def test_the_best_means_make_the_exact_denoiser():
+    s = 0.5
+    told = torch.zeros(1, 1, dtype=torch.float64), torch.tensor([s], dtype=torch.float64)
+    x, t = torch.randn(30, 1, dtype=torch.float64), torch.randint(2, 5, (30,))
+    right = exact.GaussianMixture(*told).denoiser(SHORT)(x, t)
+    ours = reverse.mean_denoiser(reverse.ReverseGaussian(Best(s), SHORT))(x, t)
+    assert torch.allclose(ours, right, atol=1e-9)

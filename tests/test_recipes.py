@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from course_lib.diffusion.denoiser import Denoiser
 from course_lib.diffusion.exact import GaussianMixture
 from course_lib.diffusion.schedules import edm, linear
 from course_lib.recipes import (
@@ -12,6 +13,8 @@ from course_lib.recipes import (
     ddpm,
     ddpm_vlb_loss,
     digits_unet,
+    drop_labels,
+    label_drop_loss,
     ncsn,
     ncsn_loss,
 )
@@ -105,3 +108,30 @@ def test_importance_moves_the_draws_to_where_the_bound_is():
         loss(model, x_0)
     t, weight = loss.times.draw(1000)
     assert (t <= 100).float().mean() > 0.3 and weight[t <= 100].mean() < 1
+
+
+@pytest.mark.parametrize("p_uncond", [0.0, 0.1, 1.0])
+def test_labels_are_dropped_as_often_as_asked(p_uncond):
+    label = torch.arange(20_000) % 10
+    given = drop_labels(label, 10, p_uncond)
+    dropped = given == 10
+    assert float(dropped.double().mean()) == pytest.approx(p_uncond, abs=0.01)
+    assert torch.equal(given[~dropped], label[~dropped])
+
+
+def test_a_chance_beyond_1_is_refused():
+    with pytest.raises(ValueError, match="got 1.5"):
+        drop_labels(torch.tensor([1]), 10, 1.5)
+
+
+def test_the_loss_tells_the_null_label_now_and_then():
+    class Telling(nn.Module):
+        def forward(self, x_t, t, label):  # it notes what it is told
+            told.append(label)
+            return torch.full_like(x_t, 3.0)
+
+    told = []
+    model = Denoiser(Telling(), linear(), "eps")
+    label_drop_loss(model, torch.zeros(4_000, 1, 1, 1), torch.full((4_000,), 7), p_uncond=0.25)
+    assert set(told[0].tolist()) == {7, 10}
+    assert float((told[0] == 10).double().mean()) == pytest.approx(0.25, abs=0.03)

@@ -56,3 +56,27 @@ def test_a_loss_that_remembers_starts_afresh_with_each_run(tmp_path):
     for ours, theirs in zip(first.parameters(), second.parameters(), strict=True):
         assert torch.equal(ours, theirs)
     assert int(row.loss.times.seen.sum()) == 0
+
+
+def test_a_loss_with_labels_gets_the_label_of_its_picture(monkeypatch, tmp_path):
+    seen = []
+
+    def loss(model, x_0, label):
+        seen.append((x_0, label))
+        return model.loss(x_0, torch.ones(len(x_0), dtype=torch.long), x_0, label=label).mean()
+
+    row = trainings.TRAININGS["digits_labels"]
+    replace(row, loss=loss, config=TrainConfig(total_steps=2), batch=5)(tmp_path, device="cpu")
+    pictures, labels = trainings.digits(), trainings.digit_labels()
+    for x_0, label in seen:
+        rows = [int((pictures == x).flatten(1).all(1).nonzero()[0]) for x in x_0]
+        assert labels[rows].tolist() == label.tolist()
+
+
+def test_garments_by_class_begin_as_the_shipped_model():
+    model = trainings.TRAININGS["garments_labels"].model()
+    plain = load_weights("unet_whole", trainings.TRAININGS["unet_whole"].model())
+    x, t = torch.randn(3, 1, 14, 14), torch.tensor([5, 300, 900])
+    null = torch.full((3,), 10)
+    torch.testing.assert_close(model(x, t, label=null), plain(x, t))
+    assert not torch.allclose(model(x, t, label=null - 10), plain(x, t), atol=1e-3)

@@ -14,7 +14,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from course_lib.diffusion import schedules, sde
+from course_lib.diffusion import guidance, samplers, schedules, sde
 from course_lib.diffusion.exact import GaussianMixture
 from course_lib.diffusion.likelihood import gaussian_kl, prior_bits
 from course_lib.diffusion.samplers import ddim_step, heun_step, walk
@@ -35,6 +35,7 @@ from course_lib.widgets.fidelity_lab import FidelityLab
 from course_lib.widgets.frame_dial import FrameDial
 from course_lib.widgets.frame_scrubber import FrameScrubber
 from course_lib.widgets.gaussian_lab import TWO_CLUMPS, GaussianLab
+from course_lib.widgets.guidance_lab import GuidanceLab
 from course_lib.widgets.latent_map import LatentMap
 from course_lib.widgets.paper_map import PaperMap, course_map, written_chapters
 from course_lib.widgets.path_bundle import PathBundle
@@ -1125,3 +1126,52 @@ def test_a_variance_dial_prices_steps_as_the_bound_does(tmp_path):
 def test_a_variance_dial_refuses_what_disagrees(chains, options, words):
     with pytest.raises(ValueError, match=words):
         VarianceDial(chains, truth=0.0, **options)
+
+
+# ---- GuidanceLab --------------------------------------------------------------------------------
+
+
+def two_classes(apart):
+    means = torch.tensor([[apart], [-apart]], dtype=torch.float64)
+    spread = torch.tensor([0.5, 0.5], dtype=torch.float64)
+    return GaussianMixture(means[:1], spread[:1]), GaussianMixture(means, spread)
+
+
+@pytest.mark.parametrize(("scale", "apart", "below"), [(0, 1.5, 1000), (4, 1.5, 1000), (3, 0.5, 1)])
+def test_the_page_s_guided_walk_is_the_library_s(tmp_path, scale, apart, below):
+    said = f"m.walk({scale}, {apart}, {below})"
+    page = javascript(tmp_path, "guidance_lab", f"[m.LEVELS, {said}[0], {said}.at(-1)]")
+    levels, first, last = (torch.tensor(part, dtype=torch.float64) for part in page)
+    ours = schedules.karras_times(56, low=0.02, high=80)
+    torch.testing.assert_close(levels, ours, rtol=1e-9, atol=1e-9)
+    one, both = (law.denoiser(schedules.edm) for law in two_classes(apart))
+    guided = guidance.autoguide(one, both, scale)
+    guided = guidance.interval(guided, one, -1, below)
+    end = samplers.sample(samplers.heun_step, guided, schedules.edm, first[:, None], ours)
+    torch.testing.assert_close(last, end[:, 0], rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize(("scale", "apart"), [(1, 1.0), (4, 0.5), (8, 1.5)])
+def test_the_page_s_tilted_law_has_the_right_moments(tmp_path, scale, apart):
+    grid = "Array.from({ length: 721 }, (_, i) => -9 + i / 40)"
+    page = javascript(tmp_path, "guidance_lab", f"m.moments({grid}, m.tilted({scale}, {apart}))")
+    x = torch.linspace(-9, 9, 20_001, dtype=torch.float64)
+    one, both = (law.log_prob(x[:, None]) for law in two_classes(apart))
+    p = (scale * one + (1 - scale) * both).softmax(0)
+    mean = (p * x).sum()
+    spread = (p * (x - mean) ** 2).sum().sqrt()
+    assert page == pytest.approx([float(mean), float(spread)], abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"scale": 11.0}, "11.0"),
+        ({"apart": 0.0}, "0.25..2.5"),
+        ({"level": 57}, "57"),
+        ({"where": "below 1"}, "only below 1"),
+    ],
+)
+def test_guidance_beyond_the_dials_is_refused(options, words):
+    with pytest.raises(ValueError, match=words):
+        GuidanceLab(**options)

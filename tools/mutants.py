@@ -54,6 +54,10 @@ TESTS = {
     "diffusion/discrete.py": ["tests/test_diffusion_discrete.py"],
     "diffusion/reverse.py": ["tests/test_diffusion_reverse.py"],
     "diffusion/langevin.py": ["tests/test_diffusion_langevin.py"],
+    "diffusion/guidance.py": [
+        "tests/test_diffusion_guidance.py",
+        "tests/test_diffusion_denoiser.py",
+    ],
     "diffusion/score_matching.py": ["tests/test_diffusion_score_matching.py"],
     "diffusion/perturb.py": ["tests/test_diffusion_perturb.py"],
     "diffusion/sde.py": ["tests/test_diffusion_sde.py"],
@@ -1193,6 +1197,61 @@ MUTANTS = [
         "train.py", 'record["config"] != asdict', "None is asdict", "another config goes unnoticed"
     ),
     # weights
+    # guidance
+    Mutant(
+        "diffusion/guidance.py",
+        "return away + scale * (good(x_t, t) - away)",
+        "return away + scale * (away - good(x_t, t))",
+        "sign: towards the bad one",
+    ),
+    Mutant(
+        "diffusion/guidance.py",
+        "return u + scale * (c - u)",
+        "return c + scale * (c - u)",
+        "w for 1 + w",
+    ),
+    Mutant(
+        "diffusion/guidance.py",
+        "torch.cat([yes[name], no[name]])",
+        "torch.cat([no[name], yes[name]])",
+        "order: the halves swapped",
+    ),
+    Mutant(
+        "diffusion/guidance.py",
+        "(t > low) & (t <= high)",
+        "(t >= low) & (t < high)",
+        "the ends of the interval",
+    ),
+    Mutant(
+        "diffusion/guidance.py",
+        "ratio = calm.std(axes, keepdim=True) / eps.std(axes, keepdim=True)",
+        "ratio = eps.std(axes, keepdim=True) / calm.std(axes, keepdim=True)",
+        "the ratio upside down",
+    ),
+    Mutant(
+        "diffusion/guidance.py",
+        "(phi * ratio + 1 - phi)",
+        "((1 - phi) * ratio + phi)",
+        "the share of the other one",
+    ),
+    Mutant(
+        "diffusion/guidance.py",
+        '"ho": (-1.0, 0.0)',
+        '"ho": (0.0, 1.0)',
+        "w for 1 + w",
+    ),
+    Mutant(
+        "diffusion/guidance.py",
+        "(w - unconditional) / (conditional - unconditional)",
+        "(w - conditional) / (conditional - unconditional)",
+        "the scale counted from the other end",
+    ),
+    Mutant(
+        "diffusion/guidance.py",
+        "if set(condition) != set(null):",
+        "if False:",
+        "a check that never fails",
+    ),
     Mutant("weights.py", "found != expected", "not found", "damage goes unnoticed"),
     Mutant("weights.py", "shapes(own), shapes(tensors)", "{}, {}", "shapes go unnoticed"),
     # chapter 15: variances, chains that skip, weights

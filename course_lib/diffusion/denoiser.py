@@ -48,7 +48,8 @@ def on_schedule(model: Denoiser, schedule: NoiseSchedule) -> Denoise:
     own = model.schedule
 
     def denoise(x_t: Data, t: Time) -> Data:
-        level = schedule.log_snr(t.double() if t.device.type != "mps" else t)
+        whole = isinstance(schedule, DiscreteSchedule) or t.device.type == "mps"
+        level = schedule.log_snr(t if whole else t.double())
         time = time_at(own, level)
         if isinstance(own, DiscreteSchedule):  # its tables know no times in between
             alpha, sigma = (shaped(torch.sigmoid(c * level).sqrt(), x_t) for c in (1, -1))

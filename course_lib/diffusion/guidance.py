@@ -1,8 +1,25 @@
-"""Wrappers: each takes a denoiser and gives back a denoiser, so they nest."""
+"""Wrappers: each takes a denoiser and gives back a denoiser, so they nest.
 
+Guidance without a classifier is one line in x_0, in eps and in the score alike, since these are
+linear in each other at a given x_t: bad + scale (good - bad). What differs from method to method is
+only who plays the bad one. Built by hand in chapter 17.
+"""
+
+from collections.abc import Callable, Mapping
+
+import torch
 from torch import Tensor
 
-from course_lib.core.types import Denoise
+from course_lib.core.checks import one_of
+from course_lib.core.types import Data, Denoise, Time
+from course_lib.diffusion.predictions import eps_from
+from course_lib.diffusion.schedules import NoiseSchedule
+
+Conditional = Callable[..., Tensor]  # (x_t, t, **cond) -> the mean of x_0 given x_t and cond
+Condition = Mapping[str, Tensor]  # e.g. {"label": [batch]}
+
+# Each convention's number for "no condition at all" and for "the conditional model as it is".
+CONVENTIONS = {"ho": (-1.0, 0.0), "imagen": (0.0, 1.0), "lerp": (1.0, 0.0)}
 
 
 def clip(denoise: Denoise, low: float = -1.0, high: float = 1.0) -> Denoise:
@@ -17,3 +34,143 @@ def clip(denoise: Denoise, low: float = -1.0, high: float = 1.0) -> Denoise:
         return denoise(x_t, t).clamp(low, high)
 
     return clipped
+
+
+def given(denoise: Conditional, condition: Condition) -> Denoise:
+    """The denoiser with its condition filled in: what steps and walks take.
+
+    condition   by name, e.g. {"label": labels}; one row for each example, or one row for all
+    """
+
+    def denoise_given(x_t: Data, t: Time) -> Data:
+        return denoise(x_t, t, **_rows(condition, len(x_t)))
+
+    return denoise_given
+
+
+def autoguide(good: Denoise, bad: Denoise, scale: float) -> Denoise:
+    """bad + scale (good - bad): away from what a worse denoiser says (Karras et al. 2024).
+
+    scale   1 is the good one alone, 0 the bad one alone, more than 1 is guidance
+
+    Costs two evaluations; at scales 1 and 0 only the one that is needed.
+    """
+    if scale in (0, 1):
+        return good if scale == 1 else bad
+
+    def guided(x_t: Data, t: Time) -> Data:
+        away = bad(x_t, t)
+        return away + scale * (good(x_t, t) - away)
+
+    return guided
+
+
+def classifier_free(
+    denoise: Conditional,
+    condition: Condition,
+    null: Condition,
+    scale: float,
+    *,
+    together: bool = True,
+) -> Denoise:
+    """Classifier-free guidance: u + scale (c - u), the paper's eq. 6 with scale = 1 + w.
+
+    Ho & Salimans 2022. c is the answer under `condition`, u under `null`; with another condition in
+    the place of `null` it is a negative prompt.
+
+    condition, null   with the same names; one row for each example, or one row for all
+    scale             1 is the conditional model alone, 0 the unconditional one
+    together          ask for both in one batch of twice the size, as samplers do on a GPU
+
+    Raises ValueError if the two conditions have different names.
+    """
+    if set(condition) != set(null):
+        raise ValueError(
+            f"condition and null must have the same names, got {sorted(condition)} and"
+            f" {sorted(null)}"
+        )
+    if not together or scale in (0, 1):
+        return autoguide(given(denoise, condition), given(denoise, null), scale)
+
+    def guided(x_t: Data, t: Time) -> Data:
+        n = len(x_t)
+        yes, no = _rows(condition, n), _rows(null, n)
+        both = {name: torch.cat([yes[name], no[name]]) for name in yes}
+        c, u = denoise(torch.cat([x_t, x_t]), torch.cat([t, t]), **both).chunk(2)
+        return u + scale * (c - u)
+
+    return guided
+
+
+def interval(guided: Denoise, plain: Denoise, low: float, high: float) -> Denoise:
+    """Guidance at the times low < t <= high, none outside (Kynkäänniemi et al. 2024, section 3).
+
+    The paper's interval is one of noise levels; `schedules.time_at` turns these into times.
+    Raises ValueError unless low < high.
+    """
+    if not low < high:
+        raise ValueError(f"need low < high, got low={low}, high={high}")
+
+    def sometimes(x_t: Data, t: Time) -> Data:
+        inside = (t > low) & (t <= high)
+        if bool(inside.all()):
+            return guided(x_t, t)
+        if not bool(inside.any()):
+            return plain(x_t, t)
+        chosen = inside.view((-1,) + (1,) * (x_t.ndim - 1))
+        return torch.where(chosen, guided(x_t, t), plain(x_t, t))
+
+    return sometimes
+
+
+def rescale(guided: Denoise, plain: Denoise, schedule: NoiseSchedule, phi: float = 0.7) -> Denoise:
+    """Give the guided noise the spread of the plain one (Lin et al. 2024, section 3.4).
+
+    Large scales make eps as a whole too large, hence pictures too harsh. Each picture's eps is
+    divided by how much its standard deviation grew; `phi` of that is mixed with 1 - phi of what was
+    there. As the common code does it, on eps. Costs the plain evaluation in addition.
+
+    phi   0 changes nothing, 1 restores the spread fully
+
+    Raises ValueError unless 0 <= phi <= 1.
+    """
+    if not 0 <= phi <= 1:
+        raise ValueError(f"phi is a share, from 0 to 1, got {phi}")
+
+    def rescaled(x_t: Data, t: Time) -> Data:
+        alpha, sigma = schedule(t, like=x_t)
+        eps, calm = (eps_from(one(x_t, t), x_t, alpha, sigma) for one in (guided, plain))
+        axes = tuple(range(1, x_t.ndim))
+        ratio = calm.std(axes, keepdim=True) / eps.std(axes, keepdim=True)
+        return (x_t - sigma * (phi * ratio + 1 - phi) * eps) / alpha
+
+    return rescaled
+
+
+def scale_from_w(w: float, convention: str = "ho") -> float:
+    """A paper's or a program's strength of guidance as our scale, u + scale (c - u).
+
+    "ho"       (1 + w) c - w u         Ho & Salimans 2022, eq. 6; 0 is none
+    "imagen"   w c + (1 - w) u         Saharia et al. 2022, eq. 2, and most programs; 1 is none
+    "lerp"     c + w (u - c)           torch.lerp(c, u, w): from c towards u, guidance is below 0
+
+    Raises ValueError for another convention.
+    """
+    one_of(convention, CONVENTIONS, "convention")
+    unconditional, conditional = CONVENTIONS[convention]
+    return (w - unconditional) / (conditional - unconditional)
+
+
+def w_from_scale(scale: float, convention: str = "ho") -> float:
+    """The inverse of `scale_from_w`."""
+    one_of(convention, CONVENTIONS, "convention")
+    unconditional, conditional = CONVENTIONS[convention]
+    return unconditional + scale * (conditional - unconditional)
+
+
+def _rows(condition: Condition, n: int) -> dict[str, Tensor]:
+    """One row for each of n examples; a condition that has one row serves all."""
+    return {
+        name: value.expand(n, *value.shape[1:]) if len(value) == 1 else value
+        for name, value in condition.items()
+    }

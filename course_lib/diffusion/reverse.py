@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import torch
 from torch import nn
 
-from course_lib.core.types import Data, PerExample, RandnLike, Time
+from course_lib.core.types import Data, Denoise, PerExample, RandnLike, Time
 from course_lib.diffusion.forward import posterior
 from course_lib.diffusion.likelihood import gaussian_kl, nats_to_bits, prior_bits
 from course_lib.diffusion.schedules import DiscreteSchedule, shaped
@@ -89,3 +89,22 @@ def walk_back(
             mean, variance = model(x, torch.full((len(x),), t, device=x.device))
         x = mean + variance.sqrt() * randn_like(x) if t > 1 else mean
         yield x
+
+
+def mean_denoiser(model: ReverseGaussian) -> Denoise:
+    """The model's reverse steps, read as a denoiser on its own schedule.
+
+    The true mean of x_{t-1} given x_t is (x_t + beta score) / sqrt(1 - beta), so that a mean tells
+    a score, and the score E[x_0 | x_t] = (x_t + sigma^2 score) / alpha (chapter 05). At t = 1,
+    which is not learned, the mirror's answer is alpha x_t: nearly right, for so little noise.
+    """
+    schedule = model.schedule
+
+    def denoise(x_t: Data, t: Time) -> Data:
+        alpha, sigma = schedule(t, like=x_t)
+        beta = shaped(schedule.beta.to(t.device)[t], x_t)
+        mean, _ = model(x_t, t)
+        score = ((1 - beta).sqrt() * mean - x_t) / beta
+        return (x_t + sigma**2 * score) / alpha
+
+    return denoise
