@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from course_lib.core.tensors import atomic_write, to_pixels  # noqa: E402
-from course_lib.diffusion.guidance import clip, classifier_guided, label_log_prob  # noqa: E402
+from course_lib.diffusion.guidance import classifier_guided, clip, label_log_prob  # noqa: E402
 from course_lib.diffusion.samplers import ddim_step, sample  # noqa: E402
 from course_lib.diffusion.schedules import spaced_times  # noqa: E402
 from course_lib.evaluation import evaluate  # noqa: E402

@@ -6,14 +6,17 @@ from torch import nn
 
 from course_lib.diffusion.exact import GaussianMixture
 from course_lib.diffusion.schedules import edm, linear
+from course_lib.nn.blocks import ResBlock
 from course_lib.recipes import (
     Blind,
     ImportanceVLB,
+    adm_change,
     ddpm,
     ddpm_vlb_loss,
     digits_unet,
     ncsn,
     ncsn_loss,
+    small_unet,
 )
 
 
@@ -105,3 +108,32 @@ def test_importance_moves_the_draws_to_where_the_bound_is():
         loss(model, x_0)
     t, weight = loss.times.draw(1000)
     assert (t <= 100).float().mean() > 0.3 and weight[t <= 100].mean() < 1
+
+
+@pytest.mark.parametrize("what", ["adagn", "attention", "heads", "rescale"])
+def test_each_of_adm_s_changes_gives_another_network_of_the_same_shape(what):
+    torch.manual_seed(0)
+    x, t = torch.randn(2, 1, 14, 14), torch.tensor([3, 700])
+    net = adm_change(what)
+    for block in (one for one in net.modules() if isinstance(one, ResBlock)):
+        torch.nn.init.normal_(block.conv2.weight)
+    torch.nn.init.normal_(net.head.out.weight)
+    assert net(x, t).shape == x.shape
+    plain = small_unet()
+    if what in ("heads", "rescale"):
+        plain.load_state_dict(net.state_dict())
+        assert not torch.allclose(net(x, t), plain(x, t))
+    else:
+        assert sum(p.numel() for p in net.parameters()) > sum(p.numel() for p in plain.parameters())
+
+
+def test_an_unknown_change_is_refused():
+    with pytest.raises(ValueError, match="Use one of: adagn, attention, heads, rescale"):
+        adm_change("more")
+
+
+def test_a_rescaled_block_halves_the_variance():
+    net = adm_change("rescale")
+    block = net.middle[0]
+    x, embedding = torch.randn(3, 24, 4, 4), torch.randn(3, net.embedding_dim)
+    torch.testing.assert_close(block(x, embedding), x / 2**0.5)  # it starts as its shortcut
