@@ -1,4 +1,4 @@
-"""The exercises of chapter 16: the guided noise, a label's slope, the exact mean, perfect classes."""
+"""The exercises of chapter 16: guided noise, a label's slope, the exact mean, a perfect class."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +14,7 @@ from course_lib.exercises.checking import equal, exercise, reject, require
 def check_guided_eps(guided_eps: Callable[..., Any]) -> None:
     """Exercise 1: eps - scale sigma slope."""
     eps, slope = torch.randn(2, 5, 3, dtype=torch.float64)
-    for sigma, scale in ((0.6, 1.0), (0.9, 3.0)):
+    for sigma, scale in ((0.9, 3.0), (0.6, 1.0)):
         found = guided_eps(eps, slope, torch.tensor(sigma), scale)
         right = eps - scale * sigma * slope
         reject(
@@ -96,7 +96,7 @@ def check_shifted_mean(shifted_mean: Callable[..., Any]) -> None:
     """Exercise 3: beta / sqrt(1 - beta) times the slope, between any two times."""
     bar = linear().alpha_bar
     mean, slope = torch.randn(2, 6, dtype=torch.float64)
-    for t, s, scale in ((500, 499, 1.0), (900, 600, 2.0), (300, 100, 1.0)):
+    for t, s, scale in ((900, 600, 2.0), (300, 100, 1.0), (500, 499, 1.0)):
         keep = bar[t] / bar[s]
         beta = 1 - keep
         tilde = (1 - bar[s]) / (1 - bar[t]) * beta

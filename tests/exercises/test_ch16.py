@@ -93,7 +93,7 @@ WRONG = [
     (check_shifted_mean, factor(0), "Sigma = beta, good"),
     (check_shifted_mean, tilde, "beta-tilde"),
     (check_shifted_mean, factor(1), "divided by its root"),
-    (check_shifted_mean, whole, "not the exact mean"),
+    (check_shifted_mean, whole, "all the noise up to t"),
     (
         check_shifted_mean,
         lambda m, g, b, t, s, w: shifted_mean(m, g, b, t, s, 1),
