@@ -240,15 +240,26 @@ def draw(cells: list[dict[str, Any]], path: Path) -> None:
 def averaged(
     cells: list[dict[str, Any]], data: str, side: str, name: str, times: str = "even"
 ) -> list[dict[str, Any]]:
-    """Means over seeds, one for each number of steps, in order."""
+    """Means over the seeds that every contestant has, one for each number of steps, in order."""
     wanted = {"data": data, "side": side, "sampler": name, "times": times}
-    mine = [cell for cell in cells if wanted.items() <= cell.items()]
+    shared = seeds_of_all(cells, data)
+    mine = [c for c in cells if wanted.items() <= c.items() and c["seed"] in shared]
     found = []
     for steps in sorted({cell["steps"] for cell in mine}):
         group = [cell for cell in mine if cell["steps"] == steps]
         mean = {k: sum(c[k] for c in group) / len(group) for k in ("frechet", "evaluations")}
         found.append(mean | {"steps": steps, "seconds": min(c["seconds"] for c in group)})
     return found
+
+
+def seeds_of_all(cells: list[dict[str, Any]], data: str) -> set[int]:
+    """The seeds for which no contestant's cell is missing: only these compare all of them."""
+    having: dict[tuple[Any, ...], set[int]] = {}
+    for cell in cells:
+        if cell["data"] == data:
+            key = tuple(cell[k] for k in ("side", "sampler", "times", "steps"))
+            having.setdefault(key, set()).add(cell["seed"])
+    return set.intersection(*having.values()) if having else set()
 
 
 def main() -> None:

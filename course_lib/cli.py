@@ -135,7 +135,7 @@ def train(options: argparse.Namespace) -> int:
     """Train one named model of course_lib.trainings; its folder under runs/ keeps the run."""
     from course_lib.trainings import TRAININGS
 
-    training = one_of(options.name, TRAININGS, "training")
+    training = chosen(options.name, TRAININGS, "training")
     folder = RUNS / "train" / options.name
     print(f"training {options.name} into {folder.relative_to(ROOT)}", flush=True)
     try:
@@ -162,7 +162,7 @@ def one_chapter(wanted: str) -> Path:
     chapters = {path.stem: path for path in sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))}
     stem = Path(wanted).name.removesuffix(".ipynb")
     numbered = [name for name in chapters if wanted.isdigit() and int(name[:2]) == int(wanted)]
-    return one_of(numbered[0] if numbered else stem, chapters, "chapter")
+    return chosen(numbered[0] if numbered else stem, chapters, "chapter")
 
 
 def checked_parameters(notebook: Path, profile: str, pairs: list[list[str]]) -> dict[str, Any]:
@@ -172,17 +172,19 @@ def checked_parameters(notebook: Path, profile: str, pairs: list[list[str]]) -> 
     known = {name: found["default"] for name, found in papermill.inspect_notebook(notebook).items()}
     asked = {"PROFILE": profile} | {name: literal(value) for name, value in pairs}
     for name in asked:
-        one_of(name, known, f"parameter of {notebook.stem}")
-    one_of(asked["PROFILE"], dict.fromkeys(PROFILES), "profile")
+        chosen(name, known, f"parameter of {notebook.stem}")
+    chosen(asked["PROFILE"], dict.fromkeys(PROFILES), "profile")
     return asked
 
 
-def one_of(wanted: str, valid: Mapping[str, Any], what: str) -> Any:
-    """`valid[wanted]`, or an error that lists what is valid."""
-    if wanted not in valid:
-        raise WrongRequest(
-            f"no {what} is called {wanted!r}; there is: {', '.join(valid) or 'none yet'}"
-        )
+def chosen(wanted: str, valid: Mapping[str, Any], what: str) -> Any:
+    """`valid[wanted]`, or a wrong request that lists what is valid."""
+    from course_lib.core.checks import one_of  # here, because it brings PyTorch along
+
+    try:
+        one_of(wanted, valid, what)
+    except ValueError as problem:
+        raise WrongRequest(str(problem)) from problem
     return valid[wanted]
 
 

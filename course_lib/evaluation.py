@@ -145,7 +145,7 @@ def scoreboard(evaluations: Mapping[str, Evaluation], caption: str = "") -> Tabl
     for name, one in evaluations.items():
         rows[name] = [score.value for score in one.scores]
     columns = [score.name for score in first.scores]
-    forms = ["{:.3g}", "{:.2g}", "{:.1%}", "{:.1%}", "{:.1%}"]
+    forms = ["{:#.3g}", "{:#.2g}", "{:.1%}", "{:.1%}", "{:.1%}"]  # with #, 1.00 is not cut to 1
     return table(rows, columns, head="samples", form=forms, caption=caption)
 
 

@@ -326,6 +326,9 @@ def lines(
             ys = as_array(ys)
             xs = np.arange(len(ys)) if xs is None else as_array(xs)
             axes.plot(xs, ys, color=colour, marker=marker, markersize=5, label=name)
+        if "x" in log and marker and len(xs) <= 6:  # few points: each names itself
+            axes.set_xticks(xs, [f"{value:g}" for value in xs])
+            axes.set_xticks([], minor=True)
         axes.margins(x=0.02)
         _label_ends(figure, axes)
     return named(figure, alt, f"curves of {'; '.join(curves)} over {xlabel or 'x'}", title)
@@ -523,19 +526,23 @@ def _grid(limit: float, n: int) -> Tensor:
 
 
 def _label_ends(figure: Picture, axes: Axes) -> None:
-    """Write each curve's name at its right end, and push names apart where curves meet."""
+    """Write each curve's name at its right end, and push names apart where curves meet.
+
+    Where they end in one point, the names stand in the order in which the curves lie on the way.
+    """
     figure.draw_without_rendering()
     box = axes.get_window_extent()
     ends = []
     for line in axes.get_lines():
         x, y = (np.asarray(values, float) for values in line.get_data())
-        last = np.flatnonzero(np.isfinite(x) & np.isfinite(y))[-1]
-        pixel = axes.transData.transform((x[last], y[last]))[1]
-        ends.append(((pixel - box.y0) / box.height, line))
-    ends.sort(key=lambda end: end[0])
+        drawn = np.isfinite(x) & np.isfinite(y)
+        pixels = axes.transData.transform(np.column_stack([x[drawn], y[drawn]]))[:, 1]
+        heights = (pixels - box.y0) / box.height
+        ends.append((heights[-1], heights.mean(), line))
+    ends.sort(key=lambda end: (round(end[0], 2), end[1]))
     apart = 1.25 * STYLE["font.size"] * DPI / 72 / box.height
-    heights = _push_apart([height for height, _ in ends], apart)
-    for height, (_, line) in zip(heights, ends, strict=True):
+    places = _push_apart([height for height, _, _ in ends], apart)
+    for height, (_, _, line) in zip(places, ends, strict=True):
         axes.annotate(
             str(line.get_label()), (1, height), (5, 0), "axes fraction", "offset points",
             color=line.get_color(), va="center", fontsize=11, fontweight="bold",

@@ -26,7 +26,7 @@ from course_lib.data.sequences import heartbeats
 from course_lib.diffusion.denoiser import Denoiser
 from course_lib.diffusion.distillation import Halving
 from course_lib.diffusion.schedules import cosine, linear
-from course_lib.features import train_digits_features, train_fashion_features
+from course_lib.features import train_features
 from course_lib.models.cascade import AUG_MAX, StageLoss, SuperResolver, shrink, stage
 from course_lib.models.style import StyleGAN, style_gan_loss
 from course_lib.models.vae import fashion_vae, vae_loss
@@ -284,8 +284,8 @@ TRAININGS: dict[str, Callable[..., nn.Module]] = {
         _STAGE,
     ),
     # What samples are looked at with; these two measure and ship themselves.
-    "digits_features": train_digits_features,
-    "fashion_features": train_fashion_features,
+    "digits_features": partial(train_features, "digits_features"),
+    "fashion_features": partial(train_features, "fashion_features"),
 }
 
 

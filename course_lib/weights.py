@@ -58,11 +58,11 @@ def save_weights(
     return path
 
 
-def load_weights(name: str, module: Module, folder: Path = WEIGHTS) -> Module:
-    """Fill `module` with the shipped weights called `name` and put it in evaluation mode.
+def whole_file(name: str, folder: Path = WEIGHTS) -> bytes:
+    """The shipped file called `name`, if it is the one that the manifest describes.
 
-    Raises ValueError for an unknown name (listing the valid ones), for a missing, truncated or
-    tampered file (naming both hashes), and for weights of another shape.
+    Raises ValueError for an unknown name (listing the valid ones), and for a missing, truncated or
+    tampered file (naming both hashes, and the repair).
     """
     entries = manifest(folder)
     one_of(name, entries, "weights")
@@ -76,7 +76,15 @@ def load_weights(name: str, module: Module, folder: Path = WEIGHTS) -> Module:
         raise ValueError(
             f"{path.name} is damaged: sha256 {found}, the manifest says {expected}. {repair}"
         )
-    return _fill(module, load(content), path.name)
+    return content
+
+
+def load_weights(name: str, module: Module, folder: Path = WEIGHTS) -> Module:
+    """Fill `module` with the shipped weights called `name` and put it in evaluation mode.
+
+    Raises ValueError as `whole_file` does, and for weights of another shape.
+    """
+    return _fill(module, load(whole_file(name, folder)), f"{name}.safetensors")
 
 
 def load_or_train(

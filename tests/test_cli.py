@@ -4,6 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -205,11 +206,12 @@ def test_check_finds_a_damaged_weights_file(
     from course_lib import weights
 
     (tmp_path / "toy.safetensors").write_bytes(b"damaged")
-    monkeypatch.setattr(weights, "WEIGHTS", tmp_path)
-    monkeypatch.setattr(weights, "manifest", lambda: {"toy": {"sha256": "0" * 64}})
-    finding = check.weights()
-    assert "toy.safetensors: sha256 " in finding.problem
-    assert finding.mend == "git checkout -- data/weights/toy.safetensors"
+    of_tmp_path = partial(weights.whole_file, folder=tmp_path)
+    monkeypatch.setattr(weights, "whole_file", of_tmp_path)
+    monkeypatch.setattr(weights, "manifest", lambda *_: {"toy": {"sha256": "0" * 64}})
+    problem = check.weights().problem
+    assert "toy.safetensors is damaged: sha256 " in problem
+    assert "git checkout -- data/weights/toy.safetensors" in problem
 
 
 @pytest.mark.parametrize("name", ["Python", "packages", "PyTorch", "device", "data", "JupyterLab"])

@@ -70,3 +70,5 @@ def test_one_of_lists_the_choices():
     one_of("a", {"a": 1, "b": 2}, "letter")
     with pytest.raises(ValueError, match="unknown letter 'c'. Use one of: a, b"):
         one_of("c", {"a": 1, "b": 2}, "letter")
+    with pytest.raises(ValueError, match="Use one of: none yet"):
+        one_of("c", [], "letter")

@@ -49,6 +49,13 @@ def test_one_step_is_of_order_five():
     assert float(end.x) == pytest.approx(32, rel=1e-12)
 
 
+def test_a_step_that_was_too_long_is_taken_again():
+    """Nothing moves at first, so steps grow; then the velocity rises more steeply than any step."""
+    x = torch.zeros(1, 1, dtype=torch.float64)
+    end = ode.solve(lambda y, t: 0 * y + 41 * t**40, x, 0.0, 1.0)
+    assert float(end.x) == pytest.approx(1, abs=1e-4)
+
+
 def test_evaluations_are_counted():
     calls = []
     end = ode.solve(lambda y, t: calls.append(t) or -y, torch.ones(1, 1), 0.0, 1.0)

@@ -78,6 +78,14 @@ def test_coefficients_rebuild_the_schedule(schedule):
     torch.testing.assert_close(variance, 2 * f * schedule.sigma(t) ** 2 + g2, rtol=1e-5, atol=1e-8)
 
 
+def test_coefficients_are_the_same_in_inference_mode():
+    wanted = sde.coefficients(sde.vp(), TIMES)
+    with torch.inference_mode():
+        found = sde.coefficients(sde.vp(), TIMES.clone())
+    for ours, theirs in zip(found, wanted, strict=True):
+        assert torch.equal(ours, theirs)
+
+
 def test_integer_times_are_refused():
     with pytest.raises(TypeError, match="int64"):
         sde.coefficients(linear(), torch.tensor([3]))

@@ -10,6 +10,7 @@ from scipy import integrate, stats
 from torch import nn
 from torch.distributions import MultivariateNormal, Normal, kl_divergence
 
+from course_lib.diffusion.likelihood import discretised_gaussian
 from course_lib.models import vae
 
 F64 = {"dtype": torch.float64}
@@ -37,7 +38,7 @@ def test_bernoulli_is_torch_s_and_refuses_greys():
 
 
 DISCRETISED = {
-    "gaussian": (vae.discretised_gaussian, stats.norm),
+    "gaussian": (discretised_gaussian, stats.norm),
     "logistic": (vae.discretised_logistic, stats.logistic),
 }
 

@@ -229,6 +229,13 @@ def test_maps_share_a_scale_that_says_what_it_shows():
         plot.show_map(maps, scale=(1, 1), label="error")
 
 
+def test_few_points_on_a_logarithmic_axis_are_named_as_they_are():
+    picture = plot.lines({"error": [4.0, 2.0, 1.0]}, x=[64, 128, 256], log="xy", marker="o")
+    axis = picture.axes[0].xaxis
+    assert [label.get_text() for label in axis.get_ticklabels()] == ["64", "128", "256"]
+    assert len(axis.get_minorticklocs()) == 0
+
+
 def test_lines_are_labelled_at_their_ends_without_overlap():
     curves = {"data": [1, 2, 3.0], "model": ([0, 1, 2], [3, 2, 3.0]), "other": [2, 2, 3.01]}
     picture = plot.lines(curves, xlabel="step", ylabel="loss")
@@ -241,6 +248,13 @@ def test_lines_are_labelled_at_their_ends_without_overlap():
     boxes = sorted((text.get_window_extent() for text in axes.texts), key=lambda box: box.y0)
     assert all(low.y1 <= high.y0 + 1 for low, high in zip(boxes, boxes[1:], strict=False))
     assert all(box.x1 <= picture.get_figwidth() * plot.DPI for box in boxes)
+
+
+def test_names_of_curves_that_end_together_stand_as_the_curves_lie():
+    curves = {"steep": [0, 0.1, 1.0], "early": [0, 0.9, 1.0], "even": [0, 0.5, 1.001]}
+    [axes] = plot.lines(curves).axes
+    heights = {text.get_text(): text.xy[1] for text in axes.texts}
+    assert sorted(heights, key=heights.get) == ["steep", "even", "early"]
 
 
 def test_lines_take_log_axes_tensors_and_gaps():

@@ -33,6 +33,7 @@ from course_lib.widgets.bound_lab import BoundLab
 from course_lib.widgets.denoiser_playground import DenoiserPlayground
 from course_lib.widgets.embedding_lab import EmbeddingLab
 from course_lib.widgets.fidelity_lab import FidelityLab
+from course_lib.widgets.frame_dial import FrameDial
 from course_lib.widgets.frame_scrubber import FrameScrubber
 from course_lib.widgets.gaussian_lab import TWO_CLUMPS, GaussianLab
 from course_lib.widgets.guidance_field import GuidanceField
@@ -147,6 +148,44 @@ def test_a_picture_is_enlarged_to_about_224_pixels_unless_told():
 def test_frames_that_cannot_be_shown_are_refused_by_name(frames, options, error, words):
     with pytest.raises(error, match=words):
         FrameScrubber(frames, **options)
+
+
+# ---- FrameDial ----------------------------------------------------------------------------------
+
+GRID = np.arange(2 * 3 * 2 * 4, dtype=np.uint8).reshape(2, 3, 2, 4)
+
+
+def frame_dial(frames=GRID, **changes):
+    told = {"rows": ("noise", ["none", "all"]), "columns": ("steps", [5, 10, 20])} | changes
+    return FrameDial(frames, **told)
+
+
+def test_the_page_finds_the_picture_under_both_dials(tmp_path):
+    widget = frame_dial(beside=(1, 2), start=(0, 1))
+    assert widget.shape == [2, 3, 2, 4] and widget.column_labels == ["5", "10", "20"]
+    assert (widget.row, widget.column, widget.beside) == (0, 1, [1, 2])
+    told = f"Uint8Array.from({list(widget.frames)}), {widget.shape}"
+    for i, k in ((0, 0), (0, 2), (1, 0), (1, 2)):
+        page = javascript(tmp_path, "frame_dial", f"Array.from(m.frame({told}, {i}, {k}))")
+        assert page == GRID[i, k].flatten().tolist()
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "words"),
+    [
+        ({"frames": GRID / 2}, TypeError, "uint8"),
+        ({"frames": GRID[0]}, ValueError, r"\[rows, columns, H, W\], got \[3, 2, 4\]"),
+        ({"rows": ("noise", ["none"])}, ValueError, "each of the 2"),
+        ({"columns": ("steps", [5])}, ValueError, "each of the 3"),
+        ({"captions": [["a", "b", "c"]]}, ValueError, "each of 2 rows, got 1"),
+        ({"captions": [["a"], ["b"]]}, ValueError, "each of the 3"),
+        ({"beside": (2, 0)}, ValueError, "beside must lie in 2 rows and 3 columns"),
+        ({"start": (0, -1)}, ValueError, "start must lie in 2 rows and 3 columns"),
+    ],
+)
+def test_dials_that_point_nowhere_are_refused(changes, error, words):
+    with pytest.raises(error, match=words):
+        frame_dial(**changes)
 
 
 # ---- WalkerRace ---------------------------------------------------------------------------------
@@ -850,7 +889,7 @@ def test_ticks_are_round_and_inside(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"rates": [1.0]}, "as many of each"),
+        ({"rates": [1.0]}, "one of each for every stop"),
         ({"samples": [STRIP, STRIP[:1]]}, "samples must have the shape of originals"),
         ({"index": 2}, r"index must lie in 0\.\.1"),
     ],
@@ -887,7 +926,7 @@ def test_what_is_missing_is_blown_up_about_mid_grey(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"errors": [1.0]}, "one error and one set of guesses for each"),
+        ({"errors": [1.0]}, "one of each for every stop"),
         ({"guesses": [STRIP, STRIP, STRIP[:1]]}, "guesses must have the shape of originals"),
         ({"bits": [0.0, 40.0, 12.0]}, "bits must rise"),
         ({"index": 3}, r"index must lie in 0\.\.2"),

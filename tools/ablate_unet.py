@@ -59,7 +59,7 @@ def ship(name: str, run: Path, losses: list[float], hardware: str, folder: Path)
     assert isinstance(training, Training)
     model, record = averaged(training.model(), run / CHECKPOINT)
     digest = checksums()["fashion_mnist/train.png"]["pixels_sha256"]
-    data = Reference("fashion_mnist train at 14 x 14", "", digest, torch.empty(0), torch.empty(0))
+    data = Reference("fashion_mnist train at 14 x 14", digest, torch.empty(0))
     about = origin(name, training, record, data, hardware)
     about["losses"] = dict(zip(map(str, TIMES), losses, strict=True))
     save_weights(name, model, about, folder=folder)

@@ -36,14 +36,8 @@ from course_lib.diffusion.likelihood import bound_terms, prior_bits
 from course_lib.diffusion.reverse import ReverseGaussian, bound_bits, walk_back
 from course_lib.diffusion.samplers import ddim_step, ddpm_step, heun_step, sample
 from course_lib.diffusion.schedules import DiscreteSchedule, geometric_times, linear, spaced_times
-from course_lib.features import classify, features
-from course_lib.metrics import (
-    Measured,
-    frechet_distance,
-    kernel_distance,
-    precision_recall,
-    with_floor,
-)
+from course_lib.evaluation import evaluate
+from course_lib.metrics import Measured
 from course_lib.models.style import StyleGenerator
 from course_lib.models.vae import VAE, draw_pixels, iwae_bound, log_weights
 from course_lib.nn.classifier import NoisyClassifier
@@ -176,32 +170,31 @@ class Styled:
 
 @dataclass(frozen=True)
 class Reference:
-    """What samples are compared with, and the features they are compared in."""
+    """The data of a model: its name and checksum, and what samples are compared with.
+
+    against   which data set `evaluate` judges by; empty where there are no pictures
+    most      how many samples are judged unless told otherwise
+    """
 
     name: str
-    net: str
     sha256: str
-    train: Tensor = field(repr=False)
     test: Tensor = field(repr=False)
+    against: str = ""
+    most: int = 0
 
 
 def digits_reference() -> Reference:
-    """The digits, with all 1,352 training pictures to set the floor."""
+    """The digits: as many samples as there are training pictures to set the floor."""
     train, test = load_digits("train")[0], load_digits("test")[0]
     digest = hashlib.sha256(train.numpy().tobytes()).hexdigest()
-    return Reference(
-        "digits train", "digits_features", digest, to_unit(train, TOP), to_unit(test, TOP)
-    )
+    return Reference("digits train", digest, to_unit(test, TOP), "digits", len(train))
 
 
 def fashion_reference() -> Reference:
-    """Fashion-MNIST; 10,000 training pictures drawn at random, as samples are, set the floor."""
-    train, test = load_fashion_mnist("train")[0], load_fashion_mnist("test")[0]
-    train = train[torch.randperm(len(train), generator=torch.Generator().manual_seed(0))]
+    """Fashion-MNIST: as many samples as there are test pictures."""
+    test = to_unit(load_fashion_mnist("test")[0])
     digest = checksums()["fashion_mnist/train.png"]["pixels_sha256"]
-    return Reference(
-        "fashion_mnist train", "fashion_features", digest, to_unit(train[:10_000]), to_unit(test)
-    )
+    return Reference("fashion_mnist train", digest, test, "fashion", len(test))
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -235,7 +228,7 @@ def main(arguments: list[str] | None = None) -> int:
         sampler = Styled(options.seed)
     if isinstance(model, ReverseGaussian):
         sampler = LearnedSteps(options.seed, options.bf16)
-    n = min(options.samples or len(reference.train), len(reference.train))
+    n = min(options.samples or reference.most, reference.most)
     measured = measure(model, sampler, reference, n)
     if isinstance(model, VAE):
         measured["bits_per_dim"] = likelihood(model, reference.test[:1000])
@@ -303,7 +296,7 @@ def ship_bound(
     """Ship a model of bits or points, measured by the bound K on fresh data."""
     data = training.data()
     digest = hashlib.sha256(data.numpy().tobytes()).hexdigest()
-    reference = Reference(f"{options.name} data", "", digest, data, data)
+    reference = Reference(f"{options.name} data", digest, data)
     found = {"bound_bits": bound(model, data, options.samples or 4000)}
     return ship_whole(options, training, model, record, reference, found)
 
@@ -374,7 +367,7 @@ def measure(
     reference: Reference,
     n: int,
 ) -> dict[str, Any]:
-    """Compare n samples with the test set, and n real training pictures in the same way.
+    """Judge n samples by the course's recipe, against the whole test set.
 
     No metrics if a sample holds a number that is not finite: the walk has diverged.
     """
@@ -385,19 +378,16 @@ def measure(
     if lost := n - int(images.flatten(1).isfinite().all(1).sum()):
         # Infinite pixels have no distance to anything: say so in place of a number.
         return about | {"metrics": None, "diverged": f"{lost:,} of {n:,} samples"}
-    see = partial(features, name=reference.net)
-    made, real, test = see(images), see(reference.train[:n]), see(reference.test)
-    m = min(n, len(test))
-    few = (made[:m], test[:m], real[:m])
-    scores = {
-        "frechet_distance": with_floor(frechet_distance, made, test, real),
-        "kernel_distance": with_floor(kernel_distance, *few),
-        "precision": with_floor(lambda a, b: precision_recall(a, b)[0], *few, name="precision"),
-        "recall": with_floor(lambda a, b: precision_recall(a, b)[1], *few, name="recall"),
+    found = evaluate(images, reference.against, pictures=len(reference.test))
+    metrics: dict[str, Any] = {
+        "frechet_distance": as_entry(found.frechet),
+        "kernel_distance": as_entry(found.kernel),
+        "precision": as_entry(found.precision),
+        "recall": as_entry(found.recall),
+        "copies": as_entry(found.copies),
+        "class_shares": [round(share, 4) for share in found.class_shares],
     }
-    shares = classify(images, reference.net).argmax(1).bincount(minlength=10) / n
-    metrics = {name: as_entry(score) for name, score in scores.items()}
-    return about | {"metrics": metrics | {"class_shares": [round(float(p), 4) for p in shares]}}
+    return about | {"metrics": metrics}
 
 
 def again(

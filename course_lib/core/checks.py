@@ -50,7 +50,8 @@ def one_of(value: Any, valid: Iterable[Any], what: str) -> None:
     """Raise ValueError listing the valid choices unless `value` is among them."""
     valid = list(valid)
     if value not in valid:
-        raise ValueError(f"unknown {what} {value!r}. Use one of: {', '.join(map(str, valid))}")
+        choices = ", ".join(map(str, valid)) or "none yet"
+        raise ValueError(f"unknown {what} {value!r}. Use one of: {choices}")
 
 
 def same_shapes(here: Mapping[str, Shape], there: Mapping[str, Shape], what: str) -> None:

@@ -24,7 +24,7 @@ def ddim_invert(
     *,
     repeats: int = 1,
 ) -> Data:
-    """Walk x, data at times[0], up to its noise at times[-1] (Song, Meng & Ermon 2021, eq. 14).
+    """Walk x, data at times[0], up to its noise at times[-1] (Song, Meng & Ermon 2020, eq. 14).
 
     A step up is a step of `ddim_step` solved for x_t, which stands on both sides of it:
     x_t = alpha_t (x_s / alpha_s + (n_t - n_s) eps(x_t, t)) with n = sigma / alpha. On the right it
@@ -45,7 +45,7 @@ def slerp(a: Data, b: Data, weight: float | Tensor) -> Data:
     """The point between a (weight 0) and b (weight 1) on the great circle that joins them.
 
     Independent noises are nearly orthogonal and equally long: what lies between keeps that length,
-    which a straight line between them loses (Song, Meng & Ermon 2021, appendix D.5). Each example
+    which a straight line between them loses (Song, Meng & Ermon 2020, appendix D.5). Each example
     has an angle of its own. Raises ValueError for an a and b that point the same or opposite ways.
 
     weight   one number, or one for each example

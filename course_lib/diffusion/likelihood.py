@@ -16,8 +16,8 @@ def gaussian_kl(mean_q: Tensor, var_q: Tensor, mean_p: Tensor, var_p: Tensor) ->
     return 0.5 * ((var_p / var_q).log() + (var_q + (mean_q - mean_p).square()) / var_p - 1)
 
 
-def bits_per_dim(nats: Tensor) -> Tensor:
-    """Nats per coordinate to bits per coordinate."""
+def nats_to_bits(nats: Tensor) -> Tensor:
+    """The unit of information: one nat is 1 / ln 2 bits, about 1.44."""
     return nats / math.log(2)
 
 
@@ -34,7 +34,7 @@ def pixel_bits(log_density: PerExample, dims: int, bin_width: float) -> PerExamp
     """
     if dims < 1 or not bin_width > 0:
         raise ValueError(f"need dims >= 1 and bin_width > 0, got {dims} and {bin_width:g}")
-    return bits_per_dim(-log_density / dims) - math.log2(bin_width)
+    return nats_to_bits(-log_density / dims) - math.log2(bin_width)
 
 
 def discretised_gaussian(x: Data, mean: Data, std: float | Tensor, levels: int = 256) -> PerExample:
@@ -69,7 +69,7 @@ def prior_bits(schedule: DiscreteSchedule, x_0: Data) -> PerExample:
     t = torch.full((len(x_0),), schedule.T, device=x_0.device)
     alpha, sigma = schedule(t, like=x_0)
     kl = gaussian_kl(alpha * x_0, sigma**2, torch.zeros_like(x_0), torch.ones_like(sigma))
-    return bits_per_dim(kl.flatten(1).mean(1))
+    return nats_to_bits(kl.flatten(1).mean(1))
 
 
 def step_bits(
@@ -96,7 +96,7 @@ def _step_bits(schedule: DiscreteSchedule, t: Time, error: PerExample, variance:
         # Means aside, the two variances differ: what a perfect mean still pays.
         beta, noise = schedule.beta.to(t.device), 1 - schedule.alpha_bar.to(t.device)
         nats = nats + gaussian_kl(error * 0, beta[t] * noise[t - 1] / noise[t], error * 0, beta[t])
-    return bits_per_dim(nats).to(error.dtype)
+    return nats_to_bits(nats).to(error.dtype)
 
 
 def term_bits(
@@ -123,7 +123,7 @@ def term_bits(
     # Elsewhere the guess may be so far off that the gradient of its logarithm is no number.
     last = torch.where((t == 1).view(sigma.shape), guess, x_0)
     log_p = discretised_gaussian(x_0, last, float(schedule.beta[1].sqrt()), levels)
-    decoder = bits_per_dim(-log_p / x_0[0].numel())
+    decoder = nats_to_bits(-log_p / x_0[0].numel())
     return torch.where(t == 1, decoder.to(step.dtype), step), error
 
 
@@ -172,4 +172,4 @@ def continuous_bits(
     with torch.enable_grad():
         time = t.detach().requires_grad_()
         (slope,) = torch.autograd.grad(schedule.log_snr(time).sum(), time)
-    return bits_per_dim(-0.5 * slope * schedule.snr(t) * error).to(x_0.dtype)
+    return nats_to_bits(-0.5 * slope * schedule.snr(t) * error).to(x_0.dtype)

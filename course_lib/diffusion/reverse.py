@@ -12,7 +12,7 @@ from torch import nn
 
 from course_lib.core.types import Data, PerExample, RandnLike, Time
 from course_lib.diffusion.forward import posterior
-from course_lib.diffusion.likelihood import bits_per_dim, gaussian_kl, prior_bits
+from course_lib.diffusion.likelihood import gaussian_kl, nats_to_bits, prior_bits
 from course_lib.diffusion.schedules import DiscreteSchedule, shaped
 
 
@@ -72,7 +72,7 @@ def bound_bits(
         with torch.no_grad():
             now = torch.full((len(x_0),), t, device=x_0.device)
             nats = nats + model.nats(x_0, now, randn_like(x_0))
-    return bits_per_dim(-nats)
+    return nats_to_bits(-nats)
 
 
 def walk_back(

@@ -34,7 +34,7 @@ def stratified_times(
 
 
 class ImportanceTimes(nn.Module):
-    """Draws times as often as their losses are large (Nichol & Dhariwal 2021, eq. 18).
+    """Draws times as often as their losses are large (Nichol & Dhariwal 2021, section 3.3).
 
     The chance of a time is proportional to the root mean square of its last `keep` losses, once
     every time has that many; before, all are equally likely. Its memory lies in buffers, so that a

@@ -21,7 +21,12 @@ def check_embed_waves(embed_waves: Callable[..., Any]) -> None:
     """Exercise 1: sines and cosines between two given wavelengths."""
     t = torch.tensor([0.0, 0.3, 2.0, 17.0, 90.0])
     lengths = 4 * 100 ** (torch.arange(4) / 3)  # 4 ... 400
-    answer = embed_waves(t, 8, 4.0, 400.0)
+    answer = torch.as_tensor(embed_waves(t, 8, 4.0, 400.0))
+    require(
+        answer.shape == (5, 8),
+        f"five times with dim = 8 make an answer of shape [5, 8], not {list(answer.shape)}: dim / 2"
+        " sines and as many cosines.",
+    )
     reject(
         equal(answer, _waves(t, lengths, full=1.0)),
         "a wave of length L comes back after L, and sin(t / L) only after 2 pi L. Multiply by"
@@ -55,11 +60,41 @@ def check_embed_waves(embed_waves: Callable[..., Any]) -> None:
     reject(
         equal(answer, both.roll(4, 1)), "the cosines come first. Put the sines before the cosines."
     )
-    require(equal(answer, both), "not the sines, then the cosines, of 2 pi t / wavelength.")
+    require(
+        equal(answer[:, 0], both[:, 0]),
+        "the first column is not sin(2 pi t / shortest). The exponent starts at 0, and the first"
+        " wavelength is the argument `shortest`, whatever it is.",
+    )
+    require(
+        equal(answer[:, 3], both[:, 3]),
+        "the last sine is not sin(2 pi t / longest). The exponent ends at 1, and the last"
+        " wavelength is the argument `longest`, whatever it is.",
+    )
+    require(
+        equal(answer[:, :4], both[:, :4]),
+        "the first and the last sine are right, those between are not: each wavelength is the same"
+        " factor longer than the one before.",
+    )
+    require(
+        equal(answer, both),
+        "the sines are right, and the second half is not the cosines of the same angles.",
+    )
+    another = 0.5 * 30 ** (torch.arange(6) / 5)
+    require(
+        equal(embed_waves(t, 12, 0.5, 15.0), _waves(t, another)),
+        "right for dim = 8, and not for dim = 12: how many waves there are is `dim // 2`.",
+    )
 
 
 def _steered(h: Tensor, scale: Tensor, shift: Tensor, groups: int, one: float = 1) -> Tensor:
     return (one + scale)[:, :, None, None] * F.group_norm(h, groups) + shift[:, :, None, None]
+
+
+def _over(h: Tensor, groups: int, axes: tuple[int, ...], power: float, unbiased: bool) -> Tensor:
+    """h less its mean, over a power of its variance, both over `axes` of [batch, group, rest]."""
+    parts = h.reshape(len(h), groups, -1)
+    var = parts.var(axes, keepdim=True, unbiased=unbiased)
+    return ((parts - parts.mean(axes, keepdim=True)) / var**power).view_as(h)
 
 
 @exercise("one formula, and AdaIN, AdaGN and FiLM are three values of `groups`")
@@ -67,14 +102,21 @@ def check_steer(steer: Callable[..., Any]) -> None:
     """Exercise 2: (1 + scale) * norm(h) + shift for every number of groups, and for none."""
     h = 2 + 3 * torch.randn(3, 8, 4, 5) * torch.linspace(0.2, 2, 8)[:, None, None]
     scale, shift = 0.3 * torch.randn(2, 3, 8)
-    plain = (1 + scale)[:, :, None, None] * h + shift[:, :, None, None]
+    up, down = (1 + scale)[:, :, None, None], shift[:, :, None, None]
+    plain = up * h + down
     film = steer(h, scale, shift, 0)
     reject(
-        equal(film, scale[:, :, None, None] * h + shift[:, :, None, None]),
+        equal(film, (up - 1) * h + down),
         "the factor is 1 + scale: with scale = 0 everywhere, the features must pass unchanged.",
     )
+    reject(
+        equal(film, (1 + down) * h + up - 1),
+        "scale and shift are swapped. All shapes fit: only the numbers tell.",
+    )
+    reject(equal(film, up * (h + down)), "the shift comes last: it is not scaled.")
     require(equal(film, plain), "with groups = 0 (FiLM) it is not (1 + scale) * h + shift.")
-    for groups, name in ((8, "AdaIN, a group for each channel"), (2, "AdaGN with two groups")):
+    named = {2: "AdaGN with two groups", 8: "AdaIN, a group for each channel", 1: "one group"}
+    for groups, name in named.items():
         answer, right = steer(h, scale, shift, groups), _steered(h, scale, shift, groups)
         reject(equal(answer, plain), f"nothing is normalised when groups = {groups} ({name}).")
         reject(
@@ -86,22 +128,48 @@ def check_steer(steer: Callable[..., Any]) -> None:
             "you normalise after scaling: that divides the scale out again. Normalise first.",
         )
         reject(
-            groups == 2 and equal(answer, _steered(h, scale, shift, 8)),
-            "every channel is normalised by itself, whatever `groups` says.",
-        )
-        reject(
             groups == 2 and equal(answer, _steered(h, scale, shift, 4)),
             "`groups` is how many groups there are, not how many channels one holds.",
         )
-        across = h.reshape(3, groups, -1)
-        std = across.std((0, 2), keepdim=True)
-        batch = ((across - across.mean((0, 2), keepdim=True)) / std).view_as(h)
-        mixed = (1 + scale)[:, :, None, None] * batch + shift[:, :, None, None]
+        for fixed in {1, 2, 4, 8} - {groups}:
+            reject(
+                equal(answer, _steered(h, scale, shift, fixed)),
+                f"groups = {groups} gives what groups = {fixed} should: use the argument `groups`.",
+            )
         reject(
-            equal(answer, mixed, atol=2e-2),
+            any(
+                equal(answer, up * _over(h, parts, (0, 2), 0.5, True) + down, atol=2e-2)
+                for parts in (groups, 8)
+            ),
             "mean and spread are taken over the whole batch: each example has its own.",
         )
+        reject(
+            equal(answer, up * _over(h, groups, (2,), 1, False) + down, atol=5e-3),
+            "you divide by the variance: divide by its root.",
+        )
+        require(
+            not equal(answer, up * _over(h, groups, (2,), 0.5, True) + down, atol=5e-3)
+            or equal(answer, right, atol=5e-3),
+            "the deviation is the unbiased one, over n - 1. A normalisation divides by n, so that"
+            " the result has variance 1: unbiased=False.",
+        )
         require(equal(answer, right, atol=5e-3), f"groups = {groups} does not give {name}.")
+    small, scale, shift = torch.randn(2, 6, 3, 2), *torch.randn(2, 2, 6)
+    require(
+        equal(steer(small, scale, shift, 3), _steered(small, scale, shift, 3), atol=5e-3),
+        "right for 8 channels of 4 x 5 pixels, and not for 6 of 3 x 2.",
+    )
+    given = {"h": small, "scale": scale, "shift": shift}
+    _require_gradients(steer(*(x.requires_grad_() for x in given.values()), 3), given)
+
+
+def _require_gradients(answer: Any, given: dict[str, Tensor]) -> None:
+    """Whether a right answer can be learned through: a gradient for each of its arguments."""
+    cut = "the values are right, but no gradient can pass"
+    require(bool(answer.requires_grad), f"{cut}: the answer is detached.")
+    found = torch.autograd.grad(answer.square().sum(), list(given.values()), allow_unused=True)
+    for name, gradient in zip(given, found, strict=True):
+        require(gradient is not None, f"{cut} to `{name}`: it is detached.")
 
 
 class GatedBlock(nn.Module):
@@ -121,38 +189,69 @@ class GatedBlock(nn.Module):
 
 @exercise("the block starts as nothing, whatever it is told, and wakes up at the first step")
 def check_start_as_nothing(start_as_nothing: Callable[..., Any]) -> None:
-    """Exercise 3: the block with weights that make it the identity and let it learn."""
-    block, x, vector = GatedBlock(), torch.randn(5, 4, 6, 6), torch.randn(5, 3)
-    before = [p.detach().clone() for p in block.parameters()]
-    answer = start_as_nothing(block)
+    """Exercise 3: the block with weights that make it the identity and let it learn.
+
+    Zeroing what reads the vector (or the gate's rows of it) is right, and so is zeroing the
+    convolution: the gate is random then.
+    """
+    for channels, dim in ((4, 3), (6, 5)):
+        _starts_and_wakes(start_as_nothing, GatedBlock(channels, dim), channels, dim)
+
+
+def _starts_and_wakes(
+    start: Callable[..., Any], block: GatedBlock, channels: int, dim: int
+) -> None:
+    x, vector = torch.randn(5, channels, 6, 6), torch.randn(5, dim)
+    owned = list(block.parameters())
+    before = [p.detach().clone() for p in owned]
+    answer = start(block)
     require(answer is block, "return the block itself, with other weights.")
-    changed = [not equal(a, b, 0) for a, b in zip(before, block.parameters(), strict=True)]
+    after = list(block.parameters())
     reject(
-        not any(changed),
+        len(after) != len(owned) or any(a is not b for a, b in zip(owned, after, strict=True)),
+        "a weight is a new tensor. An optimiser that was made before would go on changing the old"
+        " one: write into it, nn.init.zeros_(...).",
+    )
+    reject(
+        all(equal(a, b, 0) for a, b in zip(before, after, strict=True)),
         "no weight of the block has changed. Change them in place: nn.init.zeros_(...).",
     )
-    still = torch.zeros(5, 3)
     out = block(x, vector)
+    read, bias, conv = (p.detach() for p in (block.read.weight, block.read.bias, block.conv.weight))
     reject(
-        equal(block(x, still), x) and not equal(out, x),
-        "with the vector 0 the block is the identity, with another it is not: zero the weight too,"
-        " not only the bias.",
+        not equal(out, x, 0) and equal(out, x),
+        "nearly x, and not x: small weights are not zero.",
     )
-    reject(
-        not bool(block.read.weight.detach().any()) and not equal(out, x),
-        "the bias of the layer that reads the vector is still random: zero it too.",
-    )
+    if not equal(out, x, 0):
+        reject(
+            equal(block(x, torch.zeros(5, dim)), x),
+            "with the vector 0 the block is the identity, with another it is not: zero the weight"
+            " too, not only the bias.",
+        )
+        reject(
+            not bool(read[-channels:].any()) and bool(bias[-channels:].any()),
+            "the bias of the layer that reads the vector is still random: zero it too.",
+        )
+        reject(
+            not bool(read[:channels].any()) or not bool(read[channels : 2 * channels].any()),
+            "shift or scale is 0, and the gate is not. The layer gives shift, scale and gate in"
+            " this order, a number each per channel: the gate is the last third.",
+        )
+        reject(
+            not bool(conv.any()),
+            "the block's answer is not x: the convolution's bias still passes the gate. Zero it"
+            " too, not only the weight.",
+        )
     require(equal(out, x, 0), "the block's answer is not x.")
-    (block(x, vector) - torch.randn_like(x)).square().mean().backward()
-    moved = [p.grad is not None and bool(p.grad.abs().max() > 0) for p in block.parameters()]
-    reject(
-        not any(moved),
+    require(
+        all(p.requires_grad for p in after),
+        "a weight is frozen (requires_grad is False), so it never learns. A 0 is enough.",
+    )
+    (out - torch.randn_like(x)).square().mean().backward()
+    require(
+        any(bool(p.grad.any()) for p in after if p.grad is not None),
         "gate and convolution are both 0. Each one's gradient has the other as a factor, so nothing"
         " ever moves again: the block is dead. Zero one of the two.",
-    )
-    require(
-        moved[0],
-        "the gate gets no gradient. Zero what reads the vector, and leave the convolution random.",
     )
 
 
@@ -161,24 +260,54 @@ def check_mixed(mixed: Callable[..., Any]) -> None:
     """Exercise 4: the styles of a picture with the form of one and the finish of another."""
     a, b = torch.randn(2, 3, 6, 5)
     for crossover in (2, 5, 0, 6):
-        answer = mixed(a, b, crossover)
-        right = torch.cat([a[:, :crossover], b[:, crossover:]], 1)
-        swapped = torch.cat([b[:, :crossover], a[:, crossover:]], 1)
-        reject(
-            crossover in (2, 5) and equal(answer, swapped),
-            "coarse and fine are swapped: the first layers belong to the coarse picture.",
-        )
-        later = torch.cat([a[:, : crossover + 1], b[:, crossover + 1 :]], 1)
-        reject(
-            crossover in (2, 5) and equal(answer, later),
-            "one layer too many is coarse: layers 0 to crossover - 1 are.",
-        )
-        reject(
-            equal(answer, (a + b) / 2),
-            "this is an average of the two at every layer. Mixing switches between them.",
-        )
+        answer = torch.as_tensor(mixed(a, b, crossover))
         require(
-            equal(answer, right),
+            answer.shape == a.shape,
+            f"styles of shape {list(a.shape)} go in, so the same shape comes out, not"
+            f" {list(answer.shape)}: each layer has one style.",
+        )
+        if crossover in (2, 5):
+            _reject_usual(answer, a, b, crossover)
+        require(
+            equal(answer, torch.cat([a[:, :crossover], b[:, crossover:]], 1)),
             f"with crossover {crossover}, layers below it are not those of the coarse picture and"
             " the others those of the fine one.",
         )
+    a, b = torch.randn(2, 2, 8, 3)
+    require(
+        equal(mixed(a, b, 3), torch.cat([a[:, :3], b[:, 3:]], 1)),
+        "right for 6 layers, and not for 8: how many there are, the styles themselves say.",
+    )
+    given = {"coarse": a.requires_grad_(), "fine": b.requires_grad_()}
+    _require_gradients(mixed(a, b, 3), given)
+
+
+def _reject_usual(answer: Tensor, a: Tensor, b: Tensor, crossover: int) -> None:
+    def switched(at: int, axis: int = 1) -> Tensor:
+        first = torch.arange(a.shape[axis]) < at
+        return torch.where(first.view([-1 if i == axis else 1 for i in range(3)]), a, b)
+
+    reject(
+        equal(answer, torch.where(switched(crossover) == a, b, a)),
+        "coarse and fine are swapped: the first layers belong to the coarse picture.",
+    )
+    for other, many in ((crossover + 1, "many"), (crossover - 1, "few")):
+        reject(
+            equal(answer, switched(other)),
+            f"one layer too {many} is coarse: layers 0 to crossover - 1 are.",
+        )
+    for axis, what in ((0, "pictures of the batch"), (2, "numbers of a style")):
+        reject(
+            equal(answer, switched(crossover, axis)),
+            f"you switch between {what}. The layers are the second axis.",
+        )
+    for other in range(7):
+        reject(
+            other != crossover and equal(answer, switched(other)),
+            f"with crossover {crossover} you switch after {other} layers: use the argument.",
+        )
+    reject(
+        not bool(((answer == a) | (answer == b)).all()),
+        "some layers have neither source's style of that layer. Mixing switches between the two: no"
+        " averages, and each style keeps its place.",
+    )

@@ -4,9 +4,25 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from course_lib.diffusion.schedules import linear
+from course_lib.diffusion.schedules import cosine, linear
 from course_lib.exercises.checking import equal, exercise, reject, require
+
+OWN_TABLE = (
+    "right for one table of alpha_bar and wrong for another: does your function use a name of the"
+    " notebook, or numbers of its own, instead of its argument `alpha_bar`?"
+)
+
+
+def _not_a_number(value: Any) -> bool:
+    return bool(torch.as_tensor(value).isnan().any())
+
+
+def _refuse(found: Any, right: Any, mistakes: list[tuple[Any, str]], atol: float = 1e-6) -> None:
+    """Name the first known mistake that the answer shows, where it differs from what is right."""
+    for value, why in mistakes:
+        reject(equal(found, value, atol) and not equal(value, right, atol), why)
 
 
 @exercise("the noise of a step, from none at all to the ancestral one")
@@ -14,98 +30,185 @@ def check_sigma_of(sigma_of: Callable[..., Any]) -> None:
     """Exercise 1: the spread of the fresh noise, for any pair of times and any eta."""
     bar = linear().alpha_bar
     for t, s in ((700, 300), (2, 1), (500, 499)):
-        now, then = bar[t], bar[s]
-        right = ((1 - then) / (1 - now) * (1 - now / then)).sqrt()
-        for eta in (1.0, 0.5):
-            found = sigma_of(bar, t, s, eta)
+        now, then, before = bar[t], bar[s], bar[t - 1]
+        a, b = (1 - then) / (1 - now), 1 - now / then  # the two fractions of equation 16
+        r_1 = (a * b).sqrt()
+        for eta in (1.0, 0.5, 0.3):
+            found, right = sigma_of(bar, t, s, eta), eta * r_1
+            require(torch.as_tensor(found).ndim == 0, "return one number.")
             reject(
-                equal(found, right**2 * eta, 1e-9) or equal(found, right**2 * eta**2, 1e-9),
-                "this is a variance. The step multiplies noise by its root.",
+                _not_a_number(found),
+                "this is the root of a negative number: alpha_bar falls as t grows, so one of your"
+                " fractions is upside down, or s and t are swapped.",
             )
-            reject(
-                eta < 1 and equal(found, eta**0.5 * right, 1e-9),
-                "eta stands outside of the root: half of eta is half of the spread.",
+            mistakes = [
+                (right * r_1, "this is a variance. The step multiplies noise by its root."),
+                (right**2, "this is a variance. The step multiplies noise by its root."),
+                (
+                    eta**0.5 * r_1,
+                    "eta stands outside of the root: half of eta is half of the spread.",
+                ),
+                (r_1, "eta changes nothing."),
+                ((1 - eta) * r_1, "eta = 1 must add DDPM's noise: here it adds none."),
+                (
+                    eta * b.sqrt(),
+                    "this is sigma-hat, the larger one: it lacks the factor that makes beta-tilde.",
+                ),
+                (
+                    eta * (b / a).sqrt(),
+                    "the fraction of noise levels is upside down: at s = 0 there must be no noise.",
+                ),
+                (
+                    eta * (1 - then).sqrt(),
+                    "1 - alpha_bar_t is all the noise up to t. The step from s to t adds"
+                    " 1 - alpha_bar_t / alpha_bar_s.",
+                ),
+                (
+                    eta * (a * (1 - now / before)).sqrt(),
+                    "the second fraction is that of a single step. This step goes from t to s.",
+                ),
+                (
+                    eta * ((1 - before) / (1 - now) * (1 - now / before)).sqrt(),
+                    "this is the step from t to t - 1. Yours goes from t to s.",
+                ),
+                (eta * a * b.sqrt(), "the root goes over both fractions."),
+                (eta * a.sqrt() * b, "the root goes over both fractions."),
+                (
+                    (1 - then - right**2).sqrt(),
+                    "this is what is left for the old direction. Asked is the fresh noise.",
+                ),
+            ]
+            _refuse(found, right, mistakes)
+            require(
+                equal(found, right, 1e-6),
+                f"at t = {t}, s = {s}, eta = {eta} the value is not the one of equation 16.",
             )
-            reject(
-                eta < 1 and equal(found, right, 1e-9),
-                "eta changes nothing.",
-            )
-            reject(
-                equal(found, eta * (1 - now / then).sqrt(), 1e-9),
-                "this is sigma-hat, the larger one: it lacks the factor that makes beta-tilde.",
-            )
-            reject(
-                equal(found, eta * ((1 - now) / (1 - then) * (1 - now / then)).sqrt(), 1e-9),
-                "the fraction of noise levels is upside down: at s = 0 there must be no noise.",
-            )
-            reject(
-                equal(found, eta * ((1 - then) / (1 - now) * (1 - now)).sqrt(), 1e-9),
-                "1 - alpha_bar_t is all the noise up to t. The step from s to t adds"
-                " 1 - alpha_bar_t / alpha_bar_s.",
-            )
-            require(equal(found, eta * right, 1e-9), "the value is not the one of equation 16.")
-    require(equal(sigma_of(bar, 50, 0, 1.0), 0.0, 1e-9), "at s = 0 nothing may be added.")
+        require(equal(sigma_of(bar, t, s, 0.0), 0.0, 1e-6), "with eta = 0 nothing may be added.")
+    require(equal(sigma_of(bar, 50, 0, 1.0), 0.0, 1e-6), "at s = 0 nothing may be added.")
+    bar = cosine().alpha_bar
+    right = ((1 - bar[300]) / (1 - bar[700]) * (1 - bar[700] / bar[300])).sqrt()
+    require(equal(sigma_of(bar, 700, 300, 1.0), right, 1e-6), OWN_TABLE)
 
 
 @exercise("the way up undoes the way down")
 def check_step_up(step_up: Callable[..., Any]) -> None:
     """Exercise 2: one step of inversion, with the indices where they belong."""
-    bar = linear().alpha_bar
-    x_s, eps = torch.randn(2, 6, dtype=torch.float64)
+    x_s, eps = torch.randn(2, 2, 3, dtype=torch.float64)
     s, t = 200, 260
-    down = bar[s].sqrt() * (x_s - (1 - bar[t]).sqrt() * eps) / bar[t].sqrt()
-    down = down + (1 - bar[s]).sqrt() * eps  # what the downward step makes of the same numbers
+
+    def at(bar: Tensor, picture: int, noise: int, then: int, grain: int) -> Tensor:
+        # x_0 from x_s with the factors of two times, then put back with those of two others
+        x_0 = (x_s - (1 - bar[noise]).sqrt() * eps) / bar[picture].sqrt()
+        return bar[then].sqrt() * x_0 + (1 - bar[grain]).sqrt() * eps
+
+    bar = linear().alpha_bar
+    now, then = bar[t], bar[s]
     n_s, n_t = ((1 - bar[i]).sqrt() / bar[i].sqrt() for i in (s, t))
-    right = bar[t].sqrt() * (x_s / bar[s].sqrt() + (n_t - n_s) * eps)
+    right = now.sqrt() * (x_s / then.sqrt() + (n_t - n_s) * eps)
+    x_0 = (x_s - (1 - then).sqrt() * eps) / then.sqrt()
     found = step_up(x_s, eps, bar, s, t)
-    reject(equal(found, down), "this walks down: s is now the time you have, t the one you want.")
-    reject(
-        equal(found, bar[t].sqrt() * x_s + (1 - bar[t]).sqrt() * eps),
-        "this adds noise to x_s as if it were x_0. First find the x_0 in x_s.",
-    )
-    reject(
-        equal(found, x_s / bar[s].sqrt() + (n_t - n_s) * eps),
-        "this is x / sqrt(alpha_bar), the coordinate in which the step is straight. Come back.",
-    )
-    reject(
-        equal(found, bar[t].sqrt() * (x_s / bar[s].sqrt() - (n_t - n_s) * eps)),
-        "the noise has the wrong sign: on the way up it grows.",
-    )
-    reject(
-        equal(found, bar[t] * (x_s - (1 - bar[s]) * eps) / bar[s] + (1 - bar[t]) * eps),
-        "the roots are missing: alpha_bar is a variance, x_0 and eps take its root.",
-    )
-    require(
-        equal(found, right), "x_t is not alpha_t x_0 + sigma_t eps with the x_0 and eps of x_s."
-    )
+    require(torch.as_tensor(found).shape == x_s.shape, "return a tensor of the shape of x_s.")
+    mistakes = [
+        (at(bar, t, t, s, s), "this walks down: s is now the time you have, t the one you want."),
+        (x_s, "nothing moved: taken out and put back at the same level. x_s has the level of s."),
+        (
+            now.sqrt() * x_s + (1 - now).sqrt() * eps,
+            "this adds noise to x_s as if it were x_0. First find the x_0 in x_s.",
+        ),
+        (
+            (now / then).sqrt() * x_s + (1 - now / then).sqrt() * eps,
+            "this is a step of the noising chain, as if eps were fresh. It is the noise that x_s"
+            " already holds: take it out at s, put it back at t.",
+        ),
+        (
+            x_s / then.sqrt() + (n_t - n_s) * eps,
+            "this is x / sqrt(alpha_bar), the coordinate in which the step is straight. Come back.",
+        ),
+        (
+            now.sqrt() * (x_s / then.sqrt() - (n_t - n_s) * eps),
+            "the noise has the wrong sign: on the way up it grows.",
+        ),
+        (
+            now * (x_s - (1 - then) * eps) / then + (1 - now) * eps,
+            "the roots are missing: alpha_bar is a variance, x_0 and eps take its root.",
+        ),
+        (
+            at(bar, s, t, t, t),
+            "x_0 comes out with the noise level of t. In x_s there is that of s.",
+        ),
+        (at(bar, s, s, t, s), "the picture moves to t, its noise stays at s: both must move."),
+        (
+            now.sqrt() * (x_s + (1 - then).sqrt() * eps) / then.sqrt() + (1 - now).sqrt() * eps,
+            "a sign: to find x_0, subtract the noise from x_s.",
+        ),
+        (
+            now.sqrt() * (x_s - (1 - then).sqrt() * eps) + (1 - now).sqrt() * eps,
+            "x_s without its noise is alpha_s x_0. Divide by alpha_s to have x_0.",
+        ),
+        (x_0, "this is the x_0 in x_s. Now put it and the noise together at time t."),
+        (now.sqrt() * x_0, "the noise is gone: add it back, with the level of t."),
+        (
+            now.sqrt() * x_0.clamp(-1, 1) + (1 - now).sqrt() * eps,
+            "this clips x_0. What is cut off cannot be found again on the way down.",
+        ),
+    ]
+    _refuse(found, right, mistakes)
+    why = "x_t is not alpha_t x_0 + sigma_t eps with the x_0 and eps of x_s."
+    require(equal(found, right), why)
+    bar = cosine().alpha_bar
+    require(equal(step_up(x_s, eps, bar, s, t), at(bar, s, s, t, t)), OWN_TABLE)
 
 
 @exercise("what sigma-hat leaves behind")
 def check_excess(excess: Callable[..., Any]) -> None:
     """Exercise 3: the variance that a step with sigma-hat adds beyond the exact one."""
-    bar = linear().alpha_bar
-    for t, s, variance in ((700, 300, 0.2), (300, 100, 0.0), (50, 20, 1.0)):
+    for bar, t, s, variance in (
+        (linear().alpha_bar, 700, 300, 0.2),
+        (linear().alpha_bar, 300, 100, 0.0),
+        (linear().alpha_bar, 50, 20, 1.0),
+        (cosine().alpha_bar, 700, 300, 0.4),
+    ):
         now, then = bar[t], bar[s]
-        beta = 1 - now / then
-        marginal = now * variance + 1 - now
-        right = then * beta**2 * (1 - variance) / marginal
+        beta, v_t, v_s = 1 - now / then, now * variance + 1 - now, then * variance + 1 - then
+        tilde, exact = (1 - then) / (1 - now) * beta, v_s * beta / v_t
+        right = beta - exact
         found = excess(bar, t, s, variance)
-        reject(
-            equal(found, then * beta**2 / (1 - now), 1e-9) and not equal(found, right, 1e-9),
-            "this is beta minus beta-tilde: it leaves out the variance that x_0 still has once x_t"
-            " is known.",
-        )
-        reject(
-            equal(found, -then * beta**2 * variance / ((1 - now) * marginal), 1e-9)
-            and not equal(found, right, 1e-9),
-            "this is the excess of beta-tilde, which is a lack. Sigma-hat squared is beta.",
-        )
-        reject(
-            equal(found, -right, 1e-9) and variance < 1,
-            "the sign: it adds too much, not too little.",
-        )
+        require(torch.as_tensor(found).ndim == 0, "return one number.")
+        mistakes = [
+            (
+                beta - tilde,
+                "this is beta minus beta-tilde: it leaves out the variance that x_0 still has once"
+                " x_t is known.",
+            ),
+            (
+                tilde - exact,
+                "this is the excess of beta-tilde, which is a lack. Sigma-hat squared is beta.",
+            ),
+            (beta**2 - exact, "beta is the variance already: sigma-hat is its root."),
+            (-right, "the sign: it adds too much, not too little."),
+            (exact, "this is the exact variance. Asked is by how much beta exceeds it."),
+            (beta, "this is all that sigma-hat adds. Take away what the exact step needs."),
+            (
+                beta - v_s,
+                "v_s is the variance of x_s over all data. Once x_t is known less is left of it:"
+                " v_s beta / v_t.",
+            ),
+            (beta - v_t * beta / v_s, "the fraction is upside down: less is left at s, v_s / v_t."),
+            (beta.sqrt() - exact.sqrt(), "this is a difference of spreads. Compare variances."),
+            (
+                then * beta**2 * (1 - variance**2) / (now * variance**2 + 1 - now),
+                "`variance` is a variance already: do not square it.",
+            ),
+            (
+                v_s - now / then * v_t,
+                "the mean of the step has not the factor sqrt(alpha_bar_t / alpha_bar_s): that is"
+                " the way up.",
+            ),
+        ]
+        _refuse(found, right, mistakes)
+        reject(t == 700 and variance == 0.4 and not equal(found, right, 1e-6), OWN_TABLE)
         require(
-            equal(found, right, 1e-9),
+            equal(found, right, 1e-6),
             f"at t = {t}, s = {s}, data variance {variance} it is not the difference of the two.",
         )
 
@@ -114,30 +217,61 @@ def check_excess(excess: Callable[..., Any]) -> None:
 def check_slerp(slerp: Callable[..., Any]) -> None:
     """Exercise 4: the great circle between two noises."""
     a, b = torch.randn(2, 400, dtype=torch.float64)
-    a, b = a / a.norm() * 20, b / b.norm() * 20
-    angle = torch.arccos(a @ b / (a.norm() * b.norm()))
-    for w in (0.3, 0.5):
-        right = (((1 - w) * angle).sin() * a + (w * angle).sin() * b) / angle.sin()
-        found = slerp(a, b, w)
-        reject(
-            equal(found, (1 - w) * a + w * b),
-            "this is the straight line: in the middle it is about 0.7 times as long as its ends.",
-        )
-        reject(
-            w != 0.5
-            and equal(found, ((w * angle).sin() * a + ((1 - w) * angle).sin() * b) / angle.sin()),
-            "the ends are swapped: weight 0 is a.",
-        )
-        reject(
-            equal(found, ((1 - w) * angle).sin() * a + (w * angle).sin() * b),
-            "divide by the sine of the whole angle.",
-        )
+    a, b = a / a.norm() * 7, b + 0.6 * a
+    b = b / b.norm() * 7
+    cosine = a @ b / 49
+    for w in (0.3, 0.5, 0.0):
+        found, right = slerp(a, b, w), _arc(a, b, w, cosine.arccos())
         line = (1 - w) * a + w * b
+        require(torch.as_tensor(found).shape == a.shape, "slerp returns a vector like a and b.")
         reject(
-            w != 0.5 and equal(found, line / line.norm() * 20),
-            "this is a straight line put back to the right length. The length is right, the pace is"
-            " not: slerp turns by equal angles.",
+            _not_a_number(found),
+            "this is the arc cosine of a number beyond 1. Divide the inner product by both lengths"
+            " first.",
         )
-        require(found.shape == a.shape, "slerp returns a vector like a and b.")
-        require(equal(found.norm(), torch.tensor(20.0)), "the result is not as long as a and b.")
+        mistakes = [
+            (line, "this is the straight line: in the middle it is shorter than its ends."),
+            (_arc(b, a, w, cosine.arccos()), "the ends are swapped: weight 0 is a."),
+            (right * (1 - cosine**2).sqrt(), "divide by the sine of the whole angle."),
+            (
+                line / line.norm() * 7,
+                "this is a straight line put back to the right length. The length is right, the"
+                " pace is not: slerp turns by equal angles.",
+            ),
+            (
+                _arc(a, b, w, torch.tensor(torch.pi / 2)),
+                "the angle is not a right one, compute it.",
+            ),
+            (
+                (1 - w) ** 0.5 * a + w**0.5 * b,
+                "roots of the weights keep the length of orthogonal vectors only. Use the angle.",
+            ),
+            (_arc(a, b, w, cosine), "this is the cosine. The angle is its arc cosine."),
+            (_arc(a, b, w, cosine.arcsin()), "the angle is the arc cosine, not the arc sine."),
+            (_arc(a, b, w, cosine.arccos().rad2deg()), "sin takes radians, not degrees."),
+            (
+                _arc(a, b, w, (a @ b / 400).arccos()),
+                "the inner product is a sum, to be divided by both lengths: not a mean.",
+            ),
+            (_arc(a, b, w, (cosine / 49).arccos()), "divide by the lengths, not by their squares."),
+            (right / 7, "normalise for the angle only: the result must be as long as a and b."),
+            (
+                right / 7 * 20,
+                "the result must be as long as a and b, which need not be sqrt(D).",
+            ),
+            (_arc(a, b, 0.5, cosine.arccos()), "the weight changes nothing."),
+        ]
+        _refuse(found, right, mistakes)
+        require(equal(found.norm(), 7.0), "the result is not as long as a and b.")
         require(equal(found, right), "it is on the sphere, but not at that angle.")
+    found, right = slerp(a, 2 * b, 0.3), _arc(a, 2 * b, 0.3, cosine.arccos())
+    require(
+        equal(found, right),
+        "right if a and b are equally long, and wrong if b is twice as long: divide the inner"
+        " product by both lengths, and put the result back to none.",
+    )
+
+
+def _arc(a: Tensor, b: Tensor, w: float, angle: Tensor) -> Tensor:
+    """Equation 14-slerp with a given angle."""
+    return (((1 - w) * angle).sin() * a + (w * angle).sin() * b) / angle.sin()

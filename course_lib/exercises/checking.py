@@ -39,8 +39,13 @@ def require(right: bool, why: str) -> None:
 
 def equal(ours: Any, theirs: Any, atol: float = 1e-4) -> bool:
     """Whether two tensors, arrays or numbers agree; another shape is no agreement, not an error."""
-    ours, theirs = (torch.as_tensor(value).detach().double().cpu() for value in (ours, theirs))
+    ours, theirs = (_number(value).detach().double().cpu() for value in (ours, theirs))
     return ours.shape == theirs.shape and torch.allclose(ours, theirs, rtol=0, atol=atol)
+
+
+def _number(value: Any) -> torch.Tensor:
+    # A Python float keeps its digits; as_tensor alone would round it to float32.
+    return torch.as_tensor(value, dtype=torch.float64 if isinstance(value, float) else None)
 
 
 def exercise(what: str) -> Callable[[Callable[[Any], None]], Check]:

@@ -14,9 +14,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from course_lib.core.types import Data, PerExample
-from course_lib.diffusion.likelihood import (
-    discretised_gaussian as discretised_gaussian,  # the fourth of the decoders below
-)
 from course_lib.diffusion.likelihood import gaussian_kl, with_open_ends
 
 Latents = Float[Tensor, "batch latent"]
@@ -28,6 +25,7 @@ LOG_SCALES = (-7.0, 0.7)
 
 
 # ---- What a decoder's output says about x: log p(x | z), one number per example -----------------
+# (A fourth, the Gaussian cut into bins, is DDPM's too: `diffusion.likelihood`.)
 
 
 def gaussian(x: Data, mean: Data, std: float | Tensor) -> PerExample:
@@ -55,8 +53,8 @@ def discretised_logistic(
 ) -> PerExample:
     """Log-probability of grey levels under a logistic law cut into bins (Kingma et al. 2016).
 
-    As `discretised_gaussian`, with heavier tails: a pixel that is far off costs |x - mean| / scale
-    rather than its square.
+    As `likelihood.discretised_gaussian`, with heavier tails: a pixel that is far off costs
+    |x - mean| / scale rather than its square.
     """
     scale = torch.as_tensor(scale, dtype=mean.dtype, device=mean.device)
     half = 1 / (levels - 1)

@@ -70,8 +70,8 @@ class ResBlock(nn.Module):
 class Downsample(nn.Module):
     """Halve height and width by a convolution of stride 2.
 
-    `pad="right"` pads below and to the right only, as TensorFlow does and as DDPM's released
-    weights expect; `pad="even"` pads all round and also takes odd sizes (7 becomes 4).
+    `pad="right"` pads below and to the right only, as TensorFlow does with even sizes and as DDPM's
+    released weights expect; `pad="even"` pads all round and rounds odd sizes up (7 becomes 4).
     """
 
     def __init__(self, channels: int, pad: str = "even"):

@@ -34,7 +34,7 @@ def sinusoidal(
 
 
 class FourierFeatures(nn.Module):
-    """[sin(2 pi B x), cos(2 pi B x)] with a fixed random B (Tancik et al. 2020, eq. 5).
+    """[sin(2 pi B x), cos(2 pi B x)] with a fixed Gaussian B (Tancik et al. 2020).
 
     Lets a small MLP draw sharp shapes: without it, a network in few dimensions prefers blobs.
     """

@@ -73,7 +73,7 @@ def add(channels: int, dim: int) -> Modulate:
 
 
 def film(channels: int, dim: int) -> Modulate:
-    """gamma * h + beta, with gamma read as 1 + scale (Perez et al. 2018, eq. 2 and section 7.2)."""
+    """gamma * h + beta, gamma read as 1 + scale as in their code (Perez et al. 2018, eq. 2)."""
     return Modulate(channels, dim)
 
 
@@ -83,7 +83,7 @@ def ada_in(channels: int, dim: int) -> Modulate:
 
 
 def ada_gn(channels: int, dim: int, groups: int = 32) -> Modulate:
-    """Groups of channels normalised first (Dhariwal & Nichol 2021, section 3)."""
+    """Groups of channels normalised first (Dhariwal & Nichol 2021, section 3.1)."""
     return Modulate(channels, dim, group_norm(channels, groups))
 
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import anywidget
 import numpy as np
@@ -68,6 +69,45 @@ def pictures(array: NDArray, what: str) -> NDArray[np.uint8]:
             f"{what} must have shape [N, H, W] or [N, H, W, 3], got {list(array.shape)}"
         )
     return np.ascontiguousarray(array)
+
+
+def valid_index(index: int, count: int) -> int:
+    """`index` itself. Raises ValueError unless it is that of one of `count` things."""
+    if not 0 <= index < count:
+        raise ValueError(f"index must lie in 0..{count - 1}, got {index}")
+    return index
+
+
+def stops(
+    index: int,
+    originals: ArrayLike,
+    numbers: Mapping[str, Sequence[float]],
+    pictured: Mapping[str, Sequence[ArrayLike]],
+) -> dict[str, Any]:
+    """The traits of a figure whose slider shows the same pictures at every stop.
+
+    index       the stop shown first
+    originals   the pictures themselves, uint8 `[N, H, W]`
+    numbers     trait -> one number for each stop
+    pictured    trait -> for each stop, what became of the originals there
+
+    Raises ValueError for counts or shapes that disagree and for an index without a stop, TypeError
+    for pictures that are not uint8.
+    """
+    counts = {name: len(values) for name, values in [*numbers.items(), *pictured.items()]}
+    if len(set(counts.values())) > 1 or not all(counts.values()):
+        raise ValueError(f"give one of each for every stop of the slider, got {counts}")
+    first = pictures(np.asarray(originals), "originals")
+    traits: dict[str, Any] = {"shape": list(first.shape[:3]), "originals": first.tobytes()}
+    traits["index"] = valid_index(index, min(counts.values()))
+    for name, values in numbers.items():
+        traits[name] = [float(value) for value in values]
+    for name, sets in pictured.items():
+        arrays = [pictures(np.asarray(array), name) for array in sets]
+        if any(array.shape != first.shape for array in arrays):
+            raise ValueError(f"{name} must have the shape of originals, {list(first.shape)}")
+        traits[name] = [array.tobytes() for array in arrays]
+    return traits
 
 
 def texts(value: Sequence[object] | None, count: int, what: str) -> list[str]:

@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 import traitlets
 from numpy.typing import ArrayLike
 
-from course_lib.widgets.base import LiveFigure, module, pictures, style
+from course_lib.widgets.base import LiveFigure, module, stops, style
 
 
 class BitBudget(LiveFigure):
@@ -38,24 +37,7 @@ class BitBudget(LiveFigure):
         guesses: Sequence[ArrayLike],
         index: int = 0,
     ) -> None:
-        first = pictures(np.asarray(originals), "originals")
-        stages = [pictures(np.asarray(guess), "guesses") for guess in guesses]
-        if not len(bits) == len(errors) == len(stages) or len(bits) < 2:
-            raise ValueError(
-                f"give one number of bits, one error and one set of guesses for each of two or more"
-                f" stages, got {len(bits)}, {len(errors)} and {len(stages)}"
-            )
-        if any(guess.shape != first.shape for guess in stages):
-            raise ValueError(f"guesses must have the shape of originals, {list(first.shape)}")
         if any(later <= sooner for sooner, later in zip(bits, bits[1:], strict=False)):
             raise ValueError("bits must rise from stage to stage")
-        if not 0 <= index < len(bits):
-            raise ValueError(f"index must lie in 0..{len(bits) - 1}, got {index}")
-        super().__init__(
-            bits=[float(b) for b in bits],
-            errors=[float(e) for e in errors],
-            shape=list(first.shape[:3]),
-            originals=first.tobytes(),
-            guesses=[guess.tobytes() for guess in stages],
-            index=index,
-        )
+        numbers = {"bits": bits, "errors": errors}
+        super().__init__(**stops(index, originals, numbers, {"guesses": guesses}))

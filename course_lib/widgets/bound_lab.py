@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import traitlets
 
-from course_lib.widgets.base import LiveFigure, module, style
+from course_lib.widgets.base import LiveFigure, module, style, valid_index
 
 
 class BoundLab(LiveFigure):
@@ -43,8 +43,6 @@ class BoundLab(LiveFigure):
             if min(prices[T]) < -1e-9 or len(prices[T]) != 2:
                 raise ValueError(f"T = {T} needs two prices of 0 or more, got {list(prices[T])}")
         index = len(steps) - 1 if index is None else index
-        if not 0 <= index < len(steps):
-            raise ValueError(f"index must lie in 0..{len(steps) - 1}, got {index}")
         super().__init__(
             steps=steps,
             first=[max(0.0, float(prices[T][0])) for T in steps],
@@ -52,5 +50,5 @@ class BoundLab(LiveFigure):
             marks=[[T, float(K)] for T, K in (marks or {}).items()],
             data=data,
             null=null,
-            index=index,
+            index=valid_index(index, len(steps)),
         )

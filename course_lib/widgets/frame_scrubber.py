@@ -5,7 +5,15 @@ from collections.abc import Mapping, Sequence
 import traitlets
 from numpy.typing import ArrayLike
 
-from course_lib.widgets.base import LiveFigure, module, named, pictures, style, texts
+from course_lib.widgets.base import (
+    LiveFigure,
+    module,
+    named,
+    pictures,
+    style,
+    texts,
+    valid_index,
+)
 
 TARGET_WIDTH = 224  # CSS pixels of a picture when no scale is given
 
@@ -52,8 +60,6 @@ class FrameScrubber(LiveFigure):
         if len(set(counts.values())) > 1:
             raise ValueError(f"every set needs the same number of frames, got {counts}")
         count = next(iter(counts.values()))
-        if not 0 <= index < count:
-            raise ValueError(f"index must lie in 0..{count - 1}, got {index}")
         if scale is not None and scale < 1:
             raise ValueError(f"scale is a whole number of screen pixels, 1 or more, got {scale}")
         super().__init__(
@@ -65,5 +71,5 @@ class FrameScrubber(LiveFigure):
             captions=[] if captions is None else texts(captions, count, "captions"),
             name=name,
             alt=alt,
-            index=index,
+            index=valid_index(index, count),
         )

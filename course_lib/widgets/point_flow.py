@@ -6,7 +6,7 @@ import numpy as np
 import traitlets
 from numpy.typing import ArrayLike, NDArray
 
-from course_lib.widgets.base import LiveFigure, module, named, style, texts
+from course_lib.widgets.base import LiveFigure, module, named, style, texts, valid_index
 
 ROLES = ("data", "noise", "model")  # what a colour means everywhere in the course
 
@@ -57,8 +57,6 @@ class PointFlow(LiveFigure):
         if len(set(lengths.values())) > 1:
             raise ValueError(f"every trajectory needs the same number of frames, got {lengths}")
         count = next(iter(lengths.values()))
-        if not 0 <= index < count:
-            raise ValueError(f"index must lie in 0..{count - 1}, got {index}")
         if colour not in ROLES:
             raise ValueError(f"colour must be one of {', '.join(ROLES)}, got {colour!r}")
         still = _beside(other, list(paths))
@@ -83,7 +81,7 @@ class PointFlow(LiveFigure):
             colour=colour,
             name=name,
             alt=alt,
-            index=index,
+            index=valid_index(index, count),
             chosen=next(iter(paths)),
         )
 

@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 import traitlets
 from numpy.typing import ArrayLike
 
-from course_lib.widgets.base import LiveFigure, module, pictures, style
+from course_lib.widgets.base import LiveFigure, module, stops, style
 
 
 class RateDistortion(LiveFigure):
@@ -40,28 +39,11 @@ class RateDistortion(LiveFigure):
         samples: Sequence[ArrayLike],
         index: int = 0,
     ) -> None:
-        first = pictures(np.asarray(originals), "originals")
-        sets = {
-            "reconstructions": [
-                pictures(np.asarray(p), "reconstructions") for p in reconstructions
-            ],
-            "samples": [pictures(np.asarray(p), "samples") for p in samples],
-        }
-        counts = {len(betas), len(rates), len(distortions), *(len(s) for s in sets.values())}
-        if len(counts) != 1 or not betas:
-            raise ValueError(f"give as many of each as there are betas, got {sorted(counts)}")
-        for name, arrays in sets.items():
-            if any(array.shape != first.shape for array in arrays):
-                raise ValueError(f"{name} must have the shape of originals, {list(first.shape)}")
-        if not 0 <= index < len(betas):
-            raise ValueError(f"index must lie in 0..{len(betas) - 1}, got {index}")
         super().__init__(
-            betas=[float(b) for b in betas],
-            rates=[float(r) for r in rates],
-            distortions=[float(d) for d in distortions],
-            shape=list(first.shape[:3]),
-            originals=first.tobytes(),
-            reconstructions=[array.tobytes() for array in sets["reconstructions"]],
-            samples=[array.tobytes() for array in sets["samples"]],
-            index=index,
+            **stops(
+                index,
+                originals,
+                {"betas": betas, "rates": rates, "distortions": distortions},
+                {"reconstructions": reconstructions, "samples": samples},
+            )
         )

@@ -20,13 +20,17 @@ def overlap(a, b):
     return torch.linalg.eigvals(a @ b).real.clamp(min=0).sqrt().sum()
 
 
+def values(matrix):
+    return torch.linalg.eigvals(matrix).real
+
+
 def frechet(m, a, n, b):
     return apart(m, n) + (a + b).trace() - 2 * overlap(a, b)
 
 
 def root(a):
     values, vectors = torch.linalg.eigh(a)
-    return (vectors * values.sqrt()) @ vectors.T
+    return (vectors * values.clamp(min=0).sqrt()) @ vectors.T
 
 
 def off(k):
@@ -44,6 +48,21 @@ def mmd2(k_aa, k_ab, k_bb):
 def ratio(rows, train):
     nearest = torch.cdist(rows, train).topk(2, largest=False).values
     return nearest[:, 0] / nearest[:, 1]
+
+
+def later(rows, train):
+    nearest = torch.cdist(rows, train).topk(3, largest=False).values
+    return nearest[:, 1] / nearest[:, 2]
+
+
+def third(rows, train):
+    nearest = torch.cdist(rows, train).topk(3, largest=False).values
+    return nearest[:, 0] / nearest[:, 2]
+
+
+def gap(rows, train):
+    nearest = torch.cdist(rows, train).topk(2, largest=False).values
+    return nearest[:, 1] - nearest[:, 0]
 
 
 def near(rows, train):
@@ -72,10 +91,12 @@ def test_right_answers_pass() -> None:
             - 2 * torch.linalg.eigvalsh(root(a) @ b @ root(a)).clamp(min=0).sqrt().sum()
         )
     )
+    assert check_frechet(lambda m, a, n, b: frechet(*(x.float() for x in (m, a, n, b)))[None])
     assert check_mmd2(mmd2)
     assert check_share_of_copies(lambda s, t, u: odd(s, t, u).double().mean())
     assert check_share_of_copies(lambda s, t, u: float(odd(s, t, u).sum()) / len(s))
     assert check_samples_for(lambda v, allowed: rows(sum(parts(v)), allowed))
+    assert check_samples_for(lambda v, allowed: (2 * sum(parts(v)) / allowed).ceil().int())
 
 
 # check, a wrong answer, words that its diagnosis must contain; tests/test_exercises.py runs them
@@ -112,11 +133,50 @@ WRONG = [
         "enters squared",
     ),
     (check_frechet, lambda m, a, n, b: a + b, "one number"),
-    (check_frechet, lambda m, a, n, b: frechet(m, a, n, a), "is wrong"),
+    (check_frechet, lambda m, a, n, b: frechet(m, a, n, a), "the number is 14.0682, not 13"),
     (
         check_frechet,
-        lambda m, a, n, b: frechet(m, a, n, b) + (float("nan") if a.det() == 0 else 0),
+        lambda m, a, n, b: apart(m, n) + (a + b).trace() - 2 * values(a @ b).sqrt().sum(),
         "clamp it at 0",
+    ),
+    (
+        check_frechet,
+        lambda m, a, n, b: (
+            apart(m, n) + (a + b).trace() - 2 * values(a @ b)[values(a @ b) > 1e-2].sqrt().sum()
+        ),
+        "for safety",
+    ),
+    (
+        check_frechet,
+        lambda m, a, n, b: frechet(m, a, n, b) + 0j,
+        "complex number",
+    ),
+    (
+        check_frechet,
+        lambda m, a, n, b: apart(m, n) + (a + b).trace() - 2 * (a @ b).trace().sqrt(),
+        "root of the trace",
+    ),
+    (
+        check_frechet,
+        lambda m, a, n, b: (
+            apart(m, n) + (a + b).trace() - 2 * torch.linalg.svdvals(a @ b).sqrt().sum()
+        ),
+        "singular values",
+    ),
+    (
+        check_frechet,
+        lambda m, a, n, b: (
+            apart(m, n)
+            + (a + b).trace()
+            - 2 * torch.linalg.eigvalsh(a @ b).clamp(min=0).sqrt().sum()
+        ),
+        "one half of a matrix",
+    ),
+    (check_frechet, lambda m, a, n, b: frechet(m, a, n, b) + 4 * overlap(a, b), "is subtracted"),
+    (
+        check_frechet,
+        lambda m, a, n, b: frechet(m, a, m, b) + (m - n).square().mean(),
+        "not averaged",
     ),
     (check_mmd2, lambda a, c, b: a.mean() + b.mean() - 2 * c.mean(), "compared with itself"),
     (
@@ -135,7 +195,30 @@ WRONG = [
     (check_mmd2, lambda a, c, b: mmd2(a, c, b).clamp(min=0), "cut off negative"),
     (check_mmd2, lambda a, c, b: mmd2(a, c, b).abs(), "do not make it positive"),
     (check_mmd2, lambda a, c, b: a, "one number"),
-    (check_mmd2, lambda a, c, b: c.mean(), "is wrong"),
+    (check_mmd2, lambda a, c, b: c.mean(), "for 7 rows against 5 the number is"),
+    (
+        check_mmd2,
+        lambda a, c, b: (own(a) + own(b)) / 2 - 2 * c.mean(),
+        "count each pair of one set once",
+    ),
+    (
+        check_mmd2,
+        lambda a, c, b: own(a) + off(b) / (len(a) * (len(a) - 1)) - 2 * c.mean(),
+        "divide by n alone",
+    ),
+    (check_mmd2, lambda a, c, b: own(a) + own(b) - 2 * c.sum() / len(a) ** 2, "divide by n alone"),
+    (
+        check_mmd2,
+        lambda a, c, b: off(a) / (len(a) - 1) ** 2 + off(b) / (len(b) - 1) ** 2 - 2 * c.mean(),
+        "not (n - 1)^2",
+    ),
+    (check_mmd2, lambda a, c, b: -mmd2(a, c, b), "the sign"),
+    (
+        check_mmd2,
+        lambda a, c, b: mmd2(a, c, b) + sum(k.trace() / len(k) - 1 for k in (a, b)) / 2,
+        "k(x, x) for 1",
+    ),
+    (check_mmd2, lambda a, c, b: a[a != 1].mean() + b[b != 1].mean() - 2 * c.mean(), "is right"),
     (check_share_of_copies, odd, "one for each sample"),
     (check_share_of_copies, lambda s, t, u: odd(s, t, u).sum(), "not a share"),
     (check_share_of_copies, lambda s, t, u: 1 - odd(s, t, u).double().mean(), "no copies"),
@@ -159,7 +242,44 @@ WRONG = [
         lambda s, t, u: (ratio(s, u) < ratio(u, t).quantile(0.01)).double().mean(),
         "come from `train`",
     ),
-    (check_share_of_copies, lambda s, t, u: 0.5, "the share is"),
+    (check_share_of_copies, lambda s, t, u: 0.5, "too many are flagged"),
+    (check_share_of_copies, lambda s, t, u: (ratio(s, t) < 0.5).double().mean(), "no fixed one"),
+    (
+        check_share_of_copies,
+        lambda s, t, u: (ratio(s, t) < ratio(u, t).quantile(0.05)).double().mean(),
+        "too many are flagged",
+    ),
+    (
+        check_share_of_copies,
+        lambda s, t, u: (ratio(s, t) < ratio(u, t).min()).double().mean(),
+        "too few are flagged",
+    ),
+    (check_share_of_copies, lambda s, t, u: 100 * odd(s, t, u).double().mean(), "per cent"),
+    (
+        check_share_of_copies,
+        lambda s, t, u: (1 / ratio(s, t) < (1 / ratio(u, t)).quantile(0.01)).double().mean(),
+        "d_2 / d_1",
+    ),
+    (
+        check_share_of_copies,
+        lambda s, t, u: (ratio(s, t) < later(u, u).quantile(0.01)).double().mean(),
+        "with each other",
+    ),
+    (
+        check_share_of_copies,
+        lambda s, t, u: (later(s, t) < later(u, t).quantile(0.01)).double().mean(),
+        "leave out the nearest",
+    ),
+    (
+        check_share_of_copies,
+        lambda s, t, u: (third(s, t) < third(u, t).quantile(0.01)).double().mean(),
+        "the share is",
+    ),
+    (
+        check_share_of_copies,
+        lambda s, t, u: (gap(s, t) > gap(u, t).quantile(0.99)).double().mean(),
+        "ratios of `unseen`",
+    ),
     (check_samples_for, lambda v, e: rows(sum(parts(v)) / 2, e), "one side only"),
     (check_samples_for, lambda v, e: rows(sum(parts(v)[1:]), e), "the means are missing"),
     (check_samples_for, lambda v, e: rows(parts(v)[0], e), "covariances are missing"),
@@ -171,5 +291,24 @@ WRONG = [
     ),
     (check_samples_for, lambda v, e: rows(sum(parts(v)), e) - 1, "round up"),
     (check_samples_for, lambda v, e: 2 * float(sum(parts(v))) / e, "round up"),
+    (check_samples_for, lambda v, e: round(2 * float(sum(parts(v))) / e), "round up"),
+    (check_samples_for, lambda v, e: int(2 * float(sum(parts(v))) / e) + 1, "one row more"),
+    (check_samples_for, lambda v, e: float(rows(sum(parts(v)), e)), "return an integer"),
+    (check_samples_for, lambda v, e: rows(sum(parts(v)), 0.5), "you put 0.5 in"),
+    (
+        check_samples_for,
+        lambda v, e: rows(len(v) + len(v) * (len(v) + 1) / 4, e),
+        "eigenvalues that are all 1",
+    ),
+    (
+        check_samples_for,
+        lambda v, e: rows(parts(v)[0] + (parts(v)[1] + parts(v)[2]) / 2, e),
+        "each pair counts twice",
+    ),
+    (
+        check_samples_for,
+        lambda v, e: rows(parts(v)[0] + 2 * parts(v)[2], e),
+        "only the terms with i = j",
+    ),
     (check_samples_for, lambda v, e: 1_000, "it takes"),
 ]

@@ -37,6 +37,16 @@ def density(mean, std, levels):
     return law.log_prob(x).exp() * 2 / (levels - 1)
 
 
+def cut(mean, std, edges):
+    """Probabilities between the edges, and beyond them."""
+    below = Normal(torch.tensor(mean, dtype=edges.dtype), std).cdf(edges)
+    return torch.cat([below.new_zeros(1), below, below.new_ones(1)]).diff()
+
+
+def grid(levels):
+    return torch.linspace(-1, 1, levels, dtype=torch.float64)
+
+
 def bits(log_density, x, levels, dims=6):
     return -log_density(x) / dims / math.log(2) + math.log2(levels)
 
@@ -72,8 +82,28 @@ WRONG = [
         lambda m, s, k: level_probabilities(m, s, k)[:3],
         "one probability",
     ),
-    (check_level_probabilities, lambda m, s, k: level_probabilities(m, s**2, k), "are not right"),
-    (check_level_probabilities, lambda m, s, k: level_probabilities(-m, s, k), "are not right"),
+    (check_level_probabilities, lambda m, s, k: -level_probabilities(m, s, k).log(), "logarithms"),
+    (check_level_probabilities, lambda m, s, k: level_probabilities(m, s**2, k), "std is squared"),
+    (check_level_probabilities, lambda m, s, k: level_probabilities(-m, s, k), "yours downwards"),
+    (check_level_probabilities, lambda m, s, k: level_probabilities(0.0, s, k), "mean is left out"),
+    (check_level_probabilities, lambda m, s, k: level_probabilities(m, 1.0, k), "are not right"),
+    (
+        check_level_probabilities,
+        lambda m, s, k: level_probabilities(max(-1, min(1, m)), s, k),
+        "lowest level has 0.903",
+    ),
+    (check_level_probabilities, lambda m, s, k: level_probabilities(m, s, 17), "the 5 levels"),
+    (check_level_probabilities, lambda m, s, k: level_probabilities(m, s, k).cumsum(0), "up to"),
+    (check_level_probabilities, lambda m, s, k: level_probabilities(m, s, k)[None], "one prob"),
+    (check_level_probabilities, lambda m, s, k: 2 * level_probabilities(m, s, k), "up to 2.000"),
+    (
+        check_level_probabilities,
+        lambda m, s, k: density(m, s, k) / density(m, s, k).sum(),
+        "divided by their sum",
+    ),
+    (check_level_probabilities, lambda m, s, k: cut(m, s, grid(k)[1:]), "at the levels themselves"),
+    (check_level_probabilities, lambda m, s, k: cut(m, s, grid(k)[:-1]), "at the levels themselv"),
+    (check_level_probabilities, lambda m, s, k: cut(m, s, grid(k - 1)), "half way between"),
     (
         check_dequantised_bits,
         lambda f, x, u, k: bits(f, (x + u) / k, 1),
@@ -94,13 +124,45 @@ WRONG = [
     (check_dequantised_bits, lambda f, x, u, k: bits(f, x / k, k), "noise is missing"),
     (check_dequantised_bits, lambda f, x, u, k: bits(f, (x + u) / (k - 1), k), "divide by levels"),
     (check_dequantised_bits, lambda f, x, u, k: bits(f, (x - u) / k, k), "are not right"),
+    (check_dequantised_bits, lambda f, x, u, k: -bits(f, (x + u) / k, k), "is cheap"),
+    (check_dequantised_bits, lambda f, x, u, k: -bits(f, (x + u) / k, 1 / k), "is cheap"),
+    (check_dequantised_bits, lambda f, x, u, k: bits(f, (x + u) / k, 256), "not 256"),
+    (check_dequantised_bits, lambda f, x, u, k: bits(f, (x + u) / 256, 256), "not 256"),
+    (check_dequantised_bits, lambda f, x, u, k: bits(f, (x + 0.5) / k, k), "half a level"),
+    (check_dequantised_bits, lambda f, x, u, k: bits(f, x / k + u, k), "after it is added"),
+    (check_dequantised_bits, lambda f, x, u, k: bits(f, x + u, k), "entropy of a density"),
+    (check_dequantised_bits, lambda f, x, u, k: bits(f, (x + u) / k, k - 1), "divide by levels"),
+    (check_dequantised_bits, lambda f, x, u, k: bits(f, (x + u) / k, k, 8), "number of examples"),
+    (check_dequantised_bits, lambda f, x, u, k: bits(f, (x + u) / k, k, 48), "number of examples"),
+    (check_dequantised_bits, lambda f, x, u, k: bits(f, (x + u) / k, k).mean(), "one for each"),
+    (check_dequantised_bits, lambda f, x, u, k: bits(f, (x + u) / k, k)[:, None], "one for each"),
+    (
+        check_dequantised_bits,
+        lambda f, x, u, k: bits(f, (x + u) / k, math.exp(math.log(2) * math.log(k))),
+        "in bits and the other in nats",
+    ),
+    (check_dequantised_bits, lambda f, x, u, k: bits(f, (x + u) / k, k, 64), "Three parts"),
     (check_invisible_share, lambda b, e, m: 1 - share(b, e, m), "the other one is wanted"),
     (check_invisible_share, lambda b, e, m: share(b, e, m) * b.sum(), "bits themselves"),
     (check_invisible_share, lambda b, e, m: share(b, e, m, -1), "off by one"),
     (check_invisible_share, lambda b, e, m: share(b, e, m, 1), "off by one"),
     (check_invisible_share, lambda b, e, m: (b * (e <= m)).sum() / b.sum(), "good enough"),
-    (check_invisible_share, lambda b, e, m: 0.7, "limit of 100"),
-    (check_invisible_share, lambda b, e, m: 0.1, "is not 0.7"),
+    (check_invisible_share, lambda b, e, m: 0.725, "with a limit of 5"),
+    (check_invisible_share, lambda b, e, m: 0.1, "is not 0.725"),
+    (check_invisible_share, lambda b, e, m: 100 * share(b, e, m), "percent"),
+    (check_invisible_share, lambda b, e, m: (e.sqrt() * 127.5 <= m).double().mean(), "add up"),
+    (check_invisible_share, lambda b, e, m: share(b, 4 * e, m), "not 255"),
+    (check_invisible_share, lambda b, e, m: b[0] / b.sum(), "only L_0"),
+    (check_invisible_share, lambda b, e, m: share(b, e.square(), m), "take their root"),
+    (check_invisible_share, lambda b, e, m: share(b.flip(0), e.flip(0), m), "is not 0.725"),
+    (check_invisible_share, lambda b, e, m: share(b, e, 3.0), "for any limit"),
+    (check_invisible_share, lambda b, e, m: share(b, e * 1.0001, m), "at most, not less"),
+    (
+        check_invisible_share,
+        lambda b, e, m: b[:3].sum() / 4.0 if m == 3 else share(b, e, m),
+        "four",
+    ),
+    (check_invisible_share, lambda b, e, m: b.cumsum(0) / b.sum(), "one number"),
     (check_importance, lambda v: importance(v, 2.0), "mean squares"),
     (
         check_importance,
@@ -113,5 +175,23 @@ WRONG = [
     (check_importance, lambda v: (importance(v)[0], torch.ones(4)), "without factors"),
     (check_importance, lambda v: (importance(v)[0], torch.zeros(4)), "not 1 / (T p)"),
     (check_importance, lambda v: importance(v)[0], "two tensors"),
-    (check_importance, lambda v: (torch.full((4,), 0.25), torch.ones(4)), "not proportional"),
+    (check_importance, lambda v: (torch.full((4,), 0.25), torch.ones(4)), "uniform chances"),
+    (check_importance, lambda v: importance(v)[::-1], "come second"),
+    (check_importance, lambda v: importance(v.T), "over the losses of each time"),
+    (check_importance, lambda v: importance(v[:, -1:]), "not proportional"),
+    (check_importance, lambda v: importance(1 / v), "not proportional"),
+    (check_importance, lambda v: importance(v.mean(1, keepdim=True), 0.5), "not proportional"),
+    (check_importance, lambda v: importance(v.std(1, keepdim=True)), "forgets the mean"),
+    (check_importance, lambda v: (importance(v)[0], 2 * importance(v)[1]), "rows, not of losses"),
+    (check_importance, lambda v: (importance(v)[0], importance(v)[1] ** 0.5), "counts half"),
+    (
+        check_importance,
+        lambda v: (importance(v)[0], importance(v)[1] / importance(v)[1].mean()),
+        "another mean",
+    ),
+    (
+        check_importance,
+        lambda v: (importance(v)[0], 1 / (4 * importance(v)[0])),
+        "three times instead of four",
+    ),
 ]

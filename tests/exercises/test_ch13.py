@@ -1,5 +1,6 @@
 """Wrong answers that the checks of this chapter must catch, each by its own diagnosis."""
 
+import copy
 import math
 
 import torch
@@ -60,6 +61,48 @@ def only(*names):
     return start
 
 
+def rows_to_zero(rows):
+    """Zeroes the given rows of the reading layer, weight and bias."""
+
+    def start(block):
+        with torch.no_grad():
+            block.read.weight[rows] = 0
+            block.read.bias[rows] = 0
+        return block
+
+    return start
+
+
+def shrunk(block):
+    for p in block.read.parameters():
+        p.data *= 1e-6
+    return block
+
+
+def frozen(block):
+    start_as_nothing(block).read.requires_grad_(False)
+    return block
+
+
+def replaced(block):
+    block.read = nn.Linear(block.read.in_features, block.read.out_features)
+    return start_as_nothing(block)
+
+
+def by_hand(power=0.5, unbiased=False):
+    """The formula with a normalisation written out."""
+
+    def steered(h, scale, shift, groups):
+        if not groups:
+            return steer(h, scale, shift, 0)
+        parts = h.reshape(len(h), groups, -1)
+        var = parts.var(2, keepdim=True, unbiased=unbiased)
+        normed = (parts - parts.mean(2, keepdim=True)) / var**power
+        return (1 + up(scale)) * normed.view_as(h) + up(shift)
+
+    return steered
+
+
 def mixed(a, b, crossover):
     return torch.cat([a[:, :crossover], b[:, crossover:]], dim=1)
 
@@ -71,13 +114,19 @@ def test_right_answers_pass() -> None:
     assert check_mixed(mixed)
 
 
+def test_either_zero_is_right_and_both_are_not() -> None:
+    """Section 5: the convolution at 0 under a random gate is the identity, and alive, as well."""
+    assert check_start_as_nothing(only("conv.weight", "conv.bias"))
+
+
 def test_a_gate_alone_may_be_zeroed() -> None:
     """Only the gate's rows of the reading layer: also the identity, also alive."""
 
     def start(block):
         with torch.no_grad():
-            block.read.weight[8:] = 0
-            block.read.bias[8:] = 0
+            gate = 2 * len(block.conv.bias)
+            block.read.weight[gate:] = 0
+            block.read.bias[gate:] = 0
         return block
 
     assert check_start_as_nothing(start)
@@ -104,9 +153,27 @@ WRONG = [
         lambda t, d, a, b: embed_waves(t, d, a, b).roll(d // 2, 1),
         "cosines come first",
     ),
-    (check_embed_waves, lambda t, d, a, b: embed_waves(t, d, a, b)[:, :4], "not the sines"),
+    (check_embed_waves, lambda t, d, a, b: embed_waves(t, d, a, b)[:, :4], "not [5, 4]"),
+    (check_embed_waves, lambda t, d, a, b: embed_waves(t, d, 1.0, b), "argument `shortest`"),
+    (check_embed_waves, lambda t, d, a, b: embed_waves(t, d, 0.01, 3600.0), "argument `shortest`"),
+    (check_embed_waves, lambda t, d, a, b: embed_waves(t, d, a, a * b), "argument `longest`"),
+    (
+        check_embed_waves,
+        lambda t, d, a, b: waves(t, 1 / torch.linspace(1 / a, 1 / b, d // 2)),
+        "those between are not",
+    ),
+    (
+        check_embed_waves,
+        lambda t, d, a, b: embed_waves(t, d, a, b)[:, : d // 2].repeat(1, 2),
+        "second half is not the cosines",
+    ),
+    (check_embed_waves, lambda t, d, a, b: embed_waves(t, 8, a, b), "not for dim = 12"),
     (check_steer, lambda h, g, b, n: up(g) * h + up(b), "must pass unchanged"),
     (check_steer, lambda h, g, b, n: h + up(b), "with groups = 0"),
+    (check_steer, lambda h, g, b, n: steer(h, g, -b, n), "with groups = 0"),
+    (check_steer, lambda h, g, b, n: steer(h, g, b, n or 1), "with groups = 0"),
+    (check_steer, lambda h, g, b, n: steer(h, b, g, n), "swapped"),
+    (check_steer, lambda h, g, b, n: (1 + up(g)) * (h + up(b)), "shift comes last"),
     (check_steer, lambda h, g, b, n: steer(h, g, b, 0), "nothing is normalised"),
     (
         check_steer,
@@ -118,27 +185,56 @@ WRONG = [
         lambda h, g, b, n: F.group_norm(steer(h, g, b, 0), n) if n else steer(h, g, b, 0),
         "Normalise first",
     ),
-    (check_steer, lambda h, g, b, n: steer(h, g, b, 8 if n else 0), "whatever `groups` says"),
+    (check_steer, lambda h, g, b, n: steer(h, g, b, 8 if n else 0), "what groups = 8 should"),
+    (check_steer, lambda h, g, b, n: steer(h, g, b, 1 if n else 0), "what groups = 1 should"),
+    (check_steer, lambda h, g, b, n: steer(h, g, b, n if n > 1 else 0), "when groups = 1"),
     (
         check_steer,
-        lambda h, g, b, n: steer(h, g, b, {0: 0, 8: 8, 2: 4}[n]),
+        lambda h, g, b, n: steer(h, g, b, h.shape[1] // n if n else 0),
         "not how many channels",
     ),
     (check_steer, over_the_batch, "whole batch"),
-    (check_steer, lambda h, g, b, n: steer(h, g, b, 1 if n else 0), "does not give AdaIN"),
+    (check_steer, by_hand(power=1), "divide by its root"),
+    (check_steer, by_hand(unbiased=True), "unbiased=False"),
+    (check_steer, lambda h, g, b, n: F.group_norm(steer(h, g, b, n), n or 8), "with groups = 0"),
+    (
+        check_steer,
+        lambda h, g, b, n: F.group_norm(steer(h, g, b, n), n) if n else steer(h, g, b, 0),
+        "does not give AdaGN",
+    ),
+    (check_steer, lambda h, g, b, n: steer(h, g, b, n).view(-1, 8, *h.shape[2:]), "not for 6"),
+    (check_steer, lambda h, g, b, n: steer(h, g, b, n).detach(), "answer is detached"),
+    (check_steer, lambda h, g, b, n: steer(h, g.detach(), b, n), "to `scale`"),
     (check_start_as_nothing, lambda block: block, "no weight of the block has changed"),
     (check_start_as_nothing, lambda block: nn.Identity(), "return the block itself"),
     (check_start_as_nothing, only("read.bias"), "zero the weight too"),
-    (check_start_as_nothing, only("conv.weight"), "the block's answer is not x"),
+    (check_start_as_nothing, only("conv.weight"), "convolution's bias still passes"),
+    (check_start_as_nothing, only("conv.bias"), "the block's answer is not x"),
+    (check_start_as_nothing, rows_to_zero(slice(0, 4)), "the gate is the last third"),
+    (check_start_as_nothing, rows_to_zero(slice(-4, None)), "the block's answer is not x"),
+    (check_start_as_nothing, shrunk, "small weights are not zero"),
+    (check_start_as_nothing, frozen, "frozen"),
+    (check_start_as_nothing, replaced, "a weight is a new tensor"),
+    (check_start_as_nothing, lambda block: copy.deepcopy(block), "return the block itself"),
     (check_start_as_nothing, only("read.weight"), "bias of the layer that reads"),
     (
         check_start_as_nothing,
         only("read.weight", "read.bias", "conv.weight", "conv.bias"),
         "the block is dead",
     ),
-    (check_start_as_nothing, only("conv.weight", "conv.bias"), "leave the convolution random"),
     (check_mixed, lambda a, b, k: mixed(b, a, k), "swapped"),
     (check_mixed, lambda a, b, k: mixed(a, b, k + 1), "one layer too many"),
-    (check_mixed, lambda a, b, k: (a + b) / 2, "average"),
-    (check_mixed, lambda a, b, k: a, "with crossover 2"),
+    (check_mixed, lambda a, b, k: mixed(a, b, max(k - 1, 0)), "one layer too few"),
+    (check_mixed, lambda a, b, k: (a + b) / 2, "averages"),
+    (check_mixed, lambda a, b, k: torch.lerp(b, a, k / 6), "averages"),
+    (check_mixed, lambda a, b, k: torch.cat([a[:, :k], b[:, : 6 - k]], 1), "keeps its place"),
+    (check_mixed, lambda a, b, k: torch.cat([a[:, :k], b], 1), "not [3, 8, 5]"),
+    (check_mixed, lambda a, b, k: torch.cat([a[:k], b[k:]]), "second axis"),
+    (check_mixed, lambda a, b, k: torch.cat([a[..., :k], b[..., k:]], 2), "second axis"),
+    (check_mixed, lambda a, b, k: mixed(a, b, 4), "use the argument"),
+    (check_mixed, lambda a, b, k: a, "use the argument"),
+    (check_mixed, lambda a, b, k: mixed(a, b, k or 1), "with crossover 0"),
+    (check_mixed, lambda a, b, k: mixed(a, b, min(k, 5)), "with crossover 6"),
+    (check_mixed, lambda a, b, k: torch.cat([a[:, :k], b[:, k:6]], 1), "not for 8"),
+    (check_mixed, lambda a, b, k: mixed(a, b, k).detach(), "answer is detached"),
 ]
