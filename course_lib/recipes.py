@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from course_lib.core.checks import one_of
 from course_lib.core.types import Data, Images, Points, Time
 from course_lib.diffusion import discrete
 from course_lib.diffusion.denoiser import Denoiser
@@ -24,7 +25,7 @@ from course_lib.diffusion.training import (
     vlb_weight,
 )
 from course_lib.diffusion.variance import LearnedVariance, interpolated, reverse_bits
-from course_lib.nn.ablations import without_attention
+from course_lib.nn.ablations import with_rescaled_blocks, without_attention
 from course_lib.nn.classifier import NoisyClassifier
 from course_lib.nn.mlp import MLP
 from course_lib.nn.unet import UNet
@@ -298,3 +299,22 @@ def flat_unet() -> UNet:
 def digits_unet_variance() -> UNet:
     """`digits_unet` with a second output for the variance."""
     return UNet(out_channels=2, widths=(16, 32), blocks=1, groups=4)
+
+
+def adm_change(what: str) -> UNet:
+    """`small_unet` with one of the changes that lead to ADM (Dhariwal & Nichol 2021, section 3).
+
+    what   "adagn": the time scales features too; "attention": at all three resolutions, not one;
+           "heads": four in place of one; "rescale": residual sums divided by the root of 2.
+           Raises ValueError for another
+    """
+    one_of(what, ("adagn", "attention", "heads", "rescale"), "change")
+    unet = UNet(
+        widths=(12, 24, 24),
+        blocks=1,
+        groups=8,
+        attention_at=(0, 1, 2) if what == "attention" else (1,),
+        heads=4 if what == "heads" else 1,
+        inject="scale_shift" if what == "adagn" else "add",
+    )
+    return with_rescaled_blocks(unet) if what == "rescale" else unet

@@ -38,6 +38,7 @@ from course_lib.recipes import (
     Blind,
     ImportanceVLB,
     MeanAsNoise,
+    adm_change,
     bound_2015_loss,
     clean_labels_loss,
     ddpm,
@@ -306,6 +307,11 @@ TRAININGS: dict[str, Callable[..., nn.Module]] = {
     "fashion_classifier_clean": Training(
         fashion_classifier, clean_labels_loss, garments, 128, _CLASSIFIER, labels=garment_labels
     ),
+    # The small U-Net of chapter 12 with one change of ADM's at a time; measured, not shipped.
+    "adm_adagn": _ablated(lambda: adm_change("adagn")),
+    "adm_attention": _ablated(lambda: adm_change("attention")),
+    "adm_heads": _ablated(lambda: adm_change("heads")),
+    "adm_rescale": _ablated(lambda: adm_change("rescale")),
     # Chapter 19: digits by v, and students that need half the steps of the row above.
     "digits_v": Training(_digits_v, ddpm_loss, digits, 64, replace(_LONG, total_steps=6000)),
     "digits_in_16": _halved(16, "digits_v"),

@@ -10,6 +10,7 @@ from course_lib.diffusion.schedules import edm, linear
 from course_lib.recipes import (
     Blind,
     ImportanceVLB,
+    adm_change,
     ddpm,
     ddpm_vlb_loss,
     digits_unet,
@@ -17,6 +18,7 @@ from course_lib.recipes import (
     label_drop_loss,
     ncsn,
     ncsn_loss,
+    small_unet,
 )
 
 
@@ -135,3 +137,31 @@ def test_the_loss_tells_the_null_label_now_and_then():
     label_drop_loss(model, torch.zeros(4_000, 1, 1, 1), torch.full((4_000,), 7), p_uncond=0.25)
     assert set(told[0].tolist()) == {7, 10}
     assert float((told[0] == 10).double().mean()) == pytest.approx(0.25, abs=0.03)
+
+
+@pytest.mark.parametrize("what", ["adagn", "attention", "heads", "rescale"])
+def test_each_of_adm_s_changes_gives_another_network_of_the_same_shape(what):
+    torch.manual_seed(0)
+    x, t = torch.randn(2, 1, 14, 14), torch.tensor([3, 700])
+    net = adm_change(what)
+    for weight in net.parameters():
+        torch.nn.init.normal_(weight, std=0.2)  # much of it starts at 0
+    assert net(x, t).shape == x.shape
+    plain = small_unet()
+    if what in ("heads", "rescale"):
+        plain.load_state_dict(net.state_dict())
+        assert not torch.allclose(net(x, t), plain(x, t))
+    else:
+        assert sum(p.numel() for p in net.parameters()) > sum(p.numel() for p in plain.parameters())
+
+
+def test_an_unknown_change_is_refused():
+    with pytest.raises(ValueError, match="Use one of: adagn, attention, heads, rescale"):
+        adm_change("more")
+
+
+def test_a_rescaled_block_halves_the_variance():
+    net = adm_change("rescale")
+    block = net.middle[0]
+    x, embedding = torch.randn(3, 24, 4, 4), torch.randn(3, net.embedding_dim)
+    torch.testing.assert_close(block(x, embedding), x / 2**0.5)  # it starts as its shortcut

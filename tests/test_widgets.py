@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from course_lib.diffusion import guidance, samplers, schedules, sde
 from course_lib.diffusion.exact import GaussianMixture
+from course_lib.diffusion.guidance import classifier_guided
 from course_lib.diffusion.likelihood import gaussian_kl, prior_bits
 from course_lib.diffusion.samplers import ddim_step, heun_step, walk
 from course_lib.diffusion.solvers import DPMSolver2M
@@ -35,6 +36,7 @@ from course_lib.widgets.fidelity_lab import FidelityLab
 from course_lib.widgets.frame_dial import FrameDial
 from course_lib.widgets.frame_scrubber import FrameScrubber
 from course_lib.widgets.gaussian_lab import TWO_CLUMPS, GaussianLab
+from course_lib.widgets.guidance_field import GuidanceField
 from course_lib.widgets.guidance_lab import GuidanceLab
 from course_lib.widgets.latent_map import LatentMap
 from course_lib.widgets.paper_map import PaperMap, course_map, written_chapters
@@ -388,6 +390,62 @@ def test_in_the_race_more_evaluations_end_nearer_to_the_truth(tmp_path):
 def test_the_race_names_what_is_wrong(options, words):
     with pytest.raises(ValueError, match=words):
         SolverRace(**options)
+
+
+# ---- GuidanceField ------------------------------------------------------------------------------
+
+FIELD = {"means": [[0.0, 1.1], [-1.0, -0.6], [1.0, -0.6]], "spreads": [0.3, 0.4, 0.6]}
+FIELD_LAW = GaussianMixture(
+    torch.tensor(FIELD["means"]).double(), torch.tensor(FIELD["spreads"]).double()
+)
+
+
+def field_guided(wanted, scale):
+    def log_prob(z, n):
+        return FIELD_LAW.log_shares(z, torch.ones_like(n), n)[:, wanted]
+
+    return classifier_guided(FIELD_LAW.denoiser(schedules.edm), schedules.edm, log_prob, scale)
+
+
+@pytest.mark.parametrize("n", [0.05, 1.0, 12.0])
+def test_the_field_s_classifier_is_the_library_s(tmp_path, n):
+    zs = [[0.3, -0.2], [1.5, 1.5], [-3.0, 4.0]]
+    expression = f"{zs}.map((z) => m.guided({json.dumps(FIELD)}, 2, 3.5, z, {n}))"
+    page = torch.tensor(javascript(tmp_path, "guidance_field", expression)).double()
+    ours = field_guided(2, 3.5)(torch.tensor(zs).double(), torch.full((3,), n).double())
+    torch.testing.assert_close(page, ours, rtol=1e-5, atol=1e-5)
+
+
+def test_a_walk_of_the_field_is_the_library_s(tmp_path):
+    starts = [[20.0, -3.0], [-14.0, 9.0], [0.5, 11.0]]
+    expression = f"[m.levels(), {starts}.map((z) => m.walk({json.dumps(FIELD)}, 1, 2, z).at(-1))]"
+    levels, page = javascript(tmp_path, "guidance_field", expression)
+    times, start = torch.tensor(levels).double(), torch.tensor(starts).double()
+    *_, ours = walk(ddim_step, field_guided(1, 2.0), schedules.edm, start, times)
+    torch.testing.assert_close(torch.tensor(page).double(), ours, rtol=1e-5, atol=1e-5)
+
+
+def test_in_the_field_scale_1_draws_the_class_and_more_leaves_it(tmp_path):
+    expression = """[1, 6].map((scale) => m.judged(LAW, 0, m.noises(300, 1)
+        .map((z) => m.walk(LAW, 0, scale, z).at(-1))))""".replace("LAW", json.dumps(FIELD))
+    one, six = javascript(tmp_path, "guidance_field", expression)
+    assert one["right"] > 0.95 and abs(one["spread"] - 1) < 0.1 and one["away"] < 0.06
+    assert six["right"] > 0.99 and six["spread"] < 0.85 and six["away"] > 5 * one["away"]
+
+
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        ({"means": [[0, 0]], "spreads": [1.0]}, "two to six classes"),
+        ({"spreads": [0.4, 0.4, 0.0]}, "a spread above 0"),
+        ({"scale": 11}, "0 <= scale <= 10"),
+        ({"wanted": 3}, "wanted in 0..2"),
+        ({"points": 0}, "points >= 1"),
+    ],
+)
+def test_the_field_names_what_is_wrong(options, words):
+    with pytest.raises(ValueError, match=words):
+        GuidanceField(**options)
 
 
 # ---- BoundLab -----------------------------------------------------------------------------------

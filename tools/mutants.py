@@ -48,7 +48,10 @@ TESTS = {
     "diffusion/latents.py": ["tests/test_diffusion_latents.py"],
     "diffusion/training.py": ["tests/test_diffusion_training.py", "tests/test_improved.py"],
     "diffusion/variance.py": ["tests/test_diffusion_variance.py"],
-    "diffusion/exact.py": ["tests/test_diffusion_exact.py"],
+    "diffusion/exact.py": [
+        "tests/test_diffusion_exact.py",
+        "tests/test_diffusion_guidance_classifier.py",
+    ],
     "diffusion/likelihood.py": ["tests/test_diffusion_likelihood.py", "tests/test_models_vae.py"],
     "diffusion/coding.py": ["tests/test_diffusion_coding.py"],
     "diffusion/discrete.py": ["tests/test_diffusion_discrete.py"],
@@ -56,6 +59,7 @@ TESTS = {
     "diffusion/langevin.py": ["tests/test_diffusion_langevin.py"],
     "diffusion/guidance.py": [
         "tests/test_diffusion_guidance.py",
+        "tests/test_diffusion_guidance_classifier.py",
         "tests/test_diffusion_denoiser.py",
     ],
     "diffusion/score_matching.py": ["tests/test_diffusion_score_matching.py"],
@@ -72,7 +76,7 @@ TESTS = {
     "nn/embeddings.py": ["tests/test_nn_embeddings.py"],
     "nn/blocks.py": ["tests/test_nn_unet.py"],
     "nn/anatomy.py": ["tests/test_nn_anatomy.py"],
-    "nn/ablations.py": ["tests/test_nn_anatomy.py"],
+    "nn/ablations.py": ["tests/test_nn_anatomy.py", "tests/test_recipes.py"],
     "nn/modulation.py": ["tests/test_nn_modulation.py"],
     "train.py": ["tests/test_train.py"],
     "weights.py": ["tests/test_weights.py"],
@@ -308,7 +312,32 @@ MUTANTS = [
         "beta[t] * noise[t] / noise[s]",
         "swapped",
     ),
+    # guidance by a classifier
+    Mutant(
+        "diffusion/guidance.py",
+        "denoise(x_t, t) + scale * sigma**2 / alpha",
+        "denoise(x_t, t) - scale * sigma**2 / alpha",
+        "sign",
+    ),
+    Mutant("diffusion/guidance.py", "scale * sigma**2 / alpha", "scale * sigma / alpha", "root"),
+    Mutant("diffusion/guidance.py", "scale * sigma**2 / alpha", "scale * sigma**2", "alpha"),
+    Mutant("diffusion/guidance.py", "grad(value.sum(), x)", "grad(value.mean(), x)", "mean"),
+    Mutant(
+        "diffusion/guidance.py",
+        "classifier(x_t, t).log_softmax(1)",
+        "classifier(x_t, t)",
+        "a logit for a log-probability",
+    ),
+    Mutant(
+        "diffusion/guidance.py", "if value.shape != x.shape[:1]:", "if False:", "unchecked shape"
+    ),
     # exact
+    Mutant(
+        "diffusion/exact.py",
+        "self._log_joint(x_t, alpha, sigma).log_softmax(1)",
+        "self._log_joint(x_t, alpha, sigma)",
+        "not normalised",
+    ),
     Mutant(
         "diffusion/exact.py",
         "a**2 * self.variances + s**2)\n        shift",
@@ -1162,6 +1191,7 @@ MUTANTS = [
     Mutant("nn/anatomy.py", '"head", [unet.norm, unet.head]', '"head", [unet.head]', "a part lost"),
     Mutant("nn/anatomy.py", "SDPBackend.MATH", "SDPBackend.FLASH_ATTENTION", "attention uncounted"),
     Mutant("nn/anatomy.py", "tuple(inputs[0].shape[1:])", "tuple(inputs[0].shape)", "off by one"),
+    Mutant("nn/ablations.py", "output / math.sqrt(2)", "output / 2", "the root of 2"),
     Mutant("nn/ablations.py", "skips.pop()", "skips.pop(0)", "first in, first out"),
     Mutant("nn/ablations.py", "x[:, :-channels]", "x[:, channels:]", "the wrong half silenced"),
     Mutant("nn/ablations.py", "unet, SelfAttention2d", "unet, nn.GroupNorm", "another part"),

@@ -130,6 +130,12 @@ class GaussianMixture:
         fresh = (sigma_t**2 - keep**2 * sigma_s**2).sqrt()
         return self.noised(alpha_s, sigma_s).posterior(x_t, keep, fresh)
 
+    def log_shares(
+        self, x_t: Points, alpha: PerExample, sigma: PerExample
+    ) -> Float[Tensor, "batch components"]:
+        """log of the chance of each component given x_t: the perfect classifier of noisy points."""
+        return self._log_joint(x_t, alpha, sigma).log_softmax(1)
+
     def denoiser(self, schedule: NoiseSchedule) -> Denoise:
         """The best possible denoiser for data from this mixture, in the socket of a trained one."""
 

@@ -1,14 +1,16 @@
-"""A U-Net with one of its parts taken out, to see what the part was for.
+"""A U-Net with one of its parts taken out or changed, to see what the part was for.
 
-Each function changes the network that it is given, and returns it. Used in chapter 12.
+Each function changes the network that it is given, and returns it. Used in chapters 12 and 16.
 """
 
+import math
 from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from course_lib.nn.attention import SelfAttention2d
+from course_lib.nn.blocks import ResBlock
 from course_lib.nn.unet import UNet
 
 
@@ -36,6 +38,21 @@ def without_skips(unet: UNet) -> UNet:
         for block, _ in level["blocks"]:
             block.register_forward_pre_hook(partial(_silence, skips.pop()))
     return unet
+
+
+def with_rescaled_blocks(unet: UNet) -> UNet:
+    """Every residual block's sum is divided by the root of 2, so that variances do not add up.
+
+    One of the changes that Dhariwal & Nichol 2021, section 3, try. Done by hooks.
+    """
+    for block in unet.modules():
+        if isinstance(block, ResBlock):
+            block.register_forward_hook(_rescale)
+    return unet
+
+
+def _rescale(block: nn.Module, inputs: tuple[Tensor, Tensor], output: Tensor) -> Tensor:
+    return output / math.sqrt(2)
 
 
 def _silence(channels: int, block: nn.Module, inputs: tuple[Tensor, Tensor]) -> tuple[Tensor, ...]:

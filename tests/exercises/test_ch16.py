@@ -1,0 +1,110 @@
+"""Wrong answers that the checks of this chapter must catch, each by its own diagnosis."""
+
+import torch
+
+from course_lib.exercises.ch16 import (
+    check_class_slope,
+    check_guided_eps,
+    check_label_slope,
+    check_shifted_mean,
+)
+
+
+def guided_eps(eps, slope, sigma, scale):
+    return eps - scale * sigma * slope
+
+
+def of_loss(loss):
+    def label_slope(classifier, x, label):
+        leaf = x.detach().requires_grad_()
+        value = loss(classifier(leaf), label)
+        return torch.autograd.grad(value, leaf)[0]
+
+    return label_slope
+
+
+def own(logits, label):
+    return logits.gather(1, label[:, None])
+
+
+label_slope = of_loss(lambda logits, label: own(logits.log_softmax(1), label).sum())
+
+
+def factor(power):
+    def shifted_mean(mean, slope, bar, t, s, scale):
+        keep = bar[t] / bar[s]
+        return mean + scale * (1 - keep) / keep**power * slope
+
+    return shifted_mean
+
+
+shifted_mean = factor(0.5)
+
+
+def tilde(mean, slope, bar, t, s, scale):
+    return mean + scale * (1 - bar[s]) / (1 - bar[t]) * (1 - bar[t] / bar[s]) * slope
+
+
+def whole(mean, slope, bar, t, s, scale):
+    return mean + scale * (1 - bar[t]) / bar[t].sqrt() * slope
+
+
+def class_slope(x, means, variances, wanted, normaliser=1.0, square=1.0, pulled=True):
+    away = means - x[:, None]
+    logs = -0.5 * square * away.square().sum(2) / variances - normaliser * variances.log()
+    pulls = away / variances[:, None] if pulled else away
+    return pulls[:, wanted] - (logs.softmax(1)[:, :, None] * pulls).sum(1)
+
+
+def test_right_answers_pass() -> None:
+    assert check_guided_eps(guided_eps)
+    assert check_label_slope(label_slope)
+    assert check_shifted_mean(shifted_mean)
+    assert check_class_slope(class_slope)
+
+
+# check, a wrong answer, words that its diagnosis must contain; tests/test_exercises.py runs them
+WRONG = [
+    (check_guided_eps, lambda e, g, sigma, s: e + s * sigma * g, "the sign"),
+    (check_guided_eps, lambda e, g, sigma, s: e - s * g, "sigma is missing"),
+    (check_guided_eps, lambda e, g, sigma, s: e - s * sigma**2 * g, "belongs to x_0"),
+    (check_guided_eps, lambda e, g, sigma, s: e - s * g / sigma, "divides by sigma"),
+    (check_guided_eps, lambda e, g, sigma, s: e - sigma * g, "scale is missing"),
+    (check_guided_eps, lambda e, g, sigma, s: e - s * (sigma * g + e), "Only the slope"),
+    (check_guided_eps, lambda e, g, sigma, s: e, "changes nothing"),
+    (check_guided_eps, lambda e, g, sigma, s: 0 * e, "not eps minus"),
+    (check_label_slope, of_loss(lambda z, y: own(z, y).sum()), "gradient of a logit"),
+    (
+        check_label_slope,
+        of_loss(lambda z, y: own(z.softmax(1), y).sum()),
+        "gradient of the probability",
+    ),
+    (check_label_slope, of_loss(lambda z, y: own(z.log_softmax(1), y).mean()), "the mean over"),
+    (
+        check_label_slope,
+        of_loss(lambda z, y: torch.nn.functional.cross_entropy(z, y, reduction="sum")),
+        "gradient of the loss",
+    ),
+    (check_label_slope, of_loss(lambda z, y: z.log_softmax(1)[:, y].sum()), "every label"),
+    (check_label_slope, of_loss(lambda z, y: own(z.log_softmax(0), y).sum()), "over the batch"),
+    (check_label_slope, lambda f, x, y: own(f(x).log_softmax(1), y), "shape of x"),
+    (check_label_slope, lambda f, x, y: 0 * x, "not the gradient"),
+    (check_shifted_mean, lambda m, g, b, t, s, w: 2 * m - shifted_mean(m, g, b, t, s, w), "sign"),
+    (check_shifted_mean, factor(0), "Sigma = beta, good"),
+    (check_shifted_mean, tilde, "beta-tilde"),
+    (check_shifted_mean, factor(1), "divided by its root"),
+    (check_shifted_mean, whole, "all the noise up to t"),
+    (
+        check_shifted_mean,
+        lambda m, g, b, t, s, w: shifted_mean(m, g, b, t, s, 1),
+        "scale is missing",
+    ),
+    (check_shifted_mean, lambda m, g, b, t, s, w: m, "not the exact mean"),
+    (check_class_slope, lambda x, m, v, k: (m[k] - x) / v[k], "score of everything"),
+    (check_class_slope, lambda x, m, v, k: -class_slope(x, m, v, k), "the sign"),
+    (check_class_slope, lambda x, m, v, k: class_slope(x, m, v, k, 0.0), "normaliser is missing"),
+    (check_class_slope, lambda x, m, v, k: class_slope(x, m, v, k, 0.5), "one dimension"),
+    (check_class_slope, lambda x, m, v, k: class_slope(x, m, v, k, 0.0, 0.0), "one share"),
+    (check_class_slope, lambda x, m, v, k: class_slope(x, m, v, k, pulled=False), "divided by"),
+    (check_class_slope, lambda x, m, v, k: 0 * x, "not the gradient"),
+]
