@@ -1,8 +1,9 @@
-"""A cascade's stages: what is laid beside x_t, what is told, and what the forward process leaves."""
+"""A stage of a cascade: what lies beside x_t, what it is told, what the forward process leaves."""
 
 import pytest
 import torch
 
+from course_lib.diffusion.denoiser import Denoiser
 from course_lib.diffusion.schedules import cosine
 from course_lib.models.cascade import StageLoss, SuperResolver, augment, enlarge, shrink, stage
 
@@ -47,7 +48,7 @@ def test_the_loss_of_a_stage_noises_up_to_its_limit_and_not_beyond():
             return torch.zeros_like(x_t)
 
     x_0 = torch.rand(2_000, 1, 4, 4) * 2 - 1
-    model = stage(Telling())
+    model = Denoiser(Telling(), cosine(), "v")
     StageLoss(500)(model, x_0)
     StageLoss(0)(model, x_0)
     (_, noisy), (clean, none) = told
