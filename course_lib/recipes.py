@@ -1,6 +1,7 @@
 """The methods of the course on one page: each is a choice of schedule, prediction and time law."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -8,7 +9,6 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from course_lib.core.checks import one_of
 from course_lib.core.types import Data, Images, Points, Time
 from course_lib.diffusion import discrete
 from course_lib.diffusion.denoiser import Denoiser
@@ -25,7 +25,7 @@ from course_lib.diffusion.training import (
     vlb_weight,
 )
 from course_lib.diffusion.variance import LearnedVariance, interpolated, reverse_bits
-from course_lib.nn.ablations import with_rescaled_blocks, without_attention
+from course_lib.nn.ablations import without_attention
 from course_lib.nn.classifier import NoisyClassifier
 from course_lib.nn.mlp import MLP
 from course_lib.nn.unet import UNet
@@ -212,10 +212,11 @@ def hybrid_loss(
     weight: float = 0.001,
     stopped: bool = True,
 ) -> Float[Tensor, ""]:
-    """L_simple for the guess, `weight` times L for the variance (Nichol & Dhariwal 2021, eq. 16).
+    """L_simple for the guess, `weight` times L for the variance.
 
-    L is in bits per dimension and sees the guess as a constant, so that it teaches the variance
-    alone; `stopped=False` shows what happens without that. Times are uniform.
+    Nichol & Dhariwal 2021, section 3.1. L is in bits per dimension and sees the guess as a
+    constant, so that it teaches the variance alone; `stopped=False` shows what happens without
+    that. Times are uniform.
     """
     schedule = model.schedule
     t, eps = stratified_times(schedule, len(x_0), x_0.device), torch.randn_like(x_0)
@@ -267,13 +268,15 @@ class Blind(nn.Module):
         return self.net(x_t, torch.zeros_like(t))
 
 
-def digits_unet(num_classes: int | None = None) -> UNet:
+def digits_unet(num_classes: int | None = None, out_channels: int = 1) -> UNet:
     """For 8 × 8 digits: 8 × 8 and 4 × 4, small enough to train while you watch.
 
     Four groups, not 32: with one channel in a group, normalisation divides out how large x_t is,
     and a network that cannot tell errs by 1 / (2 · 64) on eps where eps is nearly all of x_t.
     """
-    return UNet(widths=(16, 32), blocks=1, groups=4, num_classes=num_classes)
+    return UNet(
+        out_channels=out_channels, widths=(16, 32), blocks=1, groups=4, num_classes=num_classes
+    )
 
 
 def fashion_unet(num_classes: int | None = None) -> UNet:
@@ -286,35 +289,25 @@ def fashion_classifier() -> NoisyClassifier:
     return NoisyClassifier(widths=(32, 64), patch=2)
 
 
-def small_unet(num_classes: int | None = None) -> UNet:
+def small_unet(
+    num_classes: int | None = None,
+    *,
+    attention_at: Sequence[int] = (1,),
+    heads: int = 1,
+    inject: str = "add",
+) -> UNet:
     """For garments of 14 × 14: works at 14, 7 and 4 pixels a side; small enough to take apart."""
-    return UNet(widths=(12, 24, 24), blocks=1, attention_at=(1,), groups=8, num_classes=num_classes)
+    return UNet(
+        widths=(12, 24, 24),
+        blocks=1,
+        groups=8,
+        attention_at=attention_at,
+        heads=heads,
+        inject=inject,
+        num_classes=num_classes,
+    )
 
 
 def flat_unet() -> UNet:
     """What `small_unet` costs, spent on one resolution: eleven blocks at 14 × 14, no attention."""
     return without_attention(UNet(widths=(12,), blocks=4, groups=8))
-
-
-def digits_unet_variance() -> UNet:
-    """`digits_unet` with a second output for the variance."""
-    return UNet(out_channels=2, widths=(16, 32), blocks=1, groups=4)
-
-
-def adm_change(what: str) -> UNet:
-    """`small_unet` with one of the changes that lead to ADM (Dhariwal & Nichol 2021, section 3).
-
-    what   "adagn": the time scales features too; "attention": at all three resolutions, not one;
-           "heads": four in place of one; "rescale": residual sums divided by the root of 2.
-           Raises ValueError for another
-    """
-    one_of(what, ("adagn", "attention", "heads", "rescale"), "change")
-    unet = UNet(
-        widths=(12, 24, 24),
-        blocks=1,
-        groups=8,
-        attention_at=(0, 1, 2) if what == "attention" else (1,),
-        heads=4 if what == "heads" else 1,
-        inject="scale_shift" if what == "adagn" else "add",
-    )
-    return with_rescaled_blocks(unet) if what == "rescale" else unet

@@ -32,20 +32,23 @@ from course_lib.features import train_features
 from course_lib.models.cascade import AUG_MAX, StageLoss, SuperResolver, shrink, stage
 from course_lib.models.style import StyleGAN, style_gan_loss
 from course_lib.models.vae import fashion_vae, vae_loss
-from course_lib.nn.ablations import without_attention, without_norm, without_skips
+from course_lib.nn.ablations import (
+    with_rescaled_blocks,
+    without_attention,
+    without_norm,
+    without_skips,
+)
 from course_lib.nn.unet import UNet
 from course_lib.recipes import (
     Blind,
     ImportanceVLB,
     MeanAsNoise,
-    adm_change,
     bound_2015_loss,
     clean_labels_loss,
     ddpm,
     ddpm_loss,
     ddpm_vlb_loss,
     digits_unet,
-    digits_unet_variance,
     fashion_2015,
     fashion_classifier,
     fashion_unet,
@@ -135,7 +138,7 @@ def exposed_digits(split: str = "train", copies: int = 4) -> Images:
 def digits_hybrid() -> LearnedVariance:
     """The shipped `digits_ddpm_long` with a second output, which starts as 0."""
     old = load_weights("digits_ddpm_long", ddpm(digits_unet()))
-    net = digits_unet_variance()
+    net = digits_unet(out_channels=2)
     for name, value in net.state_dict().items():
         known = old.net.state_dict()[name]
         value.zero_()[: len(known)] = known  # only the last layer has more rows
@@ -308,10 +311,10 @@ TRAININGS: dict[str, Callable[..., nn.Module]] = {
         fashion_classifier, clean_labels_loss, garments, 128, _CLASSIFIER, labels=garment_labels
     ),
     # The small U-Net of chapter 12 with one change of ADM's at a time; measured, not shipped.
-    "adm_adagn": _ablated(lambda: adm_change("adagn")),
-    "adm_attention": _ablated(lambda: adm_change("attention")),
-    "adm_heads": _ablated(lambda: adm_change("heads")),
-    "adm_rescale": _ablated(lambda: adm_change("rescale")),
+    "adm_adagn": _ablated(lambda: small_unet(inject="scale_shift")),
+    "adm_attention": _ablated(lambda: small_unet(attention_at=(0, 1, 2))),
+    "adm_heads": _ablated(lambda: small_unet(heads=4)),
+    "adm_rescale": _ablated(lambda: with_rescaled_blocks(small_unet())),
     # Chapter 19: digits by v, and students that need half the steps of the row above.
     "digits_v": Training(_digits_v, ddpm_loss, digits, 64, replace(_LONG, total_steps=6000)),
     "digits_in_16": _halved(16, "digits_v"),

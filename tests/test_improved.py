@@ -20,7 +20,7 @@ from course_lib.diffusion.schedules import (
 )
 from course_lib.diffusion.training import min_snr_weight
 from course_lib.diffusion.variance import LearnedVariance
-from course_lib.recipes import ddpm_loss, digits_unet_variance, hybrid_loss, min_snr_loss
+from course_lib.recipes import ddpm_loss, digits_unet, hybrid_loss, min_snr_loss
 from course_lib.trainings import TRAININGS, Training, digits, exposed_digits
 
 # ---- chains -------------------------------------------------------------------------------------
@@ -113,7 +113,7 @@ def test_min_snr_with_a_huge_gamma_is_the_plain_loss_on_noise():
 
 def small_model() -> LearnedVariance:
     torch.manual_seed(3)
-    net = digits_unet_variance()
+    net = digits_unet(out_channels=2)
     torch.nn.init.normal_(net.head.out.weight, std=0.1)
     return LearnedVariance(net, linear())
 

@@ -15,11 +15,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # for the other tools
 
-from course_lib.core.tensors import atomic_write  # noqa: E402
-from course_lib.diffusion.denoiser import Denoiser  # noqa: E402
-from course_lib.trainings import RUNS, TRAININGS  # noqa: E402
-from tools.ablate_unet import PICTURES, TIMES, losses_at, unseen_garments  # noqa: E402
+from course_lib.trainings import RUNS  # noqa: E402
 from tools.ablate_unet import TABLE as BEFORE  # noqa: E402
+from tools.ablate_unet import Losses, measured  # noqa: E402
 
 TABLE = ROOT / "data" / "adm_ablation.json"
 CHANGES = ("adm_adagn", "adm_heads", "adm_rescale", "adm_attention")  # the dearest last
@@ -29,22 +27,14 @@ def main(arguments: list[str] | None = None) -> int:
     """Train, measure, write the table after every run."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=3, help="runs of each network (3)")
-    parser.add_argument("--attention", type=int, default=3, help="and of the dearest one (3)")
     parser.add_argument("--runs", type=Path, default=RUNS, help="folder of the runs")
     parser.add_argument("--table", type=Path, default=TABLE, help="where the losses go")
     options = parser.parse_args(arguments)
-    images = unseen_garments()
-    losses = {name: {} for name in CHANGES}
+    losses: Losses = {name: {} for name in CHANGES}
     losses |= {"unet_whole": json.loads(BEFORE.read_text())["losses"]["unet_whole"]}
-    for seed in range(options.seeds):
-        for name in CHANGES if seed < options.attention else CHANGES[:-1]:
-            run = options.runs / (name if seed == 0 else f"{name}-{seed}")
-            model = TRAININGS[name](run, seed=seed)
-            assert isinstance(model, Denoiser)
-            losses[name][str(seed)] = losses_at(model, images)
-            print(name, seed, losses[name][str(seed)], flush=True)
-            table = {"times": TIMES, "pictures": PICTURES, "losses": losses}
-            atomic_write(options.table, (json.dumps(table) + "\n").encode())
+    order = [(name, seed) for seed in range(options.seeds) for name in CHANGES]
+    for _ in measured(order, losses, options.runs, options.table):
+        pass
     return 0
 
 

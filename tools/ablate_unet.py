@@ -10,7 +10,7 @@ test garments go to data/unet_ablation.json, which the chapter reads.
 import argparse
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import torch
@@ -34,6 +34,7 @@ OTHERS = ("unet_flat", "unet_no_norm", "unet_no_attention")
 SHIPPED = ("unet_whole", "unet_no_skips", "unet_flat")  # the run with seed 0 of each
 TIMES = (5, 20, 50, 100, 200, 300, 500, 700, 900)
 PICTURES = 2000
+Losses = dict[str, dict[str, list[float]]]  # by network, by seed, one for each of TIMES
 
 
 def unseen_garments() -> Images:
@@ -72,6 +73,25 @@ def order(seeds: int) -> Iterator[tuple[str, int]]:
     yield from ((name, seed) for seed in range(1, seeds) for name in OTHERS)
 
 
+def measured(
+    order: Iterable[tuple[str, int]], losses: Losses, runs: Path, table: Path
+) -> Iterator[tuple[str, int, Path]]:
+    """Train each network with its seed, enter what it loses in `losses`, and write the table anew.
+
+    Yields the name, the seed and the folder of each run when it is done.
+    """
+    images = unseen_garments()
+    for name, seed in order:
+        run = runs / (name if seed == 0 else f"{name}-{seed}")
+        model = TRAININGS[name](run, seed=seed)
+        assert isinstance(model, Denoiser)
+        losses[name][str(seed)] = losses_at(model, images)
+        print(name, seed, losses[name][str(seed)], flush=True)
+        whole = {"times": TIMES, "pictures": PICTURES, "losses": losses}
+        atomic_write(table, (json.dumps(whole) + "\n").encode())
+        yield name, seed, run
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Train, measure, write the table, and ship if asked to."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -82,16 +102,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--folder", type=Path, default=WEIGHTS, help="where the weights go")
     parser.add_argument("--hardware", default="one CPU thread", help="what it was trained on")
     options = parser.parse_args(arguments)
-    images = unseen_garments()
-    losses: dict[str, dict[str, list[float]]] = {name: {} for name in SKIPS + OTHERS}
-    for name, seed in order(options.seeds):
-        run = options.runs / (name if seed == 0 else f"{name}-{seed}")
-        model = TRAININGS[name](run, seed=seed)
-        assert isinstance(model, Denoiser)
-        losses[name][str(seed)] = losses_at(model, images)
-        print(name, seed, losses[name][str(seed)], flush=True)
-        table = {"times": TIMES, "pictures": PICTURES, "losses": losses}
-        atomic_write(options.table, (json.dumps(table) + "\n").encode())
+    losses: Losses = {name: {} for name in SKIPS + OTHERS}
+    for name, seed, run in measured(order(options.seeds), losses, options.runs, options.table):
         if options.ship and seed == 0 and name in SHIPPED:
             ship(name, run, losses[name]["0"], options.hardware, options.folder)
     return 0

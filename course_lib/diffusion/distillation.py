@@ -1,7 +1,6 @@
 """Progressive distillation: a student learns to do in one step what its teacher does in two.
 
-Salimans & Ho 2022, section 3 and algorithm 2. Repeated, the number of steps halves each time.
-Built by hand in chapter 19.
+Salimans & Ho 2022. Repeated, the number of steps halves each time. Built by hand in chapter 19.
 """
 
 import torch
@@ -21,7 +20,7 @@ def one_for_two(
     """The guess of x_0 whose single DDIM step from t to s ends where the teacher's two do.
 
     The teacher goes from t to `middle` to s, with t > middle > s. Solving DDIM's step for its x_0
-    gives the paper's target (algorithm 2, the line that defines x-tilde).
+    gives the paper's target.
     """
     with torch.no_grad():
         there = ddim_step(teacher, schedule, x_t, t, middle)
@@ -35,7 +34,7 @@ class Halving:
     """The loss of a student that walks in `steps` even steps what its teacher walks in twice that.
 
     Squared errors of x_0 count as the student's own prediction weighs them; for "v" that is
-    SNR + 1, one of the paper's choices (section 4).
+    SNR + 1, one of the paper's choices.
 
     Raises ValueError unless twice `steps` divides the T of the student's schedule.
     """

@@ -39,6 +39,59 @@ def clip(denoise: Denoise, low: float = -1.0, high: float = 1.0) -> Denoise:
     return clipped
 
 
+def classifier_guided(
+    denoise: Denoise, schedule: NoiseSchedule, log_prob: LogProb, scale: float = 1.0
+) -> Denoise:
+    """Move the estimate of x_0 up the gradient of a classifier: x_0 + scale sigma²/alpha gradient.
+
+    Dhariwal & Nichol 2021, algorithm 2, said in x_0; it is eps - scale sigma gradient, and a score
+    plus scale times the gradient. With the exact log p(y | x_t) and scale 1 it is the denoiser of
+    the class alone. In other scales s it is (1 - s) times the denoiser plus s times the class's.
+
+    log_prob   log_prob(x_t, t) -> log p(y | x_t) of the class that is wanted, one number for each
+               example, of which autograd can take the gradient; another constant changes nothing
+    scale      0 leaves the denoiser as it is, and asks no classifier
+    """
+    if scale == 0:
+        return denoise
+
+    def guided(x_t: Data, t: Time) -> Data:
+        alpha, sigma = schedule(t, like=x_t)
+        return denoise(x_t, t) + scale * sigma**2 / alpha * slope(log_prob, x_t, t)
+
+    return guided
+
+
+def slope(log_prob: LogProb, x_t: Data, t: Time) -> Data:
+    """The gradient of log_prob(x_t, t) at x_t, each example's own, also inside torch.no_grad().
+
+    Raises ValueError unless there is one number for each example.
+    """
+    with torch.enable_grad():
+        x = x_t.detach().requires_grad_()
+        value = log_prob(x, t)
+        if value.shape != x.shape[:1]:
+            raise ValueError(
+                f"log_prob must give one number for each of {len(x)} examples, got"
+                f" {list(value.shape)}. Pick the column of the class: see `label_log_prob`"
+            )
+        (gradient,) = torch.autograd.grad(value.sum(), x)
+    return gradient
+
+
+def label_log_prob(classifier: Logits, label: Int[Tensor, " batch"]) -> LogProb:
+    """log p(label | x_t) of a classifier that gives logits, normalised over the classes.
+
+    classifier   classifier(x_t, t) -> [batch, classes]
+    label        the class wanted for each example
+    """
+
+    def log_prob(x_t: Data, t: Time) -> PerExample:
+        return classifier(x_t, t).log_softmax(1).gather(1, label[:, None])[:, 0]
+
+    return log_prob
+
+
 def given(denoise: Conditional, condition: Condition) -> Denoise:
     """The denoiser with its condition filled in: what steps and walks take.
 
@@ -106,7 +159,7 @@ def classifier_free(
 
 
 def interval(guided: Denoise, plain: Denoise, low: float, high: float) -> Denoise:
-    """Guidance at the times low < t <= high, none outside (Kynkäänniemi et al. 2024, section 3).
+    """Guidance at the times low < t <= high, none outside (Kynkäänniemi et al. 2024).
 
     The paper's interval is one of noise levels; `schedules.time_at` turns these into times.
     Raises ValueError unless low < high.
@@ -127,7 +180,7 @@ def interval(guided: Denoise, plain: Denoise, low: float, high: float) -> Denois
 
 
 def rescale(guided: Denoise, plain: Denoise, schedule: NoiseSchedule, phi: float = 0.7) -> Denoise:
-    """Give the guided noise the spread of the plain one (Lin et al. 2024, section 3.4).
+    """Give the guided noise the spread of the plain one (Lin et al. 2023, section 3.4).
 
     Large scales make eps as a whole too large, hence pictures too harsh. Each picture's eps is
     divided by how much its standard deviation grew; `phi` of that is mixed with 1 - phi of what was
@@ -154,7 +207,7 @@ def scale_from_w(w: float, convention: str = "ho") -> float:
     """A paper's or a program's strength of guidance as our scale, u + scale (c - u).
 
     "ho"       (1 + w) c - w u         Ho & Salimans 2022, eq. 6; 0 is none
-    "imagen"   w c + (1 - w) u         Saharia et al. 2022, eq. 2, and most programs; 1 is none
+    "imagen"   w c + (1 - w) u         Saharia et al. 2022 ("Imagen") and most programs; 1 is none
     "lerp"     c + w (u - c)           torch.lerp(c, u, w): from c towards u, guidance is below 0
 
     Raises ValueError for another convention.
@@ -177,56 +230,3 @@ def _rows(condition: Condition, n: int) -> dict[str, Tensor]:
         name: value.expand(n, *value.shape[1:]) if len(value) == 1 else value
         for name, value in condition.items()
     }
-
-
-def classifier_guided(
-    denoise: Denoise, schedule: NoiseSchedule, log_prob: LogProb, scale: float = 1.0
-) -> Denoise:
-    """Move the estimate of x_0 up the gradient of a classifier: x_0 + scale sigma²/alpha gradient.
-
-    Dhariwal & Nichol 2021, algorithm 2, said in x_0; it is eps - scale sigma gradient, and a score
-    plus scale times the gradient. With the exact log p(y | x_t) and scale 1 it is the denoiser of
-    the class alone. In other scales s it is (1 - s) times the denoiser plus s times the class's.
-
-    log_prob   log_prob(x_t, t) -> log p(y | x_t) of the class that is wanted, one number for each
-               example, of which autograd can take the gradient; another constant changes nothing
-    scale      0 leaves the denoiser as it is, and asks no classifier
-    """
-    if scale == 0:
-        return denoise
-
-    def guided(x_t: Data, t: Time) -> Data:
-        alpha, sigma = schedule(t, like=x_t)
-        return denoise(x_t, t) + scale * sigma**2 / alpha * slope(log_prob, x_t, t)
-
-    return guided
-
-
-def slope(log_prob: LogProb, x_t: Data, t: Time) -> Data:
-    """The gradient of log_prob(x_t, t) at x_t, each example's own, also inside torch.no_grad().
-
-    Raises ValueError unless there is one number for each example.
-    """
-    with torch.enable_grad():
-        x = x_t.detach().requires_grad_()
-        value = log_prob(x, t)
-        if value.shape != x.shape[:1]:
-            raise ValueError(
-                f"log_prob must give one number for each of {len(x)} examples, got"
-                f" {list(value.shape)}. Pick the column of the class: see `label_log_prob`"
-            )
-        (gradient,) = torch.autograd.grad(value.sum(), x)
-    return gradient
-
-
-def label_log_prob(classifier: Logits, label: Int[Tensor, " batch"]) -> LogProb:
-    """log p(label | x_t) of a classifier that gives logits, normalised over the classes.
-
-    classifier   classifier(x_t, t) -> [batch, classes]
-    label        the class wanted for each example
-    """
-
-    def log_prob(x_t: Data, t: Time) -> PerExample:
-        return classifier(x_t, t).log_softmax(1).gather(1, label[:, None])[:, 0]
-
-    return log_prob

@@ -150,8 +150,8 @@ def spaced_times(schedule: DiscreteSchedule, steps: int) -> Int[Tensor, " times"
 def respaced(schedule: DiscreteSchedule, times: Int[Tensor, " times"]) -> DiscreteSchedule:
     """The schedule of a chain that visits only `times`, as a chain of its own with steps 1..S.
 
-    Its beta_i is 1 - alpha_bar[t_i] / alpha_bar[t_{i-1}] (Nichol & Dhariwal 2021, eq. 19). Step i
-    of it is the step to t_i of the old one; a network is still to be asked at t_i.
+    Its beta_i is 1 - alpha_bar[t_i] / alpha_bar[t_{i-1}] (Nichol & Dhariwal 2021, section 4).
+    Step i of it is the step to t_i of the old one; a network is still to be asked at t_i.
 
     times   decreasing to 0, as `spaced_times` gives them
 

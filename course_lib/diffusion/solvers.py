@@ -5,7 +5,7 @@ integral,
 
     x_s = (sigma_s / sigma_t) x_t + sigma_s * integral of e^lambda x_0(lambda) d lambda,
 
-from lambda_t to lambda_s (Lu et al. 2022b, "DPM-Solver++", eq. 8). DDIM holds the denoiser's x_0
+from lambda_t to lambda_s (Lu et al. 2022b, "DPM-Solver++"). DDIM holds the denoiser's x_0
 still over the step; the steps here let it move along a straight line. Built by hand in chapter 19.
 """
 
@@ -30,10 +30,10 @@ def exponential_step(schedule: NoiseSchedule, x_t: Data, x_0: Data, t: Time, s: 
 class DPMSolver2M:
     """Second order for one evaluation a step: it remembers x_0 of the step before (2M: multistep).
 
-    Lu et al. 2022b, algorithm 2. A step in the socket of all others; it keeps its memory between
-    the steps of one walk, and starts afresh where a step does not begin where the last one ended.
-    The first step of a walk and one to s = 0 are DDIM's: there is no line to follow, or none of
-    finite length.
+    DPM-Solver++(2M) of Lu et al. 2022b. A step in the socket of all others, one object for one
+    walk: it keeps its memory from step to step, and starts afresh where a step does not begin at
+    the time at which the last one ended. The first step of a walk and one to s = 0 are DDIM's:
+    there is no line to follow, or none of finite length.
     """
 
     def __init__(self) -> None:
@@ -59,9 +59,9 @@ class DPMSolver2M:
 def midpoint_step(denoise: Denoise, schedule: NoiseSchedule, x_t: Data, t: Time, s: Time) -> Data:
     """Second order for two evaluations: asks for x_0 again half way in lambda (2S: single step).
 
-    Lu et al. 2022b, algorithm 1 with r = 1/2. Needs times in between, so a continuous schedule
-    (`denoiser.on_schedule` gives a network one). A step to s = 0, where lambda has no middle, is
-    DDIM's.
+    DPM-Solver++(2S) of Lu et al. 2022b, with r = 1/2. Needs times in between, so a continuous
+    schedule (`denoiser.on_schedule` gives a network one). A step to s = 0, where lambda has no
+    middle, is DDIM's.
 
     Raises TypeError for a discrete schedule, by way of its table.
     """

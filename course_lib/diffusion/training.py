@@ -119,7 +119,7 @@ def min_snr_weight(
 ) -> PerExample:
     """What the loss on `predicts` is multiplied by, so that the x_0 error counts min(SNR, gamma).
 
-    Hang et al. 2023, section 3.4: the same weight on the same error, whatever the network predicts.
+    Hang et al. 2023: the same weight on the same error, whatever the network predicts.
     For "eps" it is min(SNR, gamma) / SNR, for "v" min(SNR, gamma) / (SNR + 1). Raises ValueError
     unless gamma > 0.
     """

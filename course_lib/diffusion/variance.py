@@ -64,7 +64,7 @@ class LearnedVariance(nn.Module):
 def interpolated(schedule: NoiseSchedule, v: Data, t: Time, s: Time, above: Time) -> Data:
     """The variance between beta-tilde (v = 0) and beta (v = 1), evenly in its logarithm.
 
-    Nichol & Dhariwal 2021, eq. 15, for any s < t.
+    Nichol & Dhariwal 2021, section 3.1, for any s < t.
 
     above   a time above t. At s = 0 beta-tilde is 0 and has no logarithm: the step from `above` to
             t lends its own, as their code does
@@ -82,8 +82,8 @@ def fraction(schedule: NoiseSchedule, variance: Data, t: Time, s: Time, above: T
 def from_error(schedule: NoiseSchedule, error: Data, t: Time, s: Time) -> Data:
     """The best variance for a guess of x_0 whose squared error is `error` on average.
 
-    beta-tilde plus the error as far as it reaches the mean of the step (Bao et al. 2022, theorem 1,
-    for DDPM's steps). With the exact denoiser `error` is the variance of x_0 given x_t.
+    beta-tilde plus the error as far as it reaches the mean of the step (Bao et al. 2022, for DDPM's
+    steps). With the exact denoiser `error` is the variance of x_0 given x_t.
     """
     step = between(schedule, t, s)
     return shaped(step.variance, error) + shaped(step.on_x_0.square(), error) * error

@@ -1,8 +1,7 @@
 """A small picture first, then larger ones: super-resolution by diffusion, and chains of it.
 
-A stage is a U-Net that sees the small picture beside x_t (Saharia et al. 2021, "SR3", section 2.3:
-concatenation) and is told how much noise was put on it (Ho et al. 2021, "CDM", section 3.2:
-conditioning augmentation). Built by hand in chapter 18.
+A stage is a U-Net that sees the small picture beside x_t (Saharia et al. 2021, "SR3") and is told
+how much noise was put on it (Ho et al. 2021, "CDM": conditioning augmentation).
 """
 
 from collections.abc import Sequence
@@ -55,7 +54,7 @@ def enlarge(low_res: LowRes, side: int) -> Images:
 def augment(
     schedule: NoiseSchedule, low_res: LowRes, aug_t: Time, randn_like: RandnLike = torch.randn_like
 ) -> LowRes:
-    """The small picture as the forward process leaves it at time aug_t (CDM, section 3.2)."""
+    """The small picture as the forward process leaves it at time aug_t."""
     alpha, sigma = schedule(aug_t, like=low_res)
     return alpha * low_res + sigma * randn_like(low_res)
 

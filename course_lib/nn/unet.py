@@ -105,7 +105,7 @@ class UNet(nn.Module):
         """What the network says of x_t.
 
         also   a vector of length `embedding_dim`, added to the time's: whatever else the blocks
-               should know, such as how noisy a picture beside x_t is (chapter 18)
+               should know, such as how noisy a picture beside x_t is
         """
         embedding = self._embed(x_t, t, label)
         if also is not None:
