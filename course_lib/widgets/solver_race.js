@@ -157,7 +157,7 @@ function render({ model, el }) {
   };
   const draw = () => {
     const width = Math.max(240, root.clientWidth - 30), narrow = width < 520;
-    const side = Math.floor(narrow ? Math.min(width, 250) : (width - 24) / 3);
+    const side = Math.floor(narrow ? Math.min(width, 250) : (width - 34) / 3);
     const found = panels.map((panel) => {
       paths(panel, side);
       const off = error(law, starts, truth, panel.name, budget.read(), rho.read()), steps = stepsFor(panel.name, budget.read());

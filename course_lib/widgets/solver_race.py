@@ -36,7 +36,7 @@ class SolverRace(LiveFigure):
         spread: float = 0.14,
         *,
         points: int = 24,
-        evaluations: int = 6,
+        evaluations: int = 12,
         rho: int = 7,
         seed: int = 2,
     ) -> None:
