@@ -22,9 +22,25 @@ def check_betas_of(betas_of: Callable[..., Any]) -> None:
     reject(equal(found, free, 1e-9), "nothing is capped: the last step erases all there is.")
     reject(equal(found, 1 - bar[1:]), "1 - alpha_bar_t is all the noise up to t, not one step's.")
     reject(equal(found, bar[1:] / bar[:-1]), "this is what a step keeps. beta is what it adds.")
+    rooted = 1 - (bar[1:] / bar[:-1]).sqrt()
     reject(
-        equal(found, 1 - (bar[1:] / bar[:-1]).sqrt()),
+        equal(found, rooted) or equal(found, rooted.clamp(max=0.999)),
         "no roots here: alpha_bar is a product of variances, 1 - beta.",
+    )
+    flipped = 1 - bar[:-1] / bar[1:]
+    reject(
+        equal(found, flipped) or equal(found, flipped.clamp(max=0.999)),
+        "the fraction is upside down: alpha_bar falls, so these are below 0.",
+    )
+    lost = bar[:-1] - bar[1:]
+    reject(
+        equal(found, lost) or equal(found, lost.clamp(max=0.999)),
+        "a difference of alpha_bars. A step loses a share of what is left: divide.",
+    )
+    at = torch.as_tensor(found).double()
+    reject(
+        at.shape == right.shape and equal(at[:80], right[:80], 1e-9) and float(at.max()) != 0.999,
+        "the cap is 0.999.",
     )
     reject(
         equal(found, torch.cat([torch.zeros(1).double(), right])),
@@ -91,6 +107,14 @@ def check_respaced_betas(respaced_betas: Callable[..., Any]) -> None:
         equal(found, torch.stack(summed), 1e-9),
         "betas do not add up (these exceed 1). What steps keep, 1 - beta, multiplies.",
     )
+    reject(
+        equal(found, 1 - bar[rising[:-1]] / bar[rising[1:]], 1e-9),
+        "the fraction is upside down: alpha_bar falls, so these are below 0.",
+    )
+    reject(
+        equal(found, 1 - (1 - right).sqrt(), 1e-9),
+        "no roots here: alpha_bar is a product of variances, 1 - beta.",
+    )
     require(
         equal((1 - torch.as_tensor(found)).prod(), bar[-1], 1e-9),
         "their product of 1 - beta is not the alpha_bar of the last time.",
@@ -111,6 +135,10 @@ def check_min_snr(min_snr: Callable[..., Any]) -> None:
             found = min_snr(snr, predicts, gamma)
             reject(
                 equal(found, snr.clamp(min=gamma), 1e-6), "the cap is a minimum of SNR and gamma."
+            )
+            reject(
+                gamma != 5 and equal(found, wanted / capped * snr.clamp(max=5), 1e-6),
+                "gamma changes nothing: it is an argument.",
             )
             reject(
                 predicts != "x_0" and equal(found, capped, 1e-6),

@@ -55,6 +55,10 @@ def check_dropped(dropped: Callable[..., Any]) -> None:
     )
     require(equal(found, [3, 10, 4, 10, 10]), "with p = 0.2 those with noise below 0.2 go.")
     require(equal(dropped(label, 10, 0.0, noise), label), "with p = 0 no label may go.")
+    reject(
+        torch.as_tensor(found).is_floating_point(),
+        "labels are whole numbers: a table of labels cannot look a float up.",
+    )
 
 
 @exercise("one call, two answers")
@@ -94,7 +98,9 @@ def check_guided(guided: Callable[..., Any]) -> None:
 def check_variances(variances: Callable[..., Any]) -> None:
     """Exercise 4: the tilted law of two bells, and where the deterministic walk ends."""
     for v_c, v, s in ((1.0, 2.0, 4.0), (0.5, 3.0, 2.0), (1.0, 2.0, 1.0)):
-        tilted, walk = variances(v_c, v, s)
+        both = variances(v_c, v, s)
+        require(isinstance(both, tuple | list) and len(both) == 2, "return two numbers.")
+        tilted, walk = both
         harmonic, geometric = 1 / (s / v_c + (1 - s) / v), v_c**s * v ** (1 - s)
         if s != 1:
             reject(

@@ -69,6 +69,14 @@ WRONG = [
     (check_betas_of, lambda bar: (1 - bar[1:] / bar[:-1])[:-1], "one too few"),
     (check_betas_of, lambda bar: bar[1:], "not 1 - alpha_bar_t"),
     (
+        check_betas_of,
+        lambda bar: (1 - (bar[1:] / bar[:-1]).sqrt()).clamp(max=0.999),
+        "no roots here",
+    ),
+    (check_betas_of, lambda bar: (1 - bar[:-1] / bar[1:]).clamp(max=0.999), "upside down"),
+    (check_betas_of, lambda bar: bar[:-1] - bar[1:], "a difference"),
+    (check_betas_of, lambda bar: betas_of(bar).clamp(max=0.99), "the cap is 0.999"),
+    (
         check_variance_of,
         lambda v, bar, t, s: (1 - v) * low_high(bar, t, s)[0] + v * low_high(bar, t, s)[1],
         "even in the variance",
@@ -83,6 +91,12 @@ WRONG = [
     (check_respaced_betas, lambda *at: respaced_betas(*at).flip(0), "turn the order"),
     (check_respaced_betas, lambda *at: 250 * old_betas(*at), "not a sum of equal ones"),
     (check_respaced_betas, sums_of_betas, "do not add up"),
+    (
+        check_respaced_betas,
+        lambda bar, times: 1 - bar[times.flip(0)[:-1]] / bar[times.flip(0)[1:]],
+        "upside down",
+    ),
+    (check_respaced_betas, lambda *at: 1 - (1 - respaced_betas(*at)).sqrt(), "no roots here"),
     (check_respaced_betas, lambda bar, times: bar[times[:-1]], "product of 1 - beta"),
     (
         check_respaced_betas,
@@ -90,6 +104,7 @@ WRONG = [
         "single steps are not",
     ),
     (check_min_snr, lambda snr, p, g: snr.clamp(min=g), "a minimum"),
+    (check_min_snr, lambda snr, p, g: snr.clamp(max=5) / own(snr, p), "gamma changes nothing"),
     (check_min_snr, lambda snr, p, g: snr.clamp(max=g), "has a weight already"),
     (check_min_snr, lambda snr, p, g: snr.clamp(max=g) * own(snr, p), "do not multiply"),
     (
