@@ -47,7 +47,8 @@ function listed(model, key, label, values, text) {
   return { ...control, to: (v) => control.move(nearest(v)), by: (n) => control.move(control.read() + n), follow: () => control.set(nearest(model.get(key))) };
 }
 
-// One small chart: a line over t = 0..T, with ticks; returns where a value stands on it.
+// One small chart: a line over t = 0..T, with ticks; returns where a value stands on it. It draws
+// into the svg's first child and leaves the others: a handle that moved would lose finger and focus.
 function chart(svg, { title, width, height, low, high, ticks, line, T, marks }) {
   const left = 46, right = 12, top = 26, bottom = 24;
   const x = (t) => left + ((width - left - right) * t) / T;
@@ -55,7 +56,7 @@ function chart(svg, { title, width, height, low, high, ticks, line, T, marks }) 
   const value = (py) => high - ((py - top) * (high - low)) / (height - top - bottom);
   svg.setAttribute("width", width);
   svg.setAttribute("height", height);
-  svg.replaceChildren(
+  svg.firstChild.replaceChildren(
     s("text", { x: left, y: 15, class: "cw-title" }, title),
     ...marks.map((t) => s("line", { x1: x(t), x2: x(t), y1: top, y2: height - bottom, class: "cw-mark" })),
     ...ticks.flatMap(([v, text]) => [
@@ -83,7 +84,7 @@ function render({ model, el }) {
   const stepValues = [...new Set([...STEPS, model.get("steps")])].sort((a, b) => a - b);
   const steps = listed(model, "steps", "T", stepValues, String);
 
-  const charts = ["beta_t", "alpha_bar_t", "signal-to-noise ratio"].map((name) => s("svg", { role: "group", "aria-label": name }));
+  const charts = ["beta_t", "alpha_bar_t", "signal-to-noise ratio"].map((name) => s("svg", { role: "group", "aria-label": name }, s("g", {})));
   const handles = [first, last].map((control, k) => {
     const handle = s("circle", { r: 8, class: "cw-handle", tabindex: 0, role: "slider", "aria-label": ["first beta", "last beta"][k] });
     onKey(handle, (event) => {
@@ -95,6 +96,7 @@ function render({ model, el }) {
     });
     return handle;
   });
+  charts[0].append(...handles);
   let scale;
   handles.forEach((handle, k) => drag(handle, charts[0], (_, py) => [first, last][k].to(10 ** scale.value(py))));
 
@@ -133,16 +135,14 @@ function render({ model, el }) {
     scale = chart(charts[0], { ...size, title: "βₜ, the noise of one step", low: -5, high: 0, ticks: decades(-5, 0, 1), line: times.map((t) => [t, Math.log10(beta[t])]) });
     chart(charts[1], { ...size, title: "ᾱₜ, the signal that is left", low: 0, high: 1, ticks: [[0, "0"], [0.5, "0.5"], [1, "1"]], line: [0, ...times].map((t) => [t, alphaBar[t]]) });
     chart(charts[2], { ...size, title: "SNR = ᾱₜ / (1 − ᾱₜ)", low: -9, high: 5, ticks: decades(-8, 4, 4), line: times.map((t) => [t, Math.log10(snr(alphaBar[t]))]) });
-    if (linear) {
-      charts[0].append(...handles);
-      handles.forEach((handle, k) => {
-        const t = [1, T][k];
-        handle.setAttribute("cx", scale.x(t));
-        handle.setAttribute("cy", scale.y(Math.log10(beta[t])));
-        handle.setAttribute("aria-valuenow", beta[t]);
-        handle.setAttribute("aria-valuetext", short(beta[t]));
-      });
-    }
+    handles.forEach((handle, k) => {
+      const t = [1, T][k];
+      handle.style.display = linear ? "" : "none";
+      handle.setAttribute("cx", scale.x(t));
+      handle.setAttribute("cy", scale.y(Math.log10(beta[t])));
+      handle.setAttribute("aria-valuenow", beta[t]);
+      handle.setAttribute("aria-valuetext", short(beta[t]));
+    });
 
     strip.forEach(({ canvas, under }, k) => {
       const t = Math.round(SHOWN[k] * T), a = Math.sqrt(alphaBar[t]), b = Math.sqrt(1 - alphaBar[t]);

@@ -80,7 +80,12 @@ def test_a_schedule_with_too_few_steps_is_found_out(page: Page, address: str):
         "t.value = 4; t.dispatchEvent(new Event('input')) })()"
     )
     page.wait(f"{verdict}.includes('above 0.001')")
-    page.drag(".cw-schedule .cw-handle:last-of-type", 0, -40)
+    handle = ".cw-schedule .cw-handle:last-of-type"
+    height = f"Number(document.querySelector('{handle}').getAttribute('cy'))"
+    before = page.run(height)
+    page.drag(handle, 0, -40)  # in two moves: it stays in hand while the chart is drawn anew
+    assert page.run(height) == pytest.approx(before - 40, abs=2)
+    assert page.run(f"document.activeElement === document.querySelector('{handle}')")
     page.wait(f"{verdict}.includes('below 0.001')")
 
 
