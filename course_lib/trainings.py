@@ -366,8 +366,8 @@ TRAININGS: dict[str, Callable[..., nn.Module]] = {
         lambda: taught_labels("unet_whole", small_unet(num_classes=10)),
         label_drop_loss,
         small_garments,
-        32,
-        replace(_LABELS, final_steps=200, total_steps=400),
+        64,
+        replace(_LABELS, final_steps=4000, total_steps=12000),
         labels=garment_labels,
     ),
     "fashion_labels": Training(
