@@ -1,0 +1,251 @@
+"""Drawn scenes: words and scenes are two forms of one thing, and the oracle reads pixels right."""
+
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from course_lib.data.oracle import ceiling, detect, judge, obeyed
+from course_lib.data.scenes import (
+    BACKGROUNDS,
+    COLOURS,
+    NUMBERS,
+    PLACES,
+    RELATIONS,
+    SHAPES,
+    SIZES,
+    SPLITS,
+    TASKS,
+    Count,
+    Pair,
+    Placed,
+    Scene,
+    Single,
+    Thing,
+    caption,
+    coverage,
+    distances,
+    draw_scenes,
+    layout,
+    parse,
+    random_scene,
+    render,
+    split,
+    things,
+)
+
+a_thing = st.builds(Thing, st.sampled_from(list(COLOURS)), st.sampled_from(SHAPES))
+a_background = st.sampled_from(list(BACKGROUNDS))
+a_scene = st.one_of(
+    st.builds(Single, a_thing, st.sampled_from(SIZES), st.sampled_from(PLACES), a_background),
+    st.builds(Count, a_thing, st.sampled_from(list(NUMBERS.values())), a_background),
+    st.builds(Pair, a_thing, a_thing, st.sampled_from([*RELATIONS, "and"]), a_background),
+)
+
+
+@given(a_scene)
+def test_a_caption_says_all_of_its_scene(scene: Scene):
+    assert parse(caption(scene)) == scene
+
+
+@pytest.mark.parametrize(
+    ("text", "scene"),
+    [
+        (
+            "an orange heart left of a cyan ring on a black background",
+            Pair(Thing("orange", "heart"), Thing("cyan", "ring"), "left of", "black"),
+        ),
+        ("Two  red CROSSES on a gray background.", Count(Thing("red", "cross"), 2, "gray")),
+        (
+            "a small pink star in the top on a white background",
+            Single(Thing("pink", "star"), "small", "in the top", "white"),
+        ),
+    ],
+)
+def test_captions_are_read_as_people_write_them(text: str, scene: Scene):
+    assert parse(text) == scene
+
+
+@pytest.mark.parametrize(
+    "text", ["", "a dog", "five red stars on a white background", "a red star", "red star on a"]
+)
+def test_another_text_is_refused_with_examples(text: str):
+    with pytest.raises(ValueError, match=r"(?s)not a caption.*three blue stars"):
+        parse(text)
+
+
+def some(count: int, seed: int = 0) -> list[Scene]:
+    rng = np.random.default_rng(seed)
+    return [random_scene(rng) for _ in range(count)]
+
+
+def test_what_is_held_out_is_a_combination_never_a_part():
+    parts: dict[str, list[Scene]] = {name: [] for name in SPLITS}
+    for scene in some(6000):
+        parts[split(scene)].append(scene)
+    shares = {name: len(scenes) / 6000 for name, scenes in parts.items()}
+    assert shares["train"] == pytest.approx(0.77, abs=0.02)
+    assert shares["test_pair"] == pytest.approx(0.18, abs=0.02)
+    seen = [thing for scene in parts["train"] for thing in things(scene)]
+    assert {(t.colour, t.shape) for t in seen} == {
+        (c, s) for k, c in enumerate(COLOURS) for n, s in enumerate(SHAPES) if (k - n) % 8 != 3
+    }
+    assert {s.number for s in parts["train"] if isinstance(s, Count)} == {2, 3, 4}
+    relations = {s.relation for s in parts["train"] if isinstance(s, Pair)}
+    assert relations == {*RELATIONS, "and"}
+    pairs = Counter((s.number, s.thing.shape) for s in parts["test_count"] if isinstance(s, Count))
+    assert len(pairs) == 3
+
+
+def test_things_lie_apart_inside_and_as_the_caption_says():
+    rng = np.random.default_rng(3)
+    for scene in some(300, seed=4):
+        placed = layout(scene, rng)
+        assert [one.thing for one in placed] == things(scene)
+        for one in placed:
+            assert one.radius < min(one.x, one.y, 1 - one.x, 1 - one.y)
+        for n, a in enumerate(placed):
+            for b in placed[:n]:
+                assert np.hypot(a.x - b.x, a.y - b.y) > a.radius + b.radius
+        if isinstance(scene, Pair) and scene.relation == "above":
+            assert placed[0].y < placed[1].y - 0.28
+
+
+def test_a_circle_covers_its_area():
+    whole = range(100)
+    area = coverage("circle", 50, 50, 40, whole, whole).sum()
+    assert area == pytest.approx(np.pi * (0.9 * 40) ** 2, rel=0.01)
+
+
+def test_a_polygon_knows_inside_from_outside_and_how_far():
+    square = distances("square")
+    middle = square.shape[0] // 2
+    assert square[middle, middle] == pytest.approx(-0.8)
+    assert square[middle, -1] == pytest.approx(1.7 - 0.8)
+    assert square[-1, -1] == pytest.approx(np.hypot(0.9, 0.9))
+
+
+def test_the_nth_scene_depends_on_nothing_but_seed_and_n():
+    few, said = draw_scenes(4, size=16, seed=7)
+    more, all_said = draw_scenes(9, size=16, seed=7)
+    assert torch.equal(few, more[:4]) and said == all_said[:4]
+    assert said != draw_scenes(4, size=16, seed=8)[1]
+
+
+@pytest.mark.parametrize("part", SPLITS)
+def test_a_part_holds_only_its_own(part):
+    _, said = draw_scenes(40, part, size=16)
+    assert {split(parse(text)) for text in said} == {part}
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ({"part": "test"}, "part of the drawn scenes 'test'"),
+        ({"tasks": ("sing",)}, "task 'sing'"),
+        ({"size": 8}, "16 or more"),
+        ({"part": "test_count", "tasks": ("single",)}, "'count'"),
+        ({"tasks": ()}, "tasks"),
+    ],
+)
+def test_a_set_that_cannot_be_drawn_is_refused(how, message):
+    with pytest.raises(ValueError, match=message):
+        draw_scenes(1, **how)
+
+
+# ---- the oracle ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [32, 64])
+def test_real_scenes_are_right_and_another_ones_caption_is_wrong(size: int):
+    images, captions = draw_scenes(150, "all", size=size, seed=5)
+    assert obeyed(images, captions)["all"] == 1
+    assert obeyed(images, captions[1:] + captions[:1])["all"] < 0.01
+
+
+def test_the_ceiling_is_high_and_noise_lowers_it():
+    assert ceiling(100)["all"] > 0.99
+    assert ceiling(100, noise=0.1)["all"] > 0.97
+    assert ceiling(100, noise=0.6)["all"] < 0.5
+
+
+HEART, RING = Thing("orange", "heart"), Thing("cyan", "ring")
+BESIDE = Pair(HEART, RING, "left of", "black")
+ALONE = Single(HEART, "small", "in the top left", "white")
+
+
+@pytest.mark.parametrize(
+    ("drawn", "asked", "false"),
+    [
+        (BESIDE, replace(BESIDE, relation="right of"), {"relation"}),
+        (BESIDE, replace(BESIDE, first=RING, second=HEART), {"relation"}),
+        (BESIDE, replace(BESIDE, background="gray"), {"background"}),
+        (
+            BESIDE,
+            Pair(Thing("cyan", "heart"), Thing("orange", "ring"), "left of", "black"),
+            {"binding", "relation"},
+        ),
+        (BESIDE, replace(BESIDE, first=Thing("red", "heart")), {"colour", "binding", "relation"}),
+        (BESIDE, replace(BESIDE, second=Thing("cyan", "star")), {"shape", "binding", "relation"}),
+        (ALONE, replace(ALONE, size="large"), {"size"}),
+        (ALONE, replace(ALONE, place="in the center"), {"place"}),
+        (Count(RING, 3, "white"), Count(RING, 2, "white"), {"count", "colour", "shape", "binding"}),
+    ],
+)
+def test_each_claim_is_found_false_alone(drawn: Scene, asked: Scene, false: set[str]):
+    image = render(layout(drawn, np.random.default_rng(0)), drawn.background, 48)
+    assert judge(image, drawn)["all"]
+    answer = judge(image, asked)
+    assert {claim for claim, true in answer.items() if not true} == false | {"all"}
+
+
+def test_what_is_found_stands_where_it_was_drawn():
+    drawn = [Placed(HEART, 0.3, 0.4, 0.14), Placed(RING, 0.7, 0.65, 0.12)]
+    found, background = detect(render(drawn, "white", 64))
+    assert background == "white"
+    by_thing = {one.thing: one for one in found}
+    for one in drawn:
+        there = by_thing[one.thing]
+        assert (there.x, there.y, there.radius) == pytest.approx(
+            (one.x, one.y, one.radius), abs=0.01
+        )
+        assert there.overlap > 0.9
+
+
+def test_noise_is_no_scene():
+    rng = np.random.default_rng(0)
+    for text in draw_scenes(20, "all", size=16)[1]:
+        assert not judge(rng.integers(0, 256, (32, 32, 3)).astype(np.uint8), text)["all"]
+
+
+def test_a_task_has_its_claims_and_no_others():
+    images, captions = draw_scenes(30, tasks=("count",))
+    assert list(obeyed(images, captions)) == [
+        "count", "colour", "shape", "binding", "background", "all"
+    ]  # fmt: skip
+    images, captions = draw_scenes(30, tasks=("single",))
+    assert {"place", "size"} < set(obeyed(images, captions))
+    assert len(TASKS) == 4
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (np.zeros((32, 32, 3)), "uint8"),
+        (np.zeros((32, 16, 3), np.uint8), "square"),
+        (torch.zeros(1, 32, 32, dtype=torch.uint8), "3 colours"),
+    ],
+)
+def test_what_is_no_picture_is_refused(image, message):
+    with pytest.raises(ValueError, match=message):
+        judge(image, ALONE)
+
+
+def test_pictures_and_captions_come_in_equal_numbers():
+    images, captions = draw_scenes(3, size=16)
+    with pytest.raises(ValueError, match="3 pictures but 2 captions"):
+        obeyed(images, captions[:2])
