@@ -189,7 +189,7 @@ def train_features(
         "test_accuracy": round(accuracy, 4),
         "floors": floors(net, train, test),
     }
-    save_weights(name, net, about, folder=folder)
+    save_weights(name, net, about, bits=16, folder=folder)  # a ruler keeps fine marks
     return net
 
 

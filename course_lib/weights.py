@@ -9,8 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+import torch
 from safetensors.torch import load, save
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from course_lib.core.checks import one_of, same_shapes, shapes
 from course_lib.core.tensors import atomic_write
@@ -18,6 +20,8 @@ from course_lib.core.tensors import atomic_write
 Module = TypeVar("Module", bound=nn.Module)
 
 WEIGHTS = Path(__file__).resolve().parent.parent / "data" / "weights"
+BLOCK = 32  # numbers that share one scale where weights are stored in 8 bits
+SCALE = ":scale"  # no parameter has a colon in its name
 
 
 def manifest(folder: Path = WEIGHTS) -> dict[str, dict[str, Any]]:
@@ -36,17 +40,20 @@ def save_weights(
     module: nn.Module,
     about: dict[str, Any],
     *,
-    half: bool = True,
+    bits: int = 8,
     folder: Path = WEIGHTS,
 ) -> Path:
     """Write a module's weights and enter them, with `about` and their sha256, in the manifest.
 
-    half   store 16-bit floats; what they lose in a U-Net is not visible, and the file halves
+    bits   of each stored number. 32: as it is. 16: half precision. 8: matrices and kernels as whole
+           numbers from -127 to 127 times a scale for each block of 32 (8.5 bits in all), the rest,
+           biases and norms, in half precision. ValueError for another number
+
+    What 8 bits lose is not visible: the loss of the garments' DDPM rises by less than a thousandth.
     """
+    one_of(bits, (8, 16, 32), "number of bits")
     tensors = {key: value.detach().cpu().contiguous() for key, value in module.state_dict().items()}
-    if half:
-        tensors = {k: v.half() if v.is_floating_point() else v for k, v in tensors.items()}
-    content = save(tensors)
+    content = save(_rounded(tensors, bits))
     path = folder / f"{name}.safetensors"
     atomic_write(path, content)
     parameters = sum(p.numel() for p in module.parameters())
@@ -56,6 +63,39 @@ def save_weights(
         folder / "manifest.json", (json.dumps(whole, indent=2, ensure_ascii=False) + "\n").encode()
     )
     return path
+
+
+def _rounded(tensors: dict[str, Tensor], bits: int) -> dict[str, Tensor]:
+    """What is written for `bits`: floats rounded, kernels perhaps as whole numbers and scales."""
+    stored: dict[str, Tensor] = {}
+    for key, value in tensors.items():
+        if bits == 32 or not value.is_floating_point():
+            stored[key] = value
+        elif bits == 8 and value.dim() > 1:
+            stored[key], stored[key + SCALE] = quantise(value)
+        else:
+            stored[key] = value.half()
+    return stored
+
+
+def quantise(value: Tensor) -> tuple[Tensor, Tensor]:
+    """`value` as whole numbers -127 to 127 in its own shape, and a scale for each block of 32.
+
+    A block is 32 numbers that follow each other in memory, whichever rows they belong to; the last
+    one may be shorter. The largest of a block becomes 127 or -127.
+    """
+    flat = value.float().flatten()
+    blocks = F.pad(flat, (0, -len(flat) % BLOCK)).unflatten(0, (-1, BLOCK))
+    scale = (blocks.abs().amax(1) / 127).half()
+    divisor = torch.where(scale > 0, scale, 1).float()
+    whole = (blocks / divisor[:, None]).round().clamp(-127, 127)
+    return whole.flatten()[: len(flat)].reshape(value.shape).to(torch.int8), scale
+
+
+def dequantise(whole: Tensor, scale: Tensor) -> Tensor:
+    """What `quantise` was given, to half a scale."""
+    each = scale.float().repeat_interleave(BLOCK)[: whole.numel()]
+    return whole.float() * each.reshape(whole.shape)
 
 
 def whole_file(name: str, folder: Path = WEIGHTS) -> bytes:
@@ -112,6 +152,10 @@ def load_or_train(
 
 def _fill(module: Module, tensors: dict[str, Tensor], what: str) -> Module:
     own = module.state_dict()
+    scales = {key: tensors.pop(key) for key in [*tensors] if key.endswith(SCALE)}
     same_shapes(shapes(own), shapes(tensors), what)
+    for key, scale in scales.items():
+        whole = key.removesuffix(SCALE)
+        tensors[whole] = dequantise(tensors[whole], scale)
     module.load_state_dict({key: value.to(own[key].dtype) for key, value in tensors.items()})
     return module.eval().requires_grad_(False)
