@@ -75,9 +75,10 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as scratch:
         packages = {one["package"]: read(one, args.folder or Path(scratch)) for one in every()}
     concepts = all_concepts(packages[SOURCE["labels"]["package"]])
+    called = all_names([packages[one["package"]] for one in SOURCE["designs"]], concepts)
     drawn = {}
     for design in SOURCE["designs"]:
-        drawn[design["style"]] = draw(packages[design["package"]], concepts)
+        drawn[design["style"]] = draw(packages[design["package"]], concepts, called)
         print(f"{design['style']:12s} {len(drawn[design['style']]):5d} pictures", flush=True)
     files = lay_out(concepts, drawn)
     return write(files) if args.write else check(files)
@@ -136,29 +137,44 @@ def plain(code: str) -> str:
     return "-".join(part.zfill(4) for part in code.upper().split("-") if part.upper() != "FE0F")
 
 
-# ---- pictures -----------------------------------------------------------------------------
-
-
-def draw(package: dict[str, Any], concepts: dict[str, Concept]) -> dict[str, Picture]:
-    """The pictures that one design has of the concepts, without those it has twice."""
-    icons, names = package["icons.json"], {}
-    for code, name in package["chars.json"].items():
-        names.setdefault(plain(code), name)
-    by_label = {slug(concept.label): code for code, concept in concepts.items()}
-    for name in [*icons["icons"], *icons.get("aliases", {})]:  # a design may lack a code point
-        if name in by_label:
-            names.setdefault(by_label[name], name)
-    pictures: dict[str, Picture] = {}
-    for code in concepts:
-        if code in names and (picture := render(svg(icons, names[code]))) is not None:
-            pictures[code] = picture
-    return distinct(pictures)
+def all_names(designs: list[dict[str, Any]], concepts: dict[str, Concept]) -> dict[str, str]:
+    """Code points by name: Unicode's label, and what any design calls it. Without hyphens."""
+    called = {bare(slug(concept.label)): code for code, concept in concepts.items()}
+    for design in designs:
+        for code, name in design["chars.json"].items():
+            if plain(code) in concepts:
+                called.setdefault(bare(name), plain(code))
+    return called
 
 
 def slug(label: str) -> str:
     text = unicodedata.normalize("NFKD", label).encode("ascii", "ignore").decode().lower()
     text = re.sub(r"['’.]", "", text.replace("&", "and"))
     return re.sub(r"[^a-z0-9]+", "-", text).strip("-")
+
+
+def bare(name: str) -> str:
+    return name.replace("-", "")
+
+
+# ---- pictures -----------------------------------------------------------------------------
+
+
+def draw(
+    package: dict[str, Any], concepts: dict[str, Concept], called: dict[str, str]
+) -> dict[str, Picture]:
+    """The pictures that one design has of the concepts, without those it has twice."""
+    icons, names = package["icons.json"], {}
+    for code, name in package["chars.json"].items():
+        names.setdefault(plain(code), name)
+    for name in [*icons["icons"], *icons.get("aliases", {})]:  # not every icon has a code point
+        if bare(name) in called:
+            names.setdefault(called[bare(name)], name)
+    pictures: dict[str, Picture] = {}
+    for code in concepts:
+        if code in names and (picture := render(svg(icons, names[code]))) is not None:
+            pictures[code] = picture
+    return distinct(pictures)
 
 
 def svg(icons: dict[str, Any], name: str) -> str:
@@ -268,7 +284,7 @@ def named(picture: Picture) -> list[str]:
 
 def encode(sheet: np.ndarray) -> bytes:
     buffer = io.BytesIO()
-    Image.fromarray(sheet).save(buffer, "WEBP", lossless=True, quality=90, method=5, exact=True)
+    Image.fromarray(sheet).save(buffer, "WEBP", lossless=True, quality=100, method=6, exact=True)
     return buffer.getvalue()
 
 
