@@ -4,6 +4,7 @@ Each design is one committed sheet, `data/emoji/noto.webp` and so on: open it an
 is red, green, blue and cover (alpha), so the background is left to you, and to the caption.
 """
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,10 +13,11 @@ from functools import cache
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
+from safetensors.torch import load
 from torch import Tensor
 
 from course_lib.core.checks import one_of
-from course_lib.data.files import ROOT, checksums, read_pixels
+from course_lib.data.files import ROOT, DamagedData, checksums, read_pixels
 
 SIDE = 64  # pixels
 COLUMNS = 40  # pictures in one row of a sheet
@@ -83,7 +85,7 @@ def shown_on(
     return flat.reshape(len(flat), size, block, size, block, 3).mean((2, 4))
 
 
-def _lab(rgb: Float[np.ndarray, "... 3"]) -> Float[np.ndarray, "... 3"]:
+def _lab(rgb: np.ndarray) -> Float[np.ndarray, "... 3"]:
     """sRGB of 0 to 255 as CIE L*a*b* (D65), in which distances are near to what the eye sees."""
     c = np.asarray(rgb, np.float64) / 255
     linear = np.where(c > 0.04045, ((c + 0.055) / 1.055) ** 2.4, c / 12.92)
@@ -213,3 +215,21 @@ def load_emoji(
         tuple(known[row[1]] for row in rows),
         tuple(tuple(filter(None, row[3].split(","))) for row in rows),
     )
+
+
+@cache
+def label_embeddings() -> dict[str, Float[Tensor, "384"]]:
+    """MiniLM's vector of each concept's label, by code: for whoever has not installed MiniLM.
+
+    Made by `tools/embed_labels.py`, in half precision; `course_lib.models.minilm` does any text.
+    """
+    name = "emoji/labels.safetensors"
+    content = (ROOT / "data" / name).read_bytes()
+    found, expected = hashlib.sha256(content).hexdigest(), checksums()[name]["sha256"]
+    if found != expected:
+        raise DamagedData(
+            f"data/{name} is damaged: sha256 {found}, expected {expected}.\n"
+            f"Repair: git checkout -- data/{name}"
+        )
+    vectors = load(content)["labels"].float()
+    return dict(zip(concepts(), vectors, strict=True))
