@@ -1,41 +1,57 @@
 """How much of a chain is needed? Fréchet distances of garments without the first reverse steps.
 
-`python tools/measure_truncation.py` samples with the shipped `fashion_ddpm` on its own linear
-schedule in 20 steps. Then the walk starts later, from noise of variance 1 at that time, and the
-steps before are left out. Results go to data/truncation.json as they come; what is there already is
-not measured again. Nichol & Dhariwal 2021, figure 4.
+`python tools/measure_truncation.py` samples with the shipped `fashion_ddpm` in 20 steps. Then the
+walk starts later, and the steps before are left out (Nichol & Dhariwal 2021, figure 4). The steps
+are even on DDPM's linear schedule, or on the cosine one: the same network at the times where it
+sees the same signal-to-noise ratio, since all that it knows of a schedule is its own noise level.
+A late start is from noise of variance 1, as in the paper, or from the mean garment under as much
+noise as belongs there. Results go to data/truncation.json as they come; what is there already is
+not measured again.
 """
 
 import argparse
 import json
 from functools import partial
+from itertools import product
 from pathlib import Path
 
 import torch
+from jaxtyping import Int
+from torch import Tensor
 
 from course_lib.core.tensors import atomic_write, seeded_randn_like
+from course_lib.core.types import Images
 from course_lib.diffusion.denoiser import Denoiser
 from course_lib.diffusion.guidance import clip
 from course_lib.diffusion.samplers import ddpm_step, sample
-from course_lib.diffusion.schedules import spaced_times
+from course_lib.diffusion.schedules import DiscreteSchedule, cosine, linear, spaced_times, time_at
 from course_lib.evaluation import evaluate
-from course_lib.trainings import trained
+from course_lib.trainings import garments, trained
 from course_lib.weights import WEIGHTS
 
 OUT = WEIGHTS.parent / "truncation.json"
 STEPS, SKIPPED = 20, (0.0, 0.2, 0.4)
+CHAINS, STARTS = {"linear": linear(), "cosine": cosine()}, ("noise", "mean")
 
 
-def measure(model: Denoiser, skipped: float, n: int, seed: int) -> dict[str, float]:
-    """Fréchet and kernel distance of n garments, the first `skipped` of the chain left out."""
+def times_of(chain: DiscreteSchedule, own: DiscreteSchedule) -> Int[Tensor, " times"]:
+    """The chain's even times, as times of the schedule `own` with the same ratio of signal."""
+    even = spaced_times(chain, STEPS)[:-1]
+    there = time_at(own, chain.log_snr(even)).round().long()
+    return torch.cat([there, torch.zeros(1, dtype=torch.long)])
+
+
+def measure(
+    model: Denoiser, times: Int[Tensor, " times"], mean: Images, n: int, seed: int
+) -> dict[str, float]:
+    """Fréchet and kernel distance of n garments by a walk that starts around `mean`."""
     schedule = model.schedule
-    times = spaced_times(schedule, STEPS)[round(skipped * STEPS) :]
     randn_like = seeded_randn_like(seed)
     step = partial(ddpm_step, randn_like=randn_like)
-    parts = [
-        sample(step, clip(model), schedule, noise, times)
-        for noise in randn_like(torch.empty(n, 1, 28, 28)).split(100)
-    ]
+    noise = randn_like(torch.empty(n, 1, 28, 28))
+    alpha, sigma = schedule(times[:1].expand(n), like=noise)
+    starts = noise if not mean.any() else alpha * mean + sigma * noise
+    parts = [sample(step, clip(model), schedule, x, times) for x in starts.split(100)]
     found = evaluate(torch.cat(parts), "fashion")
     return {
         "frechet": round(found.frechet.value, 4),
@@ -48,25 +64,34 @@ def main(arguments: list[str] | None = None) -> int:
     """Measure what is missing in the file."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--images", type=int, default=300)
-    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--chains", nargs="*", default=list(CHAINS))
+    parser.add_argument("--starts", nargs="*", default=list(STARTS))
     parser.add_argument("--skipped", type=float, nargs="*", default=SKIPPED)
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args(arguments)
     record = json.loads(options.out.read_text()) if options.out.exists() else {"found": {}}
     record["how"] = (
         f"fashion_ddpm, {options.images} garments, {STEPS} ancestral steps of the whole chain with"
-        " the small variance, x_0 clipped; the first ones left out. `tools/measure_truncation.py`"
+        " the small variance, x_0 clipped; the first ones left out. Keys: chain, start, share left"
+        " out, seed. `tools/measure_truncation.py`"
     )
     record["images"] = options.images
     model = trained("fashion_ddpm")
-    for seed in range(options.seeds):
-        for skipped in options.skipped:
-            key = f"{skipped:g} {seed}"
-            if key in record["found"]:
-                continue
-            record["found"][key] = measure(model, skipped, options.images, seed)
-            atomic_write(options.out, (json.dumps(record, indent=2) + "\n").encode())
-            print(key, record["found"][key], flush=True)
+    centre = garments().mean(0, keepdim=True)
+    record["times"] = {}
+    for name, chain in CHAINS.items():
+        record["times"][name] = times_of(chain, model.schedule).tolist()
+    whole = product(range(options.seeds), options.starts, options.skipped, options.chains)
+    for seed, start, skipped, name in whole:
+        key = f"{name} {start} {skipped:g} {seed}"
+        if key in record["found"] or (start == "mean" and skipped == 0):
+            continue
+        times = times_of(CHAINS[name], model.schedule)[round(skipped * STEPS) :]
+        mean = centre if start == "mean" else 0 * centre
+        record["found"][key] = measure(model, times, mean, options.images, seed)
+        atomic_write(options.out, (json.dumps(record, indent=2) + "\n").encode())
+        print(key, record["found"][key], flush=True)
     return 0
 
 

@@ -3,7 +3,9 @@
 `python tools/measure_variance.py` measures the trained `digits_hybrid` and writes
 data/variance.json. For chains of several lengths and five kinds of variance around the same mean:
 the bound on unseen digits in bits per pixel, with its standard error, every digit at every step;
-and for the shortest chains the Fréchet distance of samples.
+and for the shortest chains the Fréchet distance of samples. With `--seed 3` it trains the model
+again with that seed (`course train`, resumed where it stopped) and measures that one, with noise of
+that seed; its entry is digits_hybrid-3.
 """
 
 import argparse
@@ -22,11 +24,19 @@ from course_lib.diffusion.likelihood import prior_bits
 from course_lib.diffusion.samplers import sample
 from course_lib.diffusion.schedules import spaced_times
 from course_lib.evaluation import evaluate
-from course_lib.trainings import trained
+from course_lib.trainings import RUNS, TRAININGS, trained
 from course_lib.weights import WEIGHTS
 
 OUT = WEIGHTS.parent / "variance.json"
 COUNTS, SAMPLED = (25, 50, 100), (10,)
+
+
+def model_of(name: str, seed: int) -> variance.LearnedVariance:
+    """The shipped model, which is the run with seed 0, or one trained with another seed."""
+    if seed == 0:
+        return trained(name)  # type: ignore[return-value]
+    model = TRAININGS[name](RUNS / f"{name}-{seed}", seed=seed)
+    return model.requires_grad_(False)  # type: ignore[return-value]
 
 
 def errors_on(model: variance.LearnedVariance, images: Tensor, times: list[int]) -> Tensor:
@@ -56,11 +66,11 @@ def kinds(model: variance.LearnedVariance, times: Tensor) -> dict[str, variance.
 
 
 def bits_of(
-    model: variance.LearnedVariance, test: Tensor, n: int, last: float
+    model: variance.LearnedVariance, test: Tensor, n: int, last: float, seed: int = 0
 ) -> dict[str, dict[str, float]]:
     """The bound of a chain of n steps with each kind of variance, and its standard error."""
     times = spaced_times(model.schedule, n)
-    reverses, randn_like = kinds(model, times), seeded_randn_like(0)
+    reverses, randn_like = kinds(model, times), seeded_randn_like(seed)
     total = {name: [last, 0.0] for name in reverses}
     for t, s in pairwise(times.tolist()):
         eps, now, then = randn_like(test), *(torch.full((len(test),), time) for time in (t, s))
@@ -92,15 +102,18 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--model", default="digits_hybrid")
     parser.add_argument("--out", type=Path, default=OUT)
     parser.add_argument("--samples", type=int, default=600)
+    parser.add_argument("--seed", type=int, default=0, help="0 is the shipped model")
     options = parser.parse_args(arguments)
+    seed, name = options.seed, options.model
     record = json.loads(options.out.read_text()) if options.out.exists() else {}
-    entry = record.setdefault(options.model, {"bits": {}, "distances": {}})
+    key = name if seed == 0 else f"{name}-{seed}"
+    entry = record.setdefault(key, {"bits": {}, "distances": {}})
     entry["how"] = (
         "bits per pixel on the test digits, each at every step, L_T included;"
         f" Fréchet distances of {options.samples} digits against all test digits, x_0 clipped."
         " `tools/measure_variance.py`"
     )
-    model = remember(trained(options.model))
+    model = remember(model_of(name, seed))
     test = to_unit(load_digits("test")[0], TOP)
     last = float(prior_bits(model.schedule, test).mean())
 
@@ -110,21 +123,21 @@ def main(arguments: list[str] | None = None) -> int:
 
     for n in SAMPLED:
         times = spaced_times(model.schedule, n)
-        for name, reverse in kinds(model, times).items():
-            if name in entry["distances"].setdefault(str(n), {}):
+        for kind, reverse in kinds(model, times).items():
+            if kind in entry["distances"].setdefault(str(n), {}):
                 continue
-            randn_like = seeded_randn_like(0)
+            randn_like = seeded_randn_like(seed)
             step = partial(variance.reverse_step, randn_like=randn_like)
             x_T = randn_like(torch.empty(options.samples, 1, 8, 8))
             made = sample(step, reverse, model.schedule, x_T, times)  # type: ignore[arg-type]
             found = evaluate(made, "digits").frechet
-            entry["distances"][str(n)][name] = {"value": round(found.value, 3)}
+            entry["distances"][str(n)][kind] = {"value": round(found.value, 3)}
             entry["floor"] = round(found.floor, 3)
-            print(n, name, found, flush=True)
+            print(n, kind, found, flush=True)
             keep()
     for n in COUNTS:
         if str(n) not in entry["bits"]:
-            entry["bits"][str(n)] = bits_of(model, test, n, last)
+            entry["bits"][str(n)] = bits_of(model, test, n, last, seed)
             print(n, entry["bits"][str(n)], flush=True)
             keep()
     return 0
