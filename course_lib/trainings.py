@@ -146,15 +146,19 @@ def digits_hybrid() -> LearnedVariance:
     return LearnedVariance(net, old.schedule)
 
 
-def fashion_hybrid() -> LearnedVariance:
+def fashion_hybrid(second: nn.Module | None = None) -> LearnedVariance:
     """The shipped `fashion_ddpm`, frozen, and beside its head a second one for the variance.
 
-    The second head starts as the first, but for its last layer, which starts as 0. What the network
-    predicts cannot change: nothing that leads to it is trained.
+    What the network predicts cannot change: nothing that leads to it is trained.
+
+    second   a trained head, as `trained("fashion_hybrid")` gives it; without one, a copy of the
+             first, with a last layer of 0
     """
     old = load_weights("fashion_ddpm", ddpm(fashion_unet()))
     net = old.net
     net.head = TwoHeads(net.head)
+    if second is not None:
+        net.head.second = second
     return LearnedVariance(net, old.schedule)
 
 
@@ -202,7 +206,7 @@ _HALVED = TrainConfig(final_steps=2000, total_steps=2000, ema_decay=0.99)
 _STAGE = TrainConfig(final_steps=1200, total_steps=4000, lr=2e-3)
 # Starts from shipped weights.
 _HYBRID = TrainConfig(final_steps=1000, total_steps=2000, precision="fp32")
-_SECOND_HEAD = TrainConfig(lr=2e-3, final_steps=500, total_steps=1200, precision="fp32")
+_SECOND_HEAD = TrainConfig(lr=2e-3, final_steps=400, total_steps=800, precision="fp32")
 _EXPOSED = TrainConfig(lr=3e-3, final_steps=300, total_steps=500, precision="fp32")
 
 _ABLATION = TrainConfig(lr=2e-3, final_steps=200, total_steps=600, precision="fp32")
@@ -319,7 +323,7 @@ TRAININGS: dict[str, Callable[..., nn.Module]] = {
     ),
     # `digits_ddpm` with the weights of Min-SNR; measured along its training, not shipped.
     "digits_min_snr": Training(lambda: ddpm(digits_unet()), min_snr_loss, digits, 64, _DIGITS),
-    # A second head on `fashion_ddpm` learns the variance; nothing else moves. Only the head is kept.
+    # A second head on `fashion_ddpm` learns the variance; nothing else moves, only it is kept.
     "fashion_hybrid": Training(
         fashion_hybrid, hybrid_loss, garments, 64, _SECOND_HEAD, part="net.head.second"
     ),

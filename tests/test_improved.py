@@ -21,7 +21,15 @@ from course_lib.diffusion.schedules import (
 from course_lib.diffusion.training import min_snr_weight
 from course_lib.diffusion.variance import LearnedVariance
 from course_lib.recipes import ddpm_loss, digits_unet, hybrid_loss, min_snr_loss
-from course_lib.trainings import TRAININGS, Training, digits, exposed_digits
+from course_lib.trainings import (
+    TRAININGS,
+    Training,
+    digits,
+    exposed_digits,
+    fashion_hybrid,
+    garments,
+    trained,
+)
 
 # ---- chains -------------------------------------------------------------------------------------
 
@@ -172,3 +180,23 @@ def test_a_run_starts_from_shipped_weights_half_way():
     model, x_0 = training.model(), training.data()[:2]
     guess, v = model.both(x_0, torch.tensor([10, 800]))
     assert bool((v == 0.5).all()) and guess.shape == x_0.shape
+
+
+def test_a_second_head_leaves_the_guess_of_the_first_alone():
+    training = TRAININGS["fashion_hybrid"]
+    assert isinstance(training, Training)
+    model, old = training.model(), trained("fashion_ddpm")
+    learns = {name for name, p in model.named_parameters() if p.requires_grad}
+    assert learns and all(name.startswith("net.head.second.") for name in learns)
+    x_0, t = garments()[:2], torch.tensor([10, 800])
+    guess, v = model.both(x_0, t)
+    assert torch.equal(guess, old(x_0, t)) and bool((v == 0.5).all())
+    torch.manual_seed(0)
+    training.loss(model, x_0).backward()
+    with torch.no_grad():
+        for p in model.parameters():
+            p -= 0.5 * (0 if p.grad is None else p.grad)
+    guess, v = model.both(x_0, t)
+    assert torch.equal(guess, old(x_0, t)) and not bool((v == 0.5).all())
+    again = fashion_hybrid(model.net.head.second)
+    assert torch.equal(again.both(x_0, t)[1], v)

@@ -179,10 +179,11 @@ class TwoHeads(nn.Module):
 
     def __init__(self, first: Head):
         super().__init__()
-        self.first, self.second = first, deepcopy(first)
-        self.second.requires_grad_(True)
-        nn.init.zeros_(self.second.out.weight)
-        nn.init.zeros_(self.second.out.bias)
+        second = deepcopy(first).requires_grad_(True)
+        nn.init.zeros_(second.out.weight)
+        nn.init.zeros_(second.out.bias)
+        self.first: nn.Module = first
+        self.second: nn.Module = second
 
     def forward(
         self, h: Float[Tensor, "batch features deep_height deep_width"], x_t: Images

@@ -1,4 +1,4 @@
-"""Guidance by a classifier against others: `diffusers`' schedulers on the shipped networks, `scipy`.
+"""Guidance by a classifier is that of others: `diffusers`' schedulers, same networks, and `scipy`.
 
 Ours guides x_0. Theirs is fed the guided eps of Dhariwal & Nichol 2021, eq. 14, with the gradient
 taken here by a path of its own; `scipy` knows the Gaussian classes and nothing of autograd.
