@@ -18,8 +18,8 @@ from course_lib.diffusion.schedules import (
     spaced_times,
     zero_terminal,
 )
-from course_lib.diffusion.training import min_snr_weight
-from course_lib.diffusion.variance import LearnedVariance
+from course_lib.diffusion.training import min_snr_weight, stratified_times
+from course_lib.diffusion.variance import LearnedVariance, learned, reverse_bits
 from course_lib.recipes import ddpm_loss, digits_unet, hybrid_loss, min_snr_loss
 from course_lib.trainings import (
     TRAININGS,
@@ -151,6 +151,12 @@ def test_the_hybrid_loss_is_its_two_parts():
     torch.manual_seed(0)
     simple = ddpm_loss(Denoiser(First(model.net), linear()), x_0)
     assert torch.allclose(values[0], simple, rtol=1e-5)
+    # The second part is a bound of all T steps, from one of them for each picture.
+    torch.manual_seed(0)
+    t, eps = stratified_times(linear(), len(x_0)), torch.randn_like(x_0)
+    own = learned(model, lambda now: (now + 1).clamp(max=1000))
+    bits = 1000 * reverse_bits(own, linear(), x_0, t, t - 1, eps, 17).mean()
+    assert torch.allclose(values[1] - values[0], 0.001 * bits, rtol=1e-3)
 
 
 class First(torch.nn.Module):
