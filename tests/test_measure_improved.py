@@ -26,7 +26,7 @@ def test_a_late_start_is_around_what_it_is_given():
     model.forward = lambda x, t: seen.append(x) or x  # type: ignore[method-assign]
     times, mean = torch.tensor([600, 0]), torch.full((1, 1, 28, 28), -0.5)
     for centre in (0 * mean, mean):
-        measure_truncation.measure(model, times, centre, 100, seed=0)
+        measure_truncation.measure(model, times, centre, 100, 0, "fashion")
     alpha, sigma = (float(c(torch.tensor([600]))) for c in (linear().alpha, linear().sigma))
     assert torch.allclose(seen[1], alpha * mean + sigma * seen[0], atol=1e-5)
 
