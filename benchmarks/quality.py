@@ -2,7 +2,9 @@
 
     python benchmarks/quality.py                       both data sets; goes on where it stopped
     python benchmarks/quality.py --data digits --images 200 --out look.json
+    python benchmarks/quality.py --seeds 5 --only "course_lib 0 50" "course_lib 2m"    some of them
     python benchmarks/quality.py --draw                only the figure, from numbers that are there
+    python benchmarks/quality.py --clock               only the seconds of every cell, in one go
 
 Ours and those of `diffusers` walk with the same weights, from the same noise, with x_0 clipped. On
 digits `diffusers` runs its own network, filled through the key map. The garments' network reads
@@ -10,13 +12,14 @@ patches, which its networks cannot; there its schedulers drive ours.
 
 Each cell is one sampler with one seed: its distance in the course's features, what equally many
 real pictures score, and seconds of one thread for one image, the least of its batches, because
-other programs only add to them. Chapter 14 reads the file too: its table 1 is in it.
+other programs only add to them. Seconds compare only where one machine in one precision took them:
+`--clock` takes all of them again, in fp32. Chapters 14 and 19 read the file too.
 """
 
 import argparse
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -34,10 +37,12 @@ from pair import machine
 from torch import Tensor, nn
 
 from course_lib.core.tensors import atomic_write, seeded_randn_like
-from course_lib.diffusion.denoiser import Denoiser
+from course_lib.core.types import RandnLike
+from course_lib.diffusion.denoiser import Denoiser, on_schedule
 from course_lib.diffusion.guidance import clip
 from course_lib.diffusion.samplers import ddim_step, ddpm_step, heun_step, sample
-from course_lib.diffusion.schedules import spaced_times
+from course_lib.diffusion.schedules import edm, spaced_times
+from course_lib.diffusion.solvers import DPMSolver2M, churn_step, midpoint_step
 from course_lib.evaluation import evaluate
 from course_lib.models.published import diffusers_name
 from course_lib.trainings import trained
@@ -48,6 +53,8 @@ FIGURE = ROOT / "benchmarks" / "quality.svg"
 SHAPES = {"digits": (1, 8, 8), "fashion": (1, 28, 28)}
 UNSEEN = {"digits": 445, "fashion": 10_000}  # all the test pictures
 BATCH = 125  # fits a cache
+TIMED, ROUNDS = 20, 3  # pictures in a batch of `--clock`, and batches
+CHURN = 2**0.5 - 1  # the most that EDM's algorithm 2 allows
 
 ETAS = ("0", "0.2", "0.5", "1", "hat")
 STEPS = (10, 20, 50, 100)
@@ -79,6 +86,14 @@ def contestants() -> Iterator[Sampler]:
         yield from (Sampler(name, steps, "diffusers") for name in ("0", "1"))
     for steps in (5, 10, 20):
         yield from (Sampler(name, steps, "diffusers") for name in ("heun", "dpm++"))
+    # The solvers of chapter 19. "2m 0.5" is 2M with half of DDIM's fresh noise.
+    yield from (Sampler(eta, 5) for eta in ("0", "1"))
+    for steps in (5, 6, 8, 10, 12, 15, 20):
+        yield from (Sampler(name, steps) for name in ("2m", "2m 0.5"))
+    yield from (Sampler("2m 1", steps) for steps in (5, 10, 20))
+    for steps in (5, 10):
+        yield from (Sampler(name, steps) for name in ("2s", "churn"))
+    yield from (Sampler("dpm++ sde", steps, "diffusers") for steps in (5, 10, 20))
 
 
 def authors_times(steps: int) -> Tensor:
@@ -102,8 +117,13 @@ class Counting(nn.Module):
 def walk_ours(sampler: Sampler, net: nn.Module, model: Denoiser, x_T: Tensor, seed: int) -> Tensor:
     """Images by the course's steps."""
     fresh = seeded_randn_like(seed)
+    if sampler.name in ("2s", "churn"):
+        return walk_in_between(sampler, net, model, x_T, fresh)
     if sampler.name == "heun":
         step: Callable[..., Tensor] = heun_step
+    elif sampler.name.startswith("2m"):
+        _, _, eta = sampler.name.partition(" ")
+        step = DPMSolver2M(float(eta or 0), fresh)
     elif sampler.name == "hat":
         step = partial(ddpm_step, variance="large", randn_like=fresh)
     else:
@@ -111,6 +131,18 @@ def walk_ours(sampler: Sampler, net: nn.Module, model: Denoiser, x_T: Tensor, se
     even = sampler.times == "even"
     times = spaced_times(model.schedule, sampler.steps) if even else authors_times(sampler.steps)
     return sample(step, clip(Denoiser(net, model.schedule)), model.schedule, x_T, times)
+
+
+def walk_in_between(
+    sampler: Sampler, net: nn.Module, model: Denoiser, x_T: Tensor, fresh: RandnLike
+) -> Tensor:
+    """Steps that ask between the schedule's times walk on the noise levels of those same times."""
+    levels = model.schedule.snr(spaced_times(model.schedule, sampler.steps)).rsqrt()
+    denoise = clip(on_schedule(Denoiser(net, model.schedule), edm))
+    churn = partial(churn_step, churn=CHURN, randn_like=fresh)
+    step = midpoint_step if sampler.name == "2s" else churn
+    alpha, _ = model.schedule(torch.full((len(x_T),), model.schedule.T), like=x_T)
+    return sample(step, denoise, edm, x_T / alpha, levels)
 
 
 def scheduler_of(name: str) -> tuple[Any, dict[str, Any]]:
@@ -127,14 +159,15 @@ def scheduler_of(name: str) -> tuple[Any, dict[str, Any]]:
         return HeunDiscreteScheduler(clip_sample=True, **common), {}
     # Its threshold at quantile 1, at most 1, is the clip.
     clipped = {"thresholding": True, "dynamic_thresholding_ratio": 1.0}
-    return DPMSolverMultistepScheduler(**clipped, **common), {}
+    kind = "sde-dpmsolver++" if name == "dpm++ sde" else "dpmsolver++"
+    return DPMSolverMultistepScheduler(algorithm_type=kind, **clipped, **common), {}
 
 
 def walk_theirs(sampler: Sampler, net: nn.Module, x_T: Tensor, seed: int) -> Tensor:
     """Images by a scheduler of `diffusers`."""
     scheduler, told = scheduler_of(sampler.name)
     scheduler.set_timesteps(sampler.steps)
-    if sampler.name == "1":
+    if sampler.name in ("1", "dpm++ sde"):
         told["generator"] = torch.Generator().manual_seed(seed)
     x = x_T * scheduler.init_noise_sigma
     for i in scheduler.timesteps:
@@ -168,11 +201,24 @@ def measure(
     sampler: Sampler, data: str, model: Denoiser, images: int, seed: int, bf16: bool
 ) -> dict[str, Any]:
     """One cell."""
+    x_T = seeded_randn_like(seed)(torch.zeros(images, *SHAPES[data]))
+    made, seconds, calls = draw_images(sampler, data, model, x_T.split(BATCH), seed, bf16)
+    judged = evaluate(torch.cat(made), data, pictures=UNSEEN[data]).frechet
+    return {
+        "data": data, **sampler.key, "seed": seed, "images": images, "evaluations": calls,
+        "frechet": round(judged.value, 4), "floor": round(judged.floor, 4),
+        "seconds": seconds, "in": "bf16" if bf16 else "fp32",
+    }  # fmt: skip
+
+
+def draw_images(
+    sampler: Sampler, data: str, model: Denoiser, x_T: Sequence[Tensor], seed: int, bf16: bool
+) -> tuple[list[Tensor], float, int]:
+    """Images from batches of noise, the seconds of one of them at best, and its evaluations."""
     theirs = sampler.side == "diffusers"
     net = their_network(model.net) if theirs and data == "digits" else model.net
-    x_T = seeded_randn_like(seed)(torch.zeros(images, *SHAPES[data]))
     made, seconds, calls = [], [], 0
-    for k, noise in enumerate(x_T.split(BATCH)):
+    for k, noise in enumerate(x_T):
         counting, started = Counting(net), time.process_time()
         with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=bf16):
             fresh = 1_000 * (seed + 1) + k
@@ -182,12 +228,20 @@ def measure(
                 made.append(walk_ours(sampler, counting, model, noise, fresh))
         seconds.append((time.process_time() - started) / len(noise))
         calls = counting.calls
-    judged = evaluate(torch.cat(made), data, pictures=UNSEEN[data]).frechet
-    return {
-        "data": data, **sampler.key, "seed": seed, "images": images, "evaluations": calls,
-        "frechet": round(judged.value, 4), "floor": round(judged.floor, 4),
-        "seconds": float(f"{min(seconds):.4g}"),
-    }  # fmt: skip
+    return made, float(f"{min(seconds):.4g}"), calls
+
+
+def clock(cells: list[dict[str, Any]], models: dict[str, Denoiser]) -> None:
+    """Take the seconds of every cell again, one after the other, so that all of them compare."""
+    for data, model in models.items():
+        batches = [torch.zeros(TIMED, *SHAPES[data])] * ROUNDS
+        for sampler in contestants():
+            key = {"data": data, **sampler.key}
+            mine = [cell for cell in cells if key.items() <= cell.items()]
+            if mine:
+                _, seconds, _ = draw_images(sampler, data, model, batches, 0, bf16=False)
+                for cell in mine:
+                    cell["seconds"] = seconds
 
 
 def write(path: Path, about: dict[str, Any], cells: list[dict[str, Any]]) -> None:
@@ -207,10 +261,16 @@ def draw(cells: list[dict[str, Any]], path: Path) -> None:
         ("course_lib", "0"): ("DDIM", "model", "-", "o"),
         ("course_lib", "1"): ("ancestral", "data", "-", "o"),
         ("course_lib", "heun"): ("Heun", "exact", "-", "o"),
+        ("course_lib", "2m"): ("2M", "accent", "-", "o"),
+        ("course_lib", "2m 0.5"): ("2M, half the noise", "accent", "--", "s"),
+        ("course_lib", "2m 1"): ("2M, all of it", "accent", "-.", "^"),
+        ("course_lib", "2s"): ("2S", "exact", "--", "s"),
+        ("course_lib", "churn"): ("Heun with churn", "exact", "-.", "^"),
         ("diffusers", "0"): ("DDIM, diffusers", "model", ":", "x"),
         ("diffusers", "1"): ("ancestral, diffusers", "data", ":", "x"),
         ("diffusers", "heun"): ("Heun, diffusers", "exact", ":", "x"),
-        ("diffusers", "dpm++"): ("DPM-Solver++, diffusers", "accent", ":", "x"),
+        ("diffusers", "dpm++"): ("2M, diffusers", "accent", ":", "x"),
+        ("diffusers", "dpm++ sde"): ("2M, all the noise, diffusers", "accent", ":", "+"),
     }
     names = {"fashion": "garments, 28 × 28", "digits": "digits, 8 × 8"}
     shown = [data for data in names if any(cell["data"] == data for cell in cells)]
@@ -233,7 +293,7 @@ def draw(cells: list[dict[str, Any]], path: Path) -> None:
                 axes.set_xlabel(f"{x} for one image")
                 axes.set_ylabel("Fréchet distance")
         handles, labels = panels[0, 0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=3, fontsize=10)
+        figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=10)
         figure.savefig(path, metadata={"Date": None})
 
 
@@ -272,19 +332,30 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=NUMBERS, help="the file of numbers")
     parser.add_argument("--figure", type=Path, default=FIGURE)
     parser.add_argument("--draw", action="store_true", help="measure nothing")
+    parser.add_argument("--clock", action="store_true", help="measure the seconds only")
+    parser.add_argument(
+        "--only", nargs="+", default=[""], metavar="WORDS", help='as in "course_lib 2m 0.5 10"'
+    )
     options = parser.parse_args()
     kept = json.loads(options.out.read_text()) if options.out.exists() else {"cells": []}
     cells = kept["cells"]
     precision = "fp32" if options.fp32 else "bf16"
     about = {"machine": machine(torch.device("cpu")), "garments in": precision}
+    about = kept.get("about", about)  # a cell says itself in which precision it was drawn
 
     wanted = [] if options.data == "both" else [options.data]
     todo = [] if options.draw else (wanted or list(SHAPES))
     models = {data: trained(f"{data}_ddpm") for data in todo}
-    for seed in range(options.seeds):
+    if options.clock:
+        clock(cells, models)
+        write(options.out, about | {"seconds in": "fp32"}, cells)
+    for seed in range(0 if options.clock else options.seeds):
         for data, model in models.items():
             for sampler in contestants():
                 key = {"data": data, **sampler.key, "seed": seed, "images": options.images}
+                words = f"{sampler.side} {sampler.name} {sampler.steps} {sampler.times}"
+                if not any(words.startswith(only) for only in options.only):
+                    continue
                 if any(key.items() <= cell.items() for cell in cells):
                     continue
                 bf16 = data == "fashion" and not options.fp32
