@@ -87,7 +87,7 @@ def contestants() -> Iterator[Sampler]:
     for steps in (5, 10, 20):
         yield from (Sampler(name, steps, "diffusers") for name in ("heun", "dpm++"))
     # The solvers of chapter 19. "2m 0.5" is 2M with half of DDIM's fresh noise.
-    yield from (Sampler("0", 5), Sampler("2m 0.5", 6), Sampler("2m", 15))
+    yield from (Sampler("0", 5), Sampler("heun", 3), Sampler("2m 0.5", 6), Sampler("2m", 15))
     for steps in (5, 8, 10, 20):
         yield from (Sampler(name, steps) for name in ("2m", "2m 0.5"))
     for steps in (10, 20):
