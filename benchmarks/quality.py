@@ -2,9 +2,9 @@
 
     python benchmarks/quality.py                       both data sets; goes on where it stopped
     python benchmarks/quality.py --data digits --images 200 --out look.json
-    python benchmarks/quality.py --seeds 5 --only "course_lib 0 50" "course_lib 2m"    some of them
+    python benchmarks/quality.py --fast                the solvers of chapter 19, in fp32
+    python benchmarks/quality.py --fast --seeds 5 --only "course_lib 0 50" "course_lib 2m"
     python benchmarks/quality.py --draw                only the figure, from numbers that are there
-    python benchmarks/quality.py --clock               only the seconds of every cell, in one go
 
 Ours and those of `diffusers` walk with the same weights, from the same noise, with x_0 clipped. On
 digits `diffusers` runs its own network, filled through the key map. The garments' network reads
@@ -12,14 +12,14 @@ patches, which its networks cannot; there its schedulers drive ours.
 
 Each cell is one sampler with one seed: its distance in the course's features, what equally many
 real pictures score, and seconds of one thread for one image, the least of its batches, because
-other programs only add to them. Seconds compare only where one machine in one precision took them:
-`--clock` takes all of them again, in fp32. Chapters 14 and 19 read the file too.
+other programs only add to them; they compare within one file, which one precision and one kind of
+machine filled. Chapter 14 reads the first file, whose table 1 it shows; chapter 19 reads both.
 """
 
 import argparse
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -49,11 +49,11 @@ from course_lib.trainings import trained
 
 ROOT = Path(__file__).resolve().parent.parent
 NUMBERS = ROOT / "data" / "measured" / "samplers.json"
+FAST = ROOT / "data" / "measured" / "fast_samplers.json"
 FIGURE = ROOT / "benchmarks" / "quality.svg"
 SHAPES = {"digits": (1, 8, 8), "fashion": (1, 28, 28)}
 UNSEEN = {"digits": 445, "fashion": 10_000}  # all the test pictures
 BATCH = 125  # fits a cache
-TIMED, ROUNDS = 20, 3  # pictures in a batch of `--clock`, and batches
 CHURN = 2**0.5 - 1  # the most that EDM's algorithm 2 allows
 
 ETAS = ("0", "0.2", "0.5", "1", "hat")
@@ -86,14 +86,21 @@ def contestants() -> Iterator[Sampler]:
         yield from (Sampler(name, steps, "diffusers") for name in ("0", "1"))
     for steps in (5, 10, 20):
         yield from (Sampler(name, steps, "diffusers") for name in ("heun", "dpm++"))
-    # The solvers of chapter 19. "2m 0.5" is 2M with half of DDIM's fresh noise.
-    yield from (Sampler("0", 5), Sampler("heun", 3), Sampler("2m 0.5", 6), Sampler("2m", 15))
-    for steps in (5, 8, 10, 20):
-        yield from (Sampler(name, steps) for name in ("2m", "2m 0.5"))
+
+
+def fast_contestants() -> Iterator[Sampler]:
+    """The solvers of chapter 19, few steps each, and what they compete with.
+
+    "2m 0.5" is 2M with half of DDIM's fresh noise.
+    """
+    yield from (Sampler("0", steps) for steps in (5, 10, 20, 50))
+    yield from (Sampler("heun", steps) for steps in (3, 5, 10))
+    yield from (Sampler("2m", steps) for steps in (5, 8, 10, 15, 20))
+    yield from (Sampler("2m 0.5", steps) for steps in (5, 6, 8, 10, 15, 20))
+    yield from (Sampler("2m 1", steps) for steps in (10, 20))
+    yield from (Sampler(name, steps) for name in ("2s", "churn") for steps in (5, 10))
     for steps in (10, 20):
-        yield from (Sampler("2m 1", steps), Sampler("dpm++ sde", steps, "diffusers"))
-    for steps in (5, 10):
-        yield from (Sampler(name, steps) for name in ("2s", "churn"))
+        yield from (Sampler(name, steps, "diffusers") for name in ("dpm++", "dpm++ sde"))
 
 
 def authors_times(steps: int) -> Tensor:
@@ -202,23 +209,10 @@ def measure(
 ) -> dict[str, Any]:
     """One cell."""
     x_T = seeded_randn_like(seed)(torch.zeros(images, *SHAPES[data]))
-    made, seconds, calls = draw_images(sampler, data, model, x_T.split(BATCH), seed, bf16)
-    judged = evaluate(torch.cat(made), data, pictures=UNSEEN[data]).frechet
-    return {
-        "data": data, **sampler.key, "seed": seed, "images": images, "evaluations": calls,
-        "frechet": round(judged.value, 4), "floor": round(judged.floor, 4),
-        "seconds": seconds, "in": "bf16" if bf16 else "fp32",
-    }  # fmt: skip
-
-
-def draw_images(
-    sampler: Sampler, data: str, model: Denoiser, x_T: Sequence[Tensor], seed: int, bf16: bool
-) -> tuple[list[Tensor], float, int]:
-    """Images from batches of noise, the seconds of one of them at best, and its evaluations."""
     theirs = sampler.side == "diffusers"
     net = their_network(model.net) if theirs and data == "digits" else model.net
     made, seconds, calls = [], [], 0
-    for k, noise in enumerate(x_T):
+    for k, noise in enumerate(x_T.split(BATCH)):
         counting, started = Counting(net), time.process_time()
         with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=bf16):
             fresh = 1_000 * (seed + 1) + k
@@ -228,20 +222,12 @@ def draw_images(
                 made.append(walk_ours(sampler, counting, model, noise, fresh))
         seconds.append((time.process_time() - started) / len(noise))
         calls = counting.calls
-    return made, float(f"{min(seconds):.4g}"), calls
-
-
-def clock(cells: list[dict[str, Any]], models: dict[str, Denoiser]) -> None:
-    """Take the seconds of every cell again, one after the other, so that all of them compare."""
-    for data, model in models.items():
-        batches = [torch.zeros(TIMED, *SHAPES[data])] * ROUNDS
-        for sampler in contestants():
-            key = {"data": data, **sampler.key}
-            mine = [cell for cell in cells if key.items() <= cell.items()]
-            if mine:
-                _, seconds, _ = draw_images(sampler, data, model, batches, 0, bf16=False)
-                for cell in mine:
-                    cell["seconds"] = seconds
+    judged = evaluate(torch.cat(made), data, pictures=UNSEEN[data]).frechet
+    return {
+        "data": data, **sampler.key, "seed": seed, "images": images, "evaluations": calls,
+        "frechet": round(judged.value, 4), "floor": round(judged.floor, 4),
+        "seconds": float(f"{min(seconds):.4g}"),
+    }  # fmt: skip
 
 
 def write(path: Path, about: dict[str, Any], cells: list[dict[str, Any]]) -> None:
@@ -251,8 +237,12 @@ def write(path: Path, about: dict[str, Any], cells: list[dict[str, Any]]) -> Non
     atomic_write(path, text.encode())
 
 
-def draw(cells: list[dict[str, Any]], path: Path) -> None:
-    """Distance over evaluations and over seconds, one row a data set."""
+def draw(old: list[dict[str, Any]], fast: list[dict[str, Any]], path: Path) -> None:
+    """Distance over evaluations and over seconds, one row a data set.
+
+    Over evaluations the cells of both files; over seconds those of the second one alone, because
+    seconds compare within one file only.
+    """
     import matplotlib
 
     from course_lib.picture import COLOURS, STYLE, new_figure
@@ -273,15 +263,17 @@ def draw(cells: list[dict[str, Any]], path: Path) -> None:
         ("diffusers", "dpm++ sde"): ("2M, all the noise, diffusers", "accent", ":", "+"),
     }
     names = {"fashion": "garments, 28 × 28", "digits": "digits, 8 × 8"}
-    shown = [data for data in names if any(cell["data"] == data for cell in cells)]
+    shown = [data for data in names if any(cell["data"] == data for cell in old + fast)]
     # Words stay words, and the file is the same on every run.
     plain = {"svg.fonttype": "none", "svg.hashsalt": "quality"}
     with matplotlib.rc_context(STYLE | plain):
         figure = new_figure((9.5, 3.6 * len(shown) + 0.5), "")
         panels = figure.subplots(len(shown), 2, squeeze=False)
         for row, data in zip(panels, shown, strict=True):
-            floor = min(cell["floor"] for cell in cells if cell["data"] == data)
-            for axes, x in zip(row, ("evaluations", "seconds"), strict=True):
+            floor = min(cell["floor"] for cell in old + fast if cell["data"] == data)
+            for axes, x, cells in zip(
+                row, ("evaluations", "seconds"), (old + fast, fast), strict=True
+            ):
                 for (side, name), (label, colour, line, mark) in kinds.items():
                     points = averaged(cells, data, side, name)
                     axes.plot(
@@ -304,6 +296,7 @@ def averaged(
     wanted = {"data": data, "side": side, "sampler": name, "times": times}
     shared = seeds_of_all(cells, data)
     mine = [c for c in cells if wanted.items() <= c.items() and c["seed"] in shared]
+    mine = list({(c["steps"], c["seed"]): c for c in mine}.values())  # of two, the later one
     found = []
     for steps in sorted({cell["steps"] for cell in mine}):
         group = [cell for cell in mine if cell["steps"] == steps]
@@ -329,29 +322,27 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=1000)
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--fp32", action="store_true", help="not bf16 for the garments' network")
-    parser.add_argument("--out", type=Path, default=NUMBERS, help="the file of numbers")
+    parser.add_argument("--out", type=Path, help="the file of numbers")
     parser.add_argument("--figure", type=Path, default=FIGURE)
     parser.add_argument("--draw", action="store_true", help="measure nothing")
-    parser.add_argument("--clock", action="store_true", help="measure the seconds only")
+    parser.add_argument("--fast", action="store_true", help="chapter 19's solvers, in fp32")
     parser.add_argument(
         "--only", nargs="+", default=[""], metavar="WORDS", help='as in "course_lib 2m 0.5 10"'
     )
     options = parser.parse_args()
+    options.out = options.out or (FAST if options.fast else NUMBERS)
+    options.fp32 |= options.fast
     kept = json.loads(options.out.read_text()) if options.out.exists() else {"cells": []}
     cells = kept["cells"]
     precision = "fp32" if options.fp32 else "bf16"
     about = {"machine": machine(torch.device("cpu")), "garments in": precision}
-    about = kept.get("about", about)  # a cell says itself in which precision it was drawn
 
     wanted = [] if options.data == "both" else [options.data]
     todo = [] if options.draw else (wanted or list(SHAPES))
     models = {data: trained(f"{data}_ddpm") for data in todo}
-    if options.clock:
-        clock(cells, models)
-        write(options.out, about | {"seconds in": "fp32"}, cells)
-    for seed in range(0 if options.clock else options.seeds):
+    for seed in range(options.seeds):
         for data, model in models.items():
-            for sampler in contestants():
+            for sampler in fast_contestants() if options.fast else contestants():
                 key = {"data": data, **sampler.key, "seed": seed, "images": options.images}
                 words = f"{sampler.side} {sampler.name} {sampler.steps} {sampler.times}"
                 if not any(words.startswith(only) for only in options.only):
@@ -362,7 +353,9 @@ def main() -> None:
                 cells.append(measure(sampler, data, model, options.images, seed, bf16))
                 write(options.out, about, cells)
                 print(cells[-1], flush=True)
-    draw(cells, options.figure)
+    others = NUMBERS if options.fast else FAST
+    more = json.loads(others.read_text())["cells"] if others.exists() else []
+    draw(*((more, cells) if options.fast else (cells, more)), options.figure)
 
 
 if __name__ == "__main__":
