@@ -47,7 +47,7 @@ TESTS = {
     "diffusion/samplers.py": ["tests/test_diffusion_samplers.py"],
     "diffusion/latents.py": ["tests/test_diffusion_latents.py"],
     "diffusion/solvers.py": [
-        "tests/reference/test_k_diffusion_peers.py",
+        "tests/test_k_diffusion.py",
         "tests/test_diffusion_solvers.py",
     ],
     "diffusion/distillation.py": ["tests/test_diffusion_distillation.py"],
