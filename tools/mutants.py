@@ -1227,7 +1227,6 @@ MUTANTS = [
         "heun_step(denoise, schedule, x_t",
         "noise thrown away",
     ),
-    Mutant("diffusion/solvers.py", "len(self._x_0) == len(x_0)", "True", "memory of another batch"),
     Mutant("diffusion/distillation.py", "(alpha_s - shrinks * alpha_t)", "alpha_s", "divisor"),
     Mutant("diffusion/distillation.py", "x_s - shrinks * x_t", "x_s", "the noise left"),
     Mutant("diffusion/distillation.py", "there, middle, s)", "there, t, s)", "index"),

@@ -58,7 +58,7 @@ class DPMSolver2M:
         """One step from t to s; `s` alike for all examples is usual and not needed."""
         x_0, now, then = denoise(x_t, t), schedule.log_snr(t) / 2, schedule.log_snr(s) / 2
         line = x_0
-        if self._end is not None and torch.equal(self._end, t) and len(self._x_0) == len(x_0):
+        if self._end is not None and torch.equal(self._end, t):  # as many examples, too
             # x_0 half a step ahead, on the line through its last two values; at s = 0 it is 0 ahead
             ahead = (then - now) / (2 * (now - self._lambda))
             ahead = torch.where(torch.isfinite(ahead), ahead, 0)
