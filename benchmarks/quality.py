@@ -244,6 +244,7 @@ def draw(old: list[dict[str, Any]], fast: list[dict[str, Any]], path: Path) -> N
     seconds compare within one file only.
     """
     import matplotlib
+    from matplotlib.ticker import LogLocator, NullLocator
 
     from course_lib.picture import COLOURS, STYLE, new_figure
 
@@ -284,6 +285,10 @@ def draw(old: list[dict[str, Any]], fast: list[dict[str, Any]], path: Path) -> N
                 axes.set(xscale="log", yscale="log", title=names[data])
                 axes.set_xlabel(f"{x} for one image")
                 axes.set_ylabel("Fréchet distance")
+                for axis in (axes.xaxis, axes.yaxis):
+                    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+                    axis.set_major_formatter("{x:g}")
+                    axis.set_minor_locator(NullLocator())
         handles, labels = panels[0, 0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=10)
         figure.savefig(path, metadata={"Date": None})
