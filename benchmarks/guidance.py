@@ -70,12 +70,14 @@ class Row:
         return ", ".join(words)
 
 
-MIDDLE = (200, 600)
+MIDDLE, PAPERS = (200, 600), (80, 350)  # the second: noise levels from about 0.28 to 1.6
 ROWS = [
     *[Row("cfg", scale) for scale in (1, 1.5, 2, 3, 5, 8)],
     *[Row("self", scale) for scale in (0, 1.5, 2, 3)],
     *[Row("cfg", 3, *part) for part in ((600, 1000), (0, 600), (0, 200), MIDDLE)],
     *[Row("cfg", scale, *MIDDLE) for scale in (2, 5)],
+    *[Row("cfg", scale, *PAPERS) for scale in (2, 3)],
+    *[Row("cfg", scale, 0, 200) for scale in (2, 5)],
     Row("cfg", 8, phi=0.7),
 ]
 

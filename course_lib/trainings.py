@@ -219,6 +219,13 @@ def taught_labels(name: str, net: UNet, readers_only: bool = False) -> Denoiser:
     return ddpm(net)
 
 
+def label_readers(model: nn.Module) -> nn.Module:
+    """What `taught_labels` trains with `readers_only`: the rest is in the model it starts from."""
+    net = model.get_submodule("net")
+    assert isinstance(net, UNet)
+    return net.readers()
+
+
 def _ablated(net: Callable[[], nn.Module], predicts: str = "eps") -> Training:
     model = partial(Denoiser, schedule=linear(), predicts=predicts)
     return Training(lambda: model(net()), ddpm_loss, small_garments, 64, _ABLATION)
@@ -394,7 +401,7 @@ TRAININGS: dict[str, Callable[..., nn.Module]] = {
         64,
         TrainConfig(lr=5e-3, warmup_steps=50, final_steps=600, total_steps=1200, ema_decay=0.99),
         labels=garment_labels,
-        ships=lambda model: model.net.readers(),
+        ships=label_readers,
     ),
     # What samples are looked at with; these two measure and ship themselves.
     "digits_features": partial(train_features, "digits_features"),
