@@ -46,7 +46,10 @@ TESTS = {
     "diffusion/forward.py": ["tests/test_diffusion_forward.py"],
     "diffusion/samplers.py": ["tests/test_diffusion_samplers.py"],
     "diffusion/latents.py": ["tests/test_diffusion_latents.py"],
-    "diffusion/solvers.py": ["tests/test_diffusion_solvers.py"],
+    "diffusion/solvers.py": [
+        "tests/test_k_diffusion.py",
+        "tests/test_diffusion_solvers.py",
+    ],
     "diffusion/distillation.py": ["tests/test_diffusion_distillation.py"],
     "models/cascade.py": ["tests/test_models_cascade.py"],
     "diffusion/training.py": ["tests/test_diffusion_training.py", "tests/test_improved.py"],
@@ -1216,6 +1219,16 @@ MUTANTS = [
     Mutant("diffusion/solvers.py", "torch.equal(self._end, t)", "True", "memory of another walk"),
     Mutant("diffusion/solvers.py", "raised.square() - level.square()", "raised - level", "root"),
     Mutant("diffusion/solvers.py", "-2 * raised.log()", "-raised.log()", "factor of the log-SNR"),
+    Mutant("diffusion/solvers.py", "lambda *_: line", "lambda *_: x_0", "first order with noise"),
+    Mutant("diffusion/solvers.py", "eta=self.eta", "eta=1.0", "all the noise or none"),
+    Mutant("diffusion/solvers.py", "if self.eta == 0", "if True", "no fresh noise at all"),
+    Mutant("diffusion/solvers.py", "added = spread * shaped", "added = shaped", "spread of it"),
+    Mutant(
+        "diffusion/solvers.py",
+        "heun_step(denoise, schedule, x_up",
+        "heun_step(denoise, schedule, x_t",
+        "noise thrown away",
+    ),
     Mutant("diffusion/distillation.py", "(alpha_s - shrinks * alpha_t)", "alpha_s", "divisor"),
     Mutant("diffusion/distillation.py", "x_s - shrinks * x_t", "x_s", "the noise left"),
     Mutant("diffusion/distillation.py", "there, middle, s)", "there, t, s)", "index"),
@@ -1259,6 +1272,14 @@ MUTANTS = [
     Mutant("train.py", 'about["sha256"] != _digest', "None is _digest", "damage goes unnoticed"),
     Mutant(
         "train.py", 'record["config"] != asdict', "None is asdict", "another config goes unnoticed"
+    ),
+    # networks that were taught labels
+    Mutant("nn/unet.py", "[self.time, *([]", "[*([]", "the time's own embedding stays behind"),
+    Mutant(
+        "nn/unet.py",
+        "for part in self.modules() if isinstance(part, ResBlock)",
+        "for part in self.down.modules() if isinstance(part, ResBlock)",
+        "only the way down reads",
     ),
     # weights
     # guidance
