@@ -30,6 +30,7 @@ from course_lib.diffusion.schedules import cosine, linear, zero_terminal
 from course_lib.diffusion.variance import LearnedVariance
 from course_lib.features import train_features
 from course_lib.models.cascade import AUG_MAX, StageLoss, SuperResolver, shrink, stage
+from course_lib.models.palette import PaletteLoss, Restorer, restorer
 from course_lib.models.style import StyleGAN, style_gan_loss
 from course_lib.models.vae import fashion_vae, vae_loss
 from course_lib.nn.ablations import (
@@ -351,6 +352,14 @@ TRAININGS: dict[str, Callable[..., nn.Module]] = {
         framed_garments,
         64,
         _STAGE,
+    ),
+    # Chapter 18 too: holes filled, sides put back, shades found again, by one network.
+    "palette_14": Training(
+        lambda: restorer(Restorer(widths=(24, 48))),
+        PaletteLoss(),
+        small_garments,
+        64,
+        replace(_STAGE, total_steps=3000, final_steps=1000),
     ),
     # Chapter 17: digits and garments by class, the label dropped now and then. Two go on from
     # shipped models, to be short; the third, at full size, is for a GPU and is not shipped.

@@ -212,8 +212,8 @@ def main(arguments: list[str] | None = None) -> int:
     if isinstance(model, NoisyClassifier):
         found: dict[str, Any] = {"accuracy": accuracy(model)}
         return ship_whole(options, training, model, record, fashion_reference(), found)
-    if options.name.startswith("cascade"):
-        # A stage alone draws nothing that could be compared: chapter 18 judges the whole chain.
+    if options.name.startswith(("cascade", "palette")):
+        # A stage alone draws nothing that could be compared: chapter 18 judges them, and the chain.
         return ship_whole(options, training, model, record, fashion_reference(), {})
     if not options.name.startswith(("digits", "fashion")):
         return ship_bound(options, training, model, record)
