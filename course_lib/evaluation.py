@@ -194,7 +194,7 @@ def _framed(split: str, side: int, n: int) -> Features:
     return features(_stretched(F.avg_pool2d(framed, 32 // side)))
 
 
-def _stretched(images: Images) -> Images:
+def _stretched(images: Images) -> Float[Tensor, "batch channels 28 28"]:
     grown = F.interpolate(images, size=(32, 32), mode="bilinear", align_corners=False)
     return grown[:, :, 2:-2, 2:-2]
 

@@ -414,3 +414,20 @@ def unet_ablation(path: Path = WEIGHTS.parent / "unet_ablation.json") -> UNetLos
     table = json.loads(path.read_text())
     losses = {name: torch.tensor(list(runs.values())) for name, runs in table["losses"].items()}
     return torch.tensor(table["times"]), {name: one for name, one in losses.items() if len(one)}
+
+
+def cascade_levels(
+    path: Path = WEIGHTS.parent / "cascade.json",
+) -> tuple[int, dict[str, dict[str, Tensor]]]:
+    """What `benchmarks/cascade.py` measured: pictures a row, and rows of numbers, one a seed.
+
+    A row may hold some numbers of fewer seeds than others.
+    """
+    table, rows = json.loads(path.read_text()), {}
+    for key, seeds in table["rows"].items():
+        found: dict[str, list[float]] = {}
+        for _, row in sorted(seeds.items()):
+            for what, value in row.items():
+                found.setdefault(what, []).append(value)
+        rows[key] = {what: torch.tensor(values) for what, values in found.items()}
+    return table["n"], rows

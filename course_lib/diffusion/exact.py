@@ -162,7 +162,9 @@ class GaussianMixture:
         covariances = (self.axes * self.variances[:, None, :]) @ self.axes.transpose(1, 2)
         one = torch.eye(self.dim, dtype=self.means.dtype)
 
-        def denoise(x_t: Points, t: Time, low_res: Points, aug_t: Time) -> Points:
+        def denoise(
+            x_t: Points, t: Time, low_res: Float[Tensor, "batch low"], aug_t: Time
+        ) -> Points:
             (alpha, sigma), (alpha_s, sigma_s) = (
                 schedule(t, like=x_t),
                 schedule(aug_t, like=low_res),
