@@ -120,7 +120,7 @@ def regress(
     noise should get the same answer; a network's differ a little, so several are averaged.
     """
     x_T = low_res.new_empty(len(low_res), low_res.shape[1], side, side)
-    t = torch.full((len(low_res),), model.schedule.T, device=low_res.device)
+    t = torch.full((len(low_res),), int(model.schedule.t_max), device=low_res.device)
     with torch.no_grad():
         answers = [sees(model, low_res, s)(randn_like(x_T), t) for _ in range(noises)]
     return torch.stack(answers).mean(0)
