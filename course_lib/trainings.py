@@ -79,6 +79,7 @@ class Training:
     labels  of the data, for a loss that takes them: loss(model, data, labels)
     betas   of AdamW
     part    which submodule is wanted in the end, if the model also holds what only training needs
+    ships   what of it goes into a file, if the rest is in another model's, from which it started
     """
 
     model: Callable[[], nn.Module]
@@ -89,6 +90,7 @@ class Training:
     betas: tuple[float, float] = (0.9, 0.999)
     part: str = ""
     labels: Callable[[], Tensor] | None = None
+    ships: Callable[[nn.Module], nn.Module] = lambda wanted: wanted
 
     def __call__(
         self,
@@ -198,10 +200,13 @@ _ABLATION = TrainConfig(lr=2e-3, final_steps=200, total_steps=600, precision="fp
 _LABELS = TrainConfig(lr=2e-3, warmup_steps=50, final_steps=250, total_steps=600)
 
 
-def taught_labels(name: str, net: UNet) -> Denoiser:
+def taught_labels(name: str, net: UNet, readers_only: bool = False) -> Denoiser:
     """The shipped unconditional model `name` in a network with a table of labels, to train on.
 
     The null label starts as nothing, so as the model that is there; the classes start at random.
+
+    readers_only   train the layers through which time and label enter, a tenth of all numbers, and
+                   leave the rest as it is
     """
     training, table = TRAININGS[name], net.label
     assert isinstance(training, Training) and table is not None
@@ -209,7 +214,17 @@ def taught_labels(name: str, net: UNet) -> Denoiser:
     net.load_state_dict(plain.get_submodule("net").state_dict(), strict=False)  # all but the table
     nn.init.normal_(table.weight, std=0.5)
     nn.init.zeros_(table.weight[-1])
+    if readers_only:
+        net.requires_grad_(False)
+        net.readers().requires_grad_(True)
     return ddpm(net)
+
+
+def label_readers(model: nn.Module) -> nn.Module:
+    """What `taught_labels` trains with `readers_only`: the rest is in the model it starts from."""
+    net = model.get_submodule("net")
+    assert isinstance(net, UNet)
+    return net.readers()
 
 
 def _ablated(net: Callable[[], nn.Module], predicts: str = "eps") -> Training:
@@ -361,8 +376,8 @@ TRAININGS: dict[str, Callable[..., nn.Module]] = {
         64,
         replace(_STAGE, total_steps=3000, final_steps=1000),
     ),
-    # Chapter 17: digits and garments by class, the label dropped now and then. Two go on from
-    # shipped models, to be short; the third, at full size, is for a GPU and is not shipped.
+    # Chapter 17: digits and garments by class, the label dropped now and then. All go on from
+    # shipped models, to be short; the third, at full size, from one that it leaves nearly whole.
     "digits_labels": Training(
         lambda: taught_labels("digits_ddpm", digits_unet(num_classes=10)),
         label_drop_loss,
@@ -379,13 +394,23 @@ TRAININGS: dict[str, Callable[..., nn.Module]] = {
         replace(_LABELS, final_steps=4000, total_steps=12000),
         labels=garment_labels,
     ),
+    # The same for a sixteenth of the steps: the bad version of itself that guides it.
+    "garments_labels_short": Training(
+        lambda: taught_labels("unet_whole", small_unet(num_classes=10)),
+        label_drop_loss,
+        small_garments,
+        64,
+        replace(_LABELS, total_steps=750),
+        labels=garment_labels,
+    ),
     "fashion_labels": Training(
-        lambda: ddpm(fashion_unet(num_classes=10)),
+        lambda: taught_labels("fashion_ddpm", fashion_unet(num_classes=10), readers_only=True),
         label_drop_loss,
         garments,
-        128,
-        _FASHION,
+        64,
+        TrainConfig(lr=5e-3, warmup_steps=50, final_steps=600, total_steps=1200, ema_decay=0.99),
         labels=garment_labels,
+        ships=label_readers,
     ),
     # What samples are looked at with; these two measure and ship themselves.
     "digits_features": partial(train_features, "digits_features"),
@@ -402,8 +427,10 @@ def trained(name: str, profile: str = "fast", runs: Path = RUNS) -> nn.Module:
     models = {key: value for key, value in TRAININGS.items() if isinstance(value, Training)}
     one_of(name, models, "model")
     training = models[name]
-    anew = None if profile == "fast" else lambda _: training(runs / name)
-    return load_or_train(name, training.model().get_submodule(training.part), anew)
+    anew = None if profile == "fast" else lambda _: training.ships(training(runs / name))
+    model = training.model().get_submodule(training.part)
+    load_or_train(name, training.ships(model), anew)
+    return model.eval().requires_grad_(False)
 
 
 def unet_ablation(path: Path = WEIGHTS.parent / "unet_ablation.json") -> UNetLosses:

@@ -79,6 +79,7 @@ TESTS = {
     "nn/attention.py": ["tests/test_nn_attention.py"],
     "nn/embeddings.py": ["tests/test_nn_embeddings.py"],
     "nn/blocks.py": ["tests/test_nn_unet.py"],
+    "nn/unet.py": ["tests/test_nn_unet.py"],
     "nn/anatomy.py": ["tests/test_nn_anatomy.py"],
     "nn/ablations.py": ["tests/test_nn_anatomy.py", "tests/test_recipes.py"],
     "nn/modulation.py": ["tests/test_nn_modulation.py"],
@@ -1300,6 +1301,14 @@ MUTANTS = [
     Mutant("train.py", 'about["sha256"] != _digest', "None is _digest", "damage goes unnoticed"),
     Mutant(
         "train.py", 'record["config"] != asdict', "None is asdict", "another config goes unnoticed"
+    ),
+    # networks that were taught labels
+    Mutant("nn/unet.py", "[self.time, *([]", "[*([]", "the time's own embedding stays behind"),
+    Mutant(
+        "nn/unet.py",
+        "for part in self.modules() if isinstance(part, ResBlock)",
+        "for part in self.down.modules() if isinstance(part, ResBlock)",
+        "only the way down reads",
     ),
     # weights
     # guidance

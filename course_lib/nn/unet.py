@@ -128,6 +128,14 @@ class UNet(nn.Module):
                 h = level["grow"](h, skips[-1].shape[2:])
         return self.head(F.silu(self.norm(h)), x_t)
 
+    def readers(self) -> nn.ModuleList:
+        """The layers through which time and label enter: the embeddings, and each block's own.
+
+        The network's own layers, not copies: what is trained or loaded here is so there.
+        """
+        blocks = [part.time for part in self.modules() if isinstance(part, ResBlock)]
+        return nn.ModuleList([self.time, *([] if self.label is None else [self.label]), *blocks])
+
     def _embed(self, x_t: Tensor, t: Tensor, label: Tensor | None) -> Tensor:
         if x_t.shape[1] != self.in_channels:
             raise ValueError(
