@@ -5,6 +5,7 @@ import torch
 
 from course_lib.diffusion.denoiser import Denoiser
 from course_lib.diffusion.schedules import cosine
+from course_lib.models import palette
 from course_lib.models.palette import (
     PaletteLoss,
     Restorer,
@@ -85,6 +86,21 @@ def test_a_batch_gets_all_three_tasks_and_posterised_pictures_count_whole():
     assert 250 < int(rounded.sum()) < 350
     halves = ((kept[~rounded] > 0.48) & (kept[~rounded] < 0.53)).double().mean()
     assert 0.45 < float(halves) < 0.65  # uncropped ones, and a few holes of that size
+
+
+def test_posterised_pictures_count_whole(monkeypatch):
+    told = {}
+
+    def spy(model, x_0, known, hole):
+        told.update(known=known, hole=hole.expand_as(x_0))
+        return x_0.sum()
+
+    monkeypatch.setattr(palette, "masked_loss", spy)
+    x_0 = torch.rand(300, 1, 14, 14) * 1.8 - 0.9
+    PaletteLoss()(Denoiser(Wrong(x_0 > 2), cosine(), "v"), x_0)
+    rounded = (told["known"] == posterise(x_0)).flatten(1).all(1)
+    assert rounded.any() and told["hole"][rounded].all()
+    assert not told["hole"][~rounded].flatten(1).all(1).any()
 
 
 def test_known_pixels_are_not_the_network_s_business():
