@@ -30,6 +30,7 @@ from course_lib.diffusion.schedules import cosine, linear, zero_terminal
 from course_lib.diffusion.variance import LearnedVariance
 from course_lib.features import train_features
 from course_lib.models.cascade import AUG_MAX, StageLoss, SuperResolver, shrink, stage
+from course_lib.models.palette import PaletteLoss, Restorer, restorer
 from course_lib.models.style import StyleGAN, style_gan_loss
 from course_lib.models.vae import fashion_vae, vae_loss
 from course_lib.nn.ablations import (
@@ -391,6 +392,14 @@ TRAININGS: dict[str, Callable[..., nn.Module]] = {
         64,
         _STAGE,
     ),
+    # Chapter 18 too: holes filled, sides put back, shades found again, by one network.
+    "palette_14": Training(
+        lambda: restorer(Restorer(widths=(24, 48))),
+        PaletteLoss(),
+        small_garments,
+        64,
+        replace(_STAGE, total_steps=3000, final_steps=1000),
+    ),
     # Chapter 17: digits and garments by class, the label dropped now and then. All go on from
     # shipped models, to be short; the third, at full size, from one that it leaves nearly whole.
     "digits_labels": Training(
@@ -456,3 +465,20 @@ def unet_ablation(path: Path = WEIGHTS.parent / "unet_ablation.json") -> UNetLos
     table = json.loads(path.read_text())
     losses = {name: torch.tensor(list(runs.values())) for name, runs in table["losses"].items()}
     return torch.tensor(table["times"]), {name: one for name, one in losses.items() if len(one)}
+
+
+def cascade_levels(
+    path: Path = WEIGHTS.parent / "cascade.json",
+) -> tuple[int, dict[str, dict[str, Tensor]]]:
+    """What `benchmarks/cascade.py` measured: pictures a row, and rows of numbers, one a seed.
+
+    A row may hold some numbers of fewer seeds than others.
+    """
+    table, rows = json.loads(path.read_text()), {}
+    for key, seeds in table["rows"].items():
+        found: dict[str, list[float]] = {}
+        for _, row in sorted(seeds.items()):
+            for what, value in row.items():
+                found.setdefault(what, []).append(value)
+        rows[key] = {what: torch.tensor(values) for what, values in found.items()}
+    return table["n"], rows

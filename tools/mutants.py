@@ -52,6 +52,7 @@ TESTS = {
     ],
     "diffusion/distillation.py": ["tests/test_diffusion_distillation.py"],
     "models/cascade.py": ["tests/test_models_cascade.py"],
+    "models/palette.py": ["tests/test_models_palette.py"],
     "diffusion/training.py": ["tests/test_diffusion_training.py", "tests/test_improved.py"],
     "diffusion/variance.py": ["tests/test_diffusion_variance.py"],
     "diffusion/exact.py": [
@@ -1242,6 +1243,48 @@ MUTANTS = [
     Mutant("models/cascade.py", "alpha * low_res + sigma", "low_res + sigma", "alpha"),
     Mutant("models/cascade.py", "also=self.aug(aug_t)", "also=None", "deaf to the noise"),
     Mutant("models/cascade.py", "self.up_to + 1, (n,)", "2 * self.up_to + 1, (n,)", "range"),
+    Mutant("models/cascade.py", '"aug_t": aug_t}))', '"aug_t": 0 * aug_t}))', "level not told"),
+    Mutant(
+        "models/cascade.py",
+        "stops = [*levels, 0] if truncated",
+        "stops = [0, *levels] if truncated",
+        "index",
+    ),
+    Mutant("models/cascade.py", "x if truncated else augment(", "augment(", "noised twice"),
+    Mutant(
+        "models/cascade.py",
+        "linspace(schedule.T, stop,",
+        "linspace(schedule.T, 0,",
+        "end of the walk",
+    ),
+    Mutant("models/cascade.py", "for _ in range(noises)]", "for _ in range(1)]", "one noise"),
+    Mutant("models/palette.py", "square() * hole", "square()", "outside of the hole"),
+    Mutant("models/palette.py", "hole.expand_as(x_0).flatten(1).sum(1)", "hole.sum()", "divisor"),
+    Mutant("models/palette.py", "hole | (task == 2))", "hole)", "posterised ones count whole"),
+    Mutant(
+        "models/palette.py",
+        "torch.where(hole, denoise(x_t, t), known)",
+        "denoise(x_t, t)",
+        "known pixels",
+    ),
+    Mutant("models/palette.py", "(levels - 1) / 2", "levels / 2", "grey levels"),
+    Mutant(
+        "models/palette.py",
+        "torch.where(hole, randn_like(images), images)",
+        "images",
+        "hole left as it is",
+    ),
+    Mutant(
+        "diffusion/exact.py",
+        "alpha_s[..., None] * see], 1)",
+        "see + 0 * alpha_s[..., None]], 1)",
+        "low_res: alpha",
+    ),
+    Mutant(
+        "diffusion/exact.py", "torch.logdet(spread)) + self", "0) + self", "low_res: determinant"
+    ),
+    Mutant("diffusion/exact.py", "low_res)], 1).square()", "low_res)], 1)", "low_res: variance"),
+    Mutant("metrics.py", "10 * log10(peak**2 /", "10 * log10(peak /", "psnr: square of the peak"),
     # trainer
     Mutant("train.py", "min(decay, (1 + n)", "min(decay, (2 + n)", "off by one"),
     Mutant("train.py", "current, 1 - min(decay", "current, min(decay", "average runs backwards"),

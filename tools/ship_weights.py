@@ -220,9 +220,9 @@ def main(arguments: list[str] | None = None) -> int:
     if isinstance(model, NoisyClassifier):
         found: dict[str, Any] = {"accuracy": accuracy(model)}
         return ship_whole(options, training, model, record, fashion_reference(), found)
-    if options.name.startswith("cascade") or isinstance(model, Head):
-        # A stage or a head alone draws nothing that could be compared: chapter 18 judges the whole
-        # chain, `tools/measure_variance.py` the bits of a variance.
+    if options.name.startswith(("cascade", "palette")) or isinstance(model, Head):
+        # Alone a stage or a head draws nothing that could be compared: chapter 18 judges them and
+        # the chain, `tools/measure_variance.py` the bits of a variance.
         return ship_whole(options, training, model, record, fashion_reference(), {})
     if options.name in TAUGHT:
         # At which scale? Chapter 17 judges these at many: benchmarks/guidance.py.
