@@ -39,7 +39,7 @@ from course_lib.nn.ablations import (
     without_norm,
     without_skips,
 )
-from course_lib.nn.unet import UNet
+from course_lib.nn.unet import TwoHeads, UNet
 from course_lib.recipes import (
     Blind,
     ImportanceVLB,
@@ -58,6 +58,7 @@ from course_lib.recipes import (
     heartbeat_2015_loss,
     hybrid_loss,
     label_drop_loss,
+    min_snr_loss,
     ncsn,
     ncsn_loss,
     noisy_labels_loss,
@@ -148,6 +149,22 @@ def digits_hybrid() -> LearnedVariance:
     return LearnedVariance(net, old.schedule)
 
 
+def fashion_hybrid(second: nn.Module | None = None) -> LearnedVariance:
+    """The shipped `fashion_ddpm`, frozen, and beside its head a second one for the variance.
+
+    What the network predicts cannot change: nothing that leads to it is trained.
+
+    second   a trained head, as `trained("fashion_hybrid")` gives it; without one, a copy of the
+             first, with a last layer of 0
+    """
+    old = load_weights("fashion_ddpm", ddpm(fashion_unet()))
+    net = old.net
+    net.head = TwoHeads(net.head)
+    if second is not None:
+        net.head.second = second
+    return LearnedVariance(net, old.schedule)
+
+
 def small_garments() -> Images:
     """The same at 14 × 14: means of 2 × 2 pixels."""
     return F.avg_pool2d(garments(), 2)
@@ -192,6 +209,7 @@ _HALVED = TrainConfig(final_steps=2000, total_steps=2000, ema_decay=0.99)
 _STAGE = TrainConfig(final_steps=1200, total_steps=4000, lr=2e-3)
 # Starts from shipped weights.
 _HYBRID = TrainConfig(final_steps=1000, total_steps=2000, precision="fp32")
+_SECOND_HEAD = TrainConfig(lr=2e-3, final_steps=400, total_steps=800, precision="fp32")
 _EXPOSED = TrainConfig(lr=3e-3, final_steps=300, total_steps=500, precision="fp32")
 
 _ABLATION = TrainConfig(lr=2e-3, final_steps=200, total_steps=600, precision="fp32")
@@ -318,6 +336,12 @@ TRAININGS: dict[str, Callable[..., nn.Module]] = {
         exposed_digits,
         64,
         _EXPOSED,
+    ),
+    # `digits_ddpm` with the weights of Min-SNR; measured along its training, not shipped.
+    "digits_min_snr": Training(lambda: ddpm(digits_unet()), min_snr_loss, digits, 64, _DIGITS),
+    # A second head on `fashion_ddpm` learns the variance; nothing else moves, only it is kept.
+    "fashion_hybrid": Training(
+        fashion_hybrid, hybrid_loss, garments, 64, _SECOND_HEAD, part="net.head.second"
     ),
     # Chapter 16: what is it, under this much noise? And the same network on clean pictures.
     "fashion_classifier": Training(

@@ -41,6 +41,7 @@ from course_lib.metrics import Measured
 from course_lib.models.style import StyleGenerator
 from course_lib.models.vae import VAE, draw_pixels, iwae_bound, log_weights
 from course_lib.nn.classifier import NoisyClassifier
+from course_lib.nn.unet import Head
 from course_lib.recipes import LOWEST
 from course_lib.trainings import CHECKPOINT, TRAININGS, Training
 from course_lib.weights import WEIGHTS, save_weights
@@ -219,8 +220,9 @@ def main(arguments: list[str] | None = None) -> int:
     if isinstance(model, NoisyClassifier):
         found: dict[str, Any] = {"accuracy": accuracy(model)}
         return ship_whole(options, training, model, record, fashion_reference(), found)
-    if options.name.startswith(("cascade", "palette")):
-        # A stage alone draws nothing that could be compared: chapter 18 judges them, and the chain.
+    if options.name.startswith(("cascade", "palette")) or isinstance(model, Head):
+        # A stage or a head alone draws nothing that could be compared: chapter 18 judges the whole
+        # chain, `tools/measure_variance.py` the bits of a variance.
         return ship_whole(options, training, model, record, fashion_reference(), {})
     if options.name in TAUGHT:
         # At which scale? Chapter 17 judges these at many: benchmarks/guidance.py.

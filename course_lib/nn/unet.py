@@ -5,6 +5,7 @@ Its anatomy is DDPM's (Ho et al. 2020, appendix B), so that published weights fi
 """
 
 from collections.abc import Sequence
+from copy import deepcopy
 
 import torch
 from jaxtyping import Float, Int
@@ -175,3 +176,24 @@ class Head(nn.Module):
             h = self.grow(F.interpolate(h, size=tuple(x_t.shape[2:]), mode="nearest"))
             h = F.silu(self.mix(torch.cat([F.silu(h), x_t], dim=1)))
         return self.out(h)
+
+
+class TwoHeads(nn.Module):
+    """A trained head, frozen with all it reads, and beside it a copy that learns something else.
+
+    The copy's last layer starts as 0. Out come the channels of the first, then of the second: what
+    a `LearnedVariance` wants of a network whose guesses are to stay as they are.
+    """
+
+    def __init__(self, first: Head):
+        super().__init__()
+        second = deepcopy(first).requires_grad_(True)
+        nn.init.zeros_(second.out.weight)
+        nn.init.zeros_(second.out.bias)
+        self.first: nn.Module = first
+        self.second: nn.Module = second
+
+    def forward(
+        self, h: Float[Tensor, "batch features deep_height deep_width"], x_t: Images
+    ) -> Float[Tensor, "batch out_channels height width"]:
+        return torch.cat([self.first(h, x_t), self.second(h, x_t)], dim=1)
