@@ -29,6 +29,7 @@ from course_lib.diffusion.denoiser import Denoiser
 from course_lib.diffusion.guidance import clip
 from course_lib.diffusion.samplers import ddim_step, heun_step, sample
 from course_lib.diffusion.schedules import DiscreteSchedule, spaced_times
+from course_lib.diffusion.solvers import DPMSolver2M
 from course_lib.features import features
 from course_lib.metrics import frechet_distance
 from course_lib.recipes import ddpm, fashion_unet
@@ -57,6 +58,11 @@ def candidates(schedule: DiscreteSchedule) -> dict[str, tuple[Callable, Tensor]]
         table[f"Heun {steps}"] = (heun_step, spaced_times(schedule, steps))
     for steps in (10, 8, 6, 5):
         table[f"Heun {steps}, log-SNR"] = (heun_step, log_snr_times(schedule, steps))
+    for steps in (15, 12, 10, 8):
+        table[f"2M {steps}"] = (DPMSolver2M(), spaced_times(schedule, steps))
+    for steps in (10, 8, 6):
+        noisy = DPMSolver2M(0.5, seeded_randn_like(steps))
+        table[f"2M {steps}, half the noise"] = (noisy, spaced_times(schedule, steps))
     return table
 
 

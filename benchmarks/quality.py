@@ -2,6 +2,8 @@
 
     python benchmarks/quality.py                       both data sets; goes on where it stopped
     python benchmarks/quality.py --data digits --images 200 --out look.json
+    python benchmarks/quality.py --fast                the solvers of chapter 19, in fp32
+    python benchmarks/quality.py --fast --seeds 5 --only "course_lib 0 50" "course_lib 2m"
     python benchmarks/quality.py --draw                only the figure, from numbers that are there
 
 Ours and those of `diffusers` walk with the same weights, from the same noise, with x_0 clipped. On
@@ -10,7 +12,8 @@ patches, which its networks cannot; there its schedulers drive ours.
 
 Each cell is one sampler with one seed: its distance in the course's features, what equally many
 real pictures score, and seconds of one thread for one image, the least of its batches, because
-other programs only add to them. Chapter 14 reads the file too: its table 1 is in it.
+other programs only add to them; they compare within one file, which one precision and one kind of
+machine filled. Chapter 14 reads the first file, whose table 1 it shows; chapter 19 reads both.
 """
 
 import argparse
@@ -34,20 +37,24 @@ from pair import machine
 from torch import Tensor, nn
 
 from course_lib.core.tensors import atomic_write, seeded_randn_like
-from course_lib.diffusion.denoiser import Denoiser
+from course_lib.core.types import RandnLike
+from course_lib.diffusion.denoiser import Denoiser, on_schedule
 from course_lib.diffusion.guidance import clip
 from course_lib.diffusion.samplers import ddim_step, ddpm_step, heun_step, sample
-from course_lib.diffusion.schedules import spaced_times
+from course_lib.diffusion.schedules import edm, spaced_times
+from course_lib.diffusion.solvers import DPMSolver2M, churn_step, midpoint_step
 from course_lib.evaluation import evaluate
 from course_lib.models.published import diffusers_name
 from course_lib.trainings import trained
 
 ROOT = Path(__file__).resolve().parent.parent
 NUMBERS = ROOT / "data" / "measured" / "samplers.json"
+FAST = ROOT / "data" / "measured" / "fast_samplers.json"
 FIGURE = ROOT / "benchmarks" / "quality.svg"
 SHAPES = {"digits": (1, 8, 8), "fashion": (1, 28, 28)}
 UNSEEN = {"digits": 445, "fashion": 10_000}  # all the test pictures
 BATCH = 125  # fits a cache
+CHURN = 2**0.5 - 1  # the most that EDM's algorithm 2 allows
 
 ETAS = ("0", "0.2", "0.5", "1", "hat")
 STEPS = (10, 20, 50, 100)
@@ -81,6 +88,21 @@ def contestants() -> Iterator[Sampler]:
         yield from (Sampler(name, steps, "diffusers") for name in ("heun", "dpm++"))
 
 
+def fast_contestants() -> Iterator[Sampler]:
+    """The solvers of chapter 19, few steps each, and what they compete with.
+
+    "2m 0.5" is 2M with half of DDIM's fresh noise.
+    """
+    yield from (Sampler("0", steps) for steps in (5, 10, 20, 50))
+    yield from (Sampler("heun", steps) for steps in (3, 5, 10))
+    yield from (Sampler("2m", steps) for steps in (5, 8, 10, 15, 20))
+    yield from (Sampler("2m 0.5", steps) for steps in (5, 6, 8, 10, 15, 20))
+    yield from (Sampler("2m 1", steps) for steps in (10, 20))
+    yield from (Sampler(name, steps) for name in ("2s", "churn") for steps in (5, 10))
+    for steps in (10, 20):
+        yield from (Sampler(name, steps, "diffusers") for name in ("dpm++", "dpm++ sde"))
+
+
 def authors_times(steps: int) -> Tensor:
     """Every (1000 / steps)-th time down to 1, then 0: "uniform" in the code of the DDIM paper."""
     return torch.cat([torch.arange(0, 1000, 1000 // steps).flip(0) + 1, torch.tensor([0])])
@@ -102,8 +124,13 @@ class Counting(nn.Module):
 def walk_ours(sampler: Sampler, net: nn.Module, model: Denoiser, x_T: Tensor, seed: int) -> Tensor:
     """Images by the course's steps."""
     fresh = seeded_randn_like(seed)
+    if sampler.name in ("2s", "churn"):
+        return walk_in_between(sampler, net, model, x_T, fresh)
     if sampler.name == "heun":
         step: Callable[..., Tensor] = heun_step
+    elif sampler.name.startswith("2m"):
+        _, _, eta = sampler.name.partition(" ")
+        step = DPMSolver2M(float(eta or 0), fresh)
     elif sampler.name == "hat":
         step = partial(ddpm_step, variance="large", randn_like=fresh)
     else:
@@ -111,6 +138,18 @@ def walk_ours(sampler: Sampler, net: nn.Module, model: Denoiser, x_T: Tensor, se
     even = sampler.times == "even"
     times = spaced_times(model.schedule, sampler.steps) if even else authors_times(sampler.steps)
     return sample(step, clip(Denoiser(net, model.schedule)), model.schedule, x_T, times)
+
+
+def walk_in_between(
+    sampler: Sampler, net: nn.Module, model: Denoiser, x_T: Tensor, fresh: RandnLike
+) -> Tensor:
+    """Steps that ask between the schedule's times walk on the noise levels of those same times."""
+    levels = model.schedule.snr(spaced_times(model.schedule, sampler.steps)).rsqrt()
+    denoise = clip(on_schedule(Denoiser(net, model.schedule), edm))
+    churn = partial(churn_step, churn=CHURN, randn_like=fresh)
+    step = midpoint_step if sampler.name == "2s" else churn
+    alpha, _ = model.schedule(torch.full((len(x_T),), model.schedule.T), like=x_T)
+    return sample(step, denoise, edm, x_T / alpha, levels)
 
 
 def scheduler_of(name: str) -> tuple[Any, dict[str, Any]]:
@@ -127,14 +166,15 @@ def scheduler_of(name: str) -> tuple[Any, dict[str, Any]]:
         return HeunDiscreteScheduler(clip_sample=True, **common), {}
     # Its threshold at quantile 1, at most 1, is the clip.
     clipped = {"thresholding": True, "dynamic_thresholding_ratio": 1.0}
-    return DPMSolverMultistepScheduler(**clipped, **common), {}
+    kind = "sde-dpmsolver++" if name == "dpm++ sde" else "dpmsolver++"
+    return DPMSolverMultistepScheduler(algorithm_type=kind, **clipped, **common), {}
 
 
 def walk_theirs(sampler: Sampler, net: nn.Module, x_T: Tensor, seed: int) -> Tensor:
     """Images by a scheduler of `diffusers`."""
     scheduler, told = scheduler_of(sampler.name)
     scheduler.set_timesteps(sampler.steps)
-    if sampler.name == "1":
+    if sampler.name in ("1", "dpm++ sde"):
         told["generator"] = torch.Generator().manual_seed(seed)
     x = x_T * scheduler.init_noise_sigma
     for i in scheduler.timesteps:
@@ -168,9 +208,9 @@ def measure(
     sampler: Sampler, data: str, model: Denoiser, images: int, seed: int, bf16: bool
 ) -> dict[str, Any]:
     """One cell."""
+    x_T = seeded_randn_like(seed)(torch.zeros(images, *SHAPES[data]))
     theirs = sampler.side == "diffusers"
     net = their_network(model.net) if theirs and data == "digits" else model.net
-    x_T = seeded_randn_like(seed)(torch.zeros(images, *SHAPES[data]))
     made, seconds, calls = [], [], 0
     for k, noise in enumerate(x_T.split(BATCH)):
         counting, started = Counting(net), time.process_time()
@@ -197,9 +237,14 @@ def write(path: Path, about: dict[str, Any], cells: list[dict[str, Any]]) -> Non
     atomic_write(path, text.encode())
 
 
-def draw(cells: list[dict[str, Any]], path: Path) -> None:
-    """Distance over evaluations and over seconds, one row a data set."""
+def draw(old: list[dict[str, Any]], fast: list[dict[str, Any]], path: Path) -> None:
+    """Distance over evaluations and over seconds, one row a data set.
+
+    Over evaluations the cells of both files; over seconds those of the second one alone, because
+    seconds compare within one file only.
+    """
     import matplotlib
+    from matplotlib.ticker import LogLocator, NullLocator
 
     from course_lib.picture import COLOURS, STYLE, new_figure
 
@@ -207,21 +252,29 @@ def draw(cells: list[dict[str, Any]], path: Path) -> None:
         ("course_lib", "0"): ("DDIM", "model", "-", "o"),
         ("course_lib", "1"): ("ancestral", "data", "-", "o"),
         ("course_lib", "heun"): ("Heun", "exact", "-", "o"),
+        ("course_lib", "2m"): ("2M", "accent", "-", "o"),
+        ("course_lib", "2m 0.5"): ("2M, half the noise", "accent", "--", "s"),
+        ("course_lib", "2m 1"): ("2M, all of it", "accent", "-.", "^"),
+        ("course_lib", "2s"): ("2S", "exact", "--", "s"),
+        ("course_lib", "churn"): ("Heun with churn", "exact", "-.", "^"),
         ("diffusers", "0"): ("DDIM, diffusers", "model", ":", "x"),
         ("diffusers", "1"): ("ancestral, diffusers", "data", ":", "x"),
         ("diffusers", "heun"): ("Heun, diffusers", "exact", ":", "x"),
-        ("diffusers", "dpm++"): ("DPM-Solver++, diffusers", "accent", ":", "x"),
+        ("diffusers", "dpm++"): ("2M, diffusers", "accent", ":", "x"),
+        ("diffusers", "dpm++ sde"): ("2M, all the noise, diffusers", "accent", ":", "+"),
     }
     names = {"fashion": "garments, 28 × 28", "digits": "digits, 8 × 8"}
-    shown = [data for data in names if any(cell["data"] == data for cell in cells)]
+    shown = [data for data in names if any(cell["data"] == data for cell in old + fast)]
     # Words stay words, and the file is the same on every run.
     plain = {"svg.fonttype": "none", "svg.hashsalt": "quality"}
     with matplotlib.rc_context(STYLE | plain):
         figure = new_figure((9.5, 3.6 * len(shown) + 0.5), "")
         panels = figure.subplots(len(shown), 2, squeeze=False)
         for row, data in zip(panels, shown, strict=True):
-            floor = min(cell["floor"] for cell in cells if cell["data"] == data)
-            for axes, x in zip(row, ("evaluations", "seconds"), strict=True):
+            floor = min(cell["floor"] for cell in old + fast if cell["data"] == data)
+            for axes, x, cells in zip(
+                row, ("evaluations", "seconds"), (old + fast, fast), strict=True
+            ):
                 for (side, name), (label, colour, line, mark) in kinds.items():
                     points = averaged(cells, data, side, name)
                     axes.plot(
@@ -232,8 +285,12 @@ def draw(cells: list[dict[str, Any]], path: Path) -> None:
                 axes.set(xscale="log", yscale="log", title=names[data])
                 axes.set_xlabel(f"{x} for one image")
                 axes.set_ylabel("Fréchet distance")
+                for axis in (axes.xaxis, axes.yaxis):
+                    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+                    axis.set_major_formatter("{x:g}")
+                    axis.set_minor_locator(NullLocator())
         handles, labels = panels[0, 0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=3, fontsize=10)
+        figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=10)
         figure.savefig(path, metadata={"Date": None})
 
 
@@ -244,6 +301,7 @@ def averaged(
     wanted = {"data": data, "side": side, "sampler": name, "times": times}
     shared = seeds_of_all(cells, data)
     mine = [c for c in cells if wanted.items() <= c.items() and c["seed"] in shared]
+    mine = list({(c["steps"], c["seed"]): c for c in mine}.values())  # of two, the later one
     found = []
     for steps in sorted({cell["steps"] for cell in mine}):
         group = [cell for cell in mine if cell["steps"] == steps]
@@ -269,10 +327,16 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=1000)
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--fp32", action="store_true", help="not bf16 for the garments' network")
-    parser.add_argument("--out", type=Path, default=NUMBERS, help="the file of numbers")
+    parser.add_argument("--out", type=Path, help="the file of numbers")
     parser.add_argument("--figure", type=Path, default=FIGURE)
     parser.add_argument("--draw", action="store_true", help="measure nothing")
+    parser.add_argument("--fast", action="store_true", help="chapter 19's solvers, in fp32")
+    parser.add_argument(
+        "--only", nargs="+", default=[""], metavar="WORDS", help='as in "course_lib 2m 0.5 10"'
+    )
     options = parser.parse_args()
+    options.out = options.out or (FAST if options.fast else NUMBERS)
+    options.fp32 |= options.fast
     kept = json.loads(options.out.read_text()) if options.out.exists() else {"cells": []}
     cells = kept["cells"]
     precision = "fp32" if options.fp32 else "bf16"
@@ -283,15 +347,20 @@ def main() -> None:
     models = {data: trained(f"{data}_ddpm") for data in todo}
     for seed in range(options.seeds):
         for data, model in models.items():
-            for sampler in contestants():
+            for sampler in fast_contestants() if options.fast else contestants():
                 key = {"data": data, **sampler.key, "seed": seed, "images": options.images}
+                words = f"{sampler.side} {sampler.name} {sampler.steps} {sampler.times}"
+                if not any(words.startswith(only) for only in options.only):
+                    continue
                 if any(key.items() <= cell.items() for cell in cells):
                     continue
                 bf16 = data == "fashion" and not options.fp32
                 cells.append(measure(sampler, data, model, options.images, seed, bf16))
                 write(options.out, about, cells)
                 print(cells[-1], flush=True)
-    draw(cells, options.figure)
+    others = NUMBERS if options.fast else FAST
+    more = json.loads(others.read_text())["cells"] if others.exists() else []
+    draw(*((more, cells) if options.fast else (cells, more)), options.figure)
 
 
 if __name__ == "__main__":

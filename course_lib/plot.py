@@ -298,6 +298,7 @@ def lines(
     colours: Sequence[str] | None = None,
     log: str = "",
     marker: str = "",
+    crosses: Mapping[str, tuple[Any, Any]] | None = None,
     xlabel: str = "",
     ylabel: str = "",
     title: str = "",
@@ -310,7 +311,12 @@ def lines(
     colours  a key of `COLOURS` for each curve
     log      "", "x", "y" or "xy": axes with a logarithmic scale
     marker   e.g. "o" where only the points were measured
+    crosses  name of a curve: (x, y) of points that another source has for it, in the same colour
+
+    Raises ValueError for another `log` and for crosses without their curve.
     """
+    if unknown := set(crosses or {}) - set(curves):
+        raise ValueError(f"crosses need a curve of their name; there is none for {unknown}")
     if log not in ("", "x", "y", "xy"):
         raise ValueError(f"log must be '', 'x', 'y' or 'xy', got {log!r}")
     with matplotlib.rc_context(STYLE):
@@ -326,6 +332,8 @@ def lines(
             ys = as_array(ys)
             xs = np.arange(len(ys)) if xs is None else as_array(xs)
             axes.plot(xs, ys, color=colour, marker=marker, markersize=5, label=name)
+            if crosses and name in crosses:
+                axes.scatter(*map(as_array, crosses[name]), c=colour, marker="x", s=70, zorder=3)
         if "x" in log and marker and len(xs) <= 6:  # few points: each names itself
             axes.set_xticks(xs, [f"{value:g}" for value in xs])
             axes.set_xticks([], minor=True)

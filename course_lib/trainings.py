@@ -30,6 +30,7 @@ from course_lib.diffusion.schedules import cosine, linear, zero_terminal
 from course_lib.diffusion.variance import LearnedVariance
 from course_lib.features import train_features
 from course_lib.models.cascade import AUG_MAX, StageLoss, SuperResolver, shrink, stage
+from course_lib.models.palette import PaletteLoss, Restorer, restorer
 from course_lib.models.style import StyleGAN, style_gan_loss
 from course_lib.models.vae import fashion_vae, vae_loss
 from course_lib.nn.ablations import (
@@ -38,7 +39,7 @@ from course_lib.nn.ablations import (
     without_norm,
     without_skips,
 )
-from course_lib.nn.unet import UNet
+from course_lib.nn.unet import TwoHeads, UNet
 from course_lib.recipes import (
     Blind,
     ImportanceVLB,
@@ -57,6 +58,7 @@ from course_lib.recipes import (
     heartbeat_2015_loss,
     hybrid_loss,
     label_drop_loss,
+    min_snr_loss,
     ncsn,
     ncsn_loss,
     noisy_labels_loss,
@@ -78,6 +80,7 @@ class Training:
     labels  of the data, for a loss that takes them: loss(model, data, labels)
     betas   of AdamW
     part    which submodule is wanted in the end, if the model also holds what only training needs
+    ships   what of it goes into a file, if the rest is in another model's, from which it started
     """
 
     model: Callable[[], nn.Module]
@@ -88,6 +91,7 @@ class Training:
     betas: tuple[float, float] = (0.9, 0.999)
     part: str = ""
     labels: Callable[[], Tensor] | None = None
+    ships: Callable[[nn.Module], nn.Module] = lambda wanted: wanted
 
     def __call__(
         self,
@@ -145,6 +149,22 @@ def digits_hybrid() -> LearnedVariance:
     return LearnedVariance(net, old.schedule)
 
 
+def fashion_hybrid(second: nn.Module | None = None) -> LearnedVariance:
+    """The shipped `fashion_ddpm`, frozen, and beside its head a second one for the variance.
+
+    What the network predicts cannot change: nothing that leads to it is trained.
+
+    second   a trained head, as `trained("fashion_hybrid")` gives it; without one, a copy of the
+             first, with a last layer of 0
+    """
+    old = load_weights("fashion_ddpm", ddpm(fashion_unet()))
+    net = old.net
+    net.head = TwoHeads(net.head)
+    if second is not None:
+        net.head.second = second
+    return LearnedVariance(net, old.schedule)
+
+
 def small_garments() -> Images:
     """The same at 14 × 14: means of 2 × 2 pixels."""
     return F.avg_pool2d(garments(), 2)
@@ -189,6 +209,7 @@ _HALVED = TrainConfig(final_steps=2000, total_steps=2000, ema_decay=0.99)
 _STAGE = TrainConfig(final_steps=1200, total_steps=4000, lr=2e-3)
 # Starts from shipped weights.
 _HYBRID = TrainConfig(final_steps=1000, total_steps=2000, precision="fp32")
+_SECOND_HEAD = TrainConfig(lr=2e-3, final_steps=400, total_steps=800, precision="fp32")
 _EXPOSED = TrainConfig(lr=3e-3, final_steps=300, total_steps=500, precision="fp32")
 
 _ABLATION = TrainConfig(lr=2e-3, final_steps=200, total_steps=600, precision="fp32")
@@ -197,10 +218,13 @@ _ABLATION = TrainConfig(lr=2e-3, final_steps=200, total_steps=600, precision="fp
 _LABELS = TrainConfig(lr=2e-3, warmup_steps=50, final_steps=250, total_steps=600)
 
 
-def taught_labels(name: str, net: UNet) -> Denoiser:
+def taught_labels(name: str, net: UNet, readers_only: bool = False) -> Denoiser:
     """The shipped unconditional model `name` in a network with a table of labels, to train on.
 
     The null label starts as nothing, so as the model that is there; the classes start at random.
+
+    readers_only   train the layers through which time and label enter, a tenth of all numbers, and
+                   leave the rest as it is
     """
     training, table = TRAININGS[name], net.label
     assert isinstance(training, Training) and table is not None
@@ -208,7 +232,17 @@ def taught_labels(name: str, net: UNet) -> Denoiser:
     net.load_state_dict(plain.get_submodule("net").state_dict(), strict=False)  # all but the table
     nn.init.normal_(table.weight, std=0.5)
     nn.init.zeros_(table.weight[-1])
+    if readers_only:
+        net.requires_grad_(False)
+        net.readers().requires_grad_(True)
     return ddpm(net)
+
+
+def label_readers(model: nn.Module) -> nn.Module:
+    """What `taught_labels` trains with `readers_only`: the rest is in the model it starts from."""
+    net = model.get_submodule("net")
+    assert isinstance(net, UNet)
+    return net.readers()
 
 
 def _ablated(net: Callable[[], nn.Module], predicts: str = "eps") -> Training:
@@ -303,6 +337,12 @@ TRAININGS: dict[str, Callable[..., nn.Module]] = {
         64,
         _EXPOSED,
     ),
+    # `digits_ddpm` with the weights of Min-SNR; measured along its training, not shipped.
+    "digits_min_snr": Training(lambda: ddpm(digits_unet()), min_snr_loss, digits, 64, _DIGITS),
+    # A second head on `fashion_ddpm` learns the variance; nothing else moves, only it is kept.
+    "fashion_hybrid": Training(
+        fashion_hybrid, hybrid_loss, garments, 64, _SECOND_HEAD, part="net.head.second"
+    ),
     # Chapter 16: what is it, under this much noise? And the same network on clean pictures.
     "fashion_classifier": Training(
         fashion_classifier, noisy_labels_loss, garments, 128, _CLASSIFIER, labels=garment_labels
@@ -352,8 +392,16 @@ TRAININGS: dict[str, Callable[..., nn.Module]] = {
         64,
         _STAGE,
     ),
-    # Chapter 17: digits and garments by class, the label dropped now and then. Two go on from
-    # shipped models, to be short; the third, at full size, is for a GPU and is not shipped.
+    # Chapter 18 too: holes filled, sides put back, shades found again, by one network.
+    "palette_14": Training(
+        lambda: restorer(Restorer(widths=(24, 48))),
+        PaletteLoss(),
+        small_garments,
+        64,
+        replace(_STAGE, total_steps=3000, final_steps=1000),
+    ),
+    # Chapter 17: digits and garments by class, the label dropped now and then. All go on from
+    # shipped models, to be short; the third, at full size, from one that it leaves nearly whole.
     "digits_labels": Training(
         lambda: taught_labels("digits_ddpm", digits_unet(num_classes=10)),
         label_drop_loss,
@@ -370,13 +418,23 @@ TRAININGS: dict[str, Callable[..., nn.Module]] = {
         replace(_LABELS, final_steps=4000, total_steps=12000),
         labels=garment_labels,
     ),
+    # The same for a sixteenth of the steps: the bad version of itself that guides it.
+    "garments_labels_short": Training(
+        lambda: taught_labels("unet_whole", small_unet(num_classes=10)),
+        label_drop_loss,
+        small_garments,
+        64,
+        replace(_LABELS, total_steps=750),
+        labels=garment_labels,
+    ),
     "fashion_labels": Training(
-        lambda: ddpm(fashion_unet(num_classes=10)),
+        lambda: taught_labels("fashion_ddpm", fashion_unet(num_classes=10), readers_only=True),
         label_drop_loss,
         garments,
-        128,
-        _FASHION,
+        64,
+        TrainConfig(lr=5e-3, warmup_steps=50, final_steps=600, total_steps=1200, ema_decay=0.99),
         labels=garment_labels,
+        ships=label_readers,
     ),
     # What samples are looked at with; these two measure and ship themselves.
     "digits_features": partial(train_features, "digits_features"),
@@ -393,8 +451,10 @@ def trained(name: str, profile: str = "fast", runs: Path = RUNS) -> nn.Module:
     models = {key: value for key, value in TRAININGS.items() if isinstance(value, Training)}
     one_of(name, models, "model")
     training = models[name]
-    anew = None if profile == "fast" else lambda _: training(runs / name)
-    return load_or_train(name, training.model().get_submodule(training.part), anew)
+    anew = None if profile == "fast" else lambda _: training.ships(training(runs / name))
+    model = training.model().get_submodule(training.part)
+    load_or_train(name, training.ships(model), anew)
+    return model.eval().requires_grad_(False)
 
 
 def unet_ablation(path: Path = WEIGHTS.parent / "unet_ablation.json") -> UNetLosses:
@@ -405,3 +465,20 @@ def unet_ablation(path: Path = WEIGHTS.parent / "unet_ablation.json") -> UNetLos
     table = json.loads(path.read_text())
     losses = {name: torch.tensor(list(runs.values())) for name, runs in table["losses"].items()}
     return torch.tensor(table["times"]), {name: one for name, one in losses.items() if len(one)}
+
+
+def cascade_levels(
+    path: Path = WEIGHTS.parent / "cascade.json",
+) -> tuple[int, dict[str, dict[str, Tensor]]]:
+    """What `benchmarks/cascade.py` measured: pictures a row, and rows of numbers, one a seed.
+
+    A row may hold some numbers of fewer seeds than others.
+    """
+    table, rows = json.loads(path.read_text()), {}
+    for key, seeds in table["rows"].items():
+        found: dict[str, list[float]] = {}
+        for _, row in sorted(seeds.items()):
+            for what, value in row.items():
+                found.setdefault(what, []).append(value)
+        rows[key] = {what: torch.tensor(values) for what, values in found.items()}
+    return table["n"], rows

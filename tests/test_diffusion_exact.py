@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch.distributions import Categorical, MixtureSameFamily, MultivariateNormal
 
 from course_lib.diffusion.exact import Dataset, GaussianMixture, IndependentPixels
-from course_lib.diffusion.schedules import cosine_vp, edm, linear, rectified
+from course_lib.diffusion.schedules import cosine, cosine_vp, edm, linear, rectified
 
 
 def float64(*values):
@@ -310,3 +310,35 @@ def test_independent_pixels_multiply_their_chances():
     torch.testing.assert_close(law.log_prob(x), torch.tensor([0.35, 0.05]).log())
     with pytest.raises(ValueError, match="add up to 1"):
         IndependentPixels(2 * tables)
+
+
+def test_the_stage_of_a_mixture_is_the_mean_of_what_fits_both_pictures():
+    schedule = cosine()
+    means = torch.tensor([[1.0, -1, 0], [-1, 1, 0.5], [1, 1, -1]], dtype=torch.float64)
+    spread = torch.randn(3, 3, 3, generator=torch.Generator().manual_seed(0)).double() * 0.3
+    covariances = spread @ spread.transpose(1, 2) + 0.05 * torch.eye(3).double()
+    mixture = GaussianMixture(means, covariances, torch.tensor([1.0, 2, 1]).double())
+    see = torch.tensor([[0.5, 0.5, 0.0], [0.0, 0.0, 1.0]], dtype=torch.float64)
+    stage, many = mixture.low_res_denoiser(schedule, see), mixture.sample(400_000, 1)
+    x_t, z = torch.randn(2, 3).double(), 0.5 * torch.randn(2, 2).double()
+    t, s = torch.tensor([600, 800]), torch.tensor([400, 250])
+    answers = stage(x_t, t, low_res=z, aug_t=s)
+    for i in range(2):
+        (a, b), (c, d) = ((schedule.alpha(u[i]), schedule.sigma(u[i])) for u in (t, s))
+        away = ((x_t[i] - a * many) / b).square().sum(1)
+        away += ((z[i] - c * many @ see.T) / d).square().sum(1)
+        brute = (-away / 2).softmax(0) @ many
+        torch.testing.assert_close(answers[i], brute, atol=0.02, rtol=0)
+
+
+def test_a_stage_told_only_noise_is_the_plain_denoiser_and_one_told_all_repeats_it():
+    schedule, none = cosine(), torch.zeros(4, dtype=torch.long)
+    mixture = GaussianMixture(torch.tensor([[1.0, -1], [-1, 1]]).double(), torch.ones(2).double())
+    x_t, t = torch.randn(4, 2).double(), torch.full((4,), 500)
+    whole = mixture.low_res_denoiser(schedule, torch.eye(2).double())
+    z = torch.randn(4, 2).double()
+    torch.testing.assert_close(whole(x_t, t, low_res=z, aug_t=none), z, atol=1e-6, rtol=0)
+    blind = mixture.low_res_denoiser(schedule, torch.tensor([[0.5, 0.5]]).double())
+    told = blind(x_t, t, low_res=torch.randn(4, 1).double(), aug_t=none + 1000)
+    plain = mixture.denoiser(schedule)(x_t, t)
+    torch.testing.assert_close(told, plain, atol=2e-3, rtol=0)

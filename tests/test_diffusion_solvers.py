@@ -114,6 +114,39 @@ def test_2m_asks_once_a_step():
 
 
 @pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("eta", [0.5, 1.0])
+def test_fresh_noise_in_2m_leaves_the_law_of_gaussian_data_alone(path, eta):
+    schedule, grid = PATHS[path]
+    law, times = GaussianMixture(float64([0.0]), float64(0.7)), grid(100)
+    alpha, sigma = schedule.alpha(times), schedule.sigma(times)
+    deviation = (alpha**2 * 0.49 + sigma**2).sqrt()
+    noise = seeded_randn_like(0)
+    x = deviation[0] * noise(torch.zeros(10_000, 1, dtype=torch.float64))
+    found = sample(DPMSolver2M(eta, noise), law.denoiser(schedule), schedule, x, times)
+    assert abs(float(found.std() / deviation[-1]) - 1) < 0.03
+    assert abs(float((found * x).mean() / (found.std() * x.std()))) < 0.99  # it did stray
+
+
+def test_2m_with_fresh_noise_begins_with_ddims_step_and_ends_without_noise():
+    schedule, law = linear(), mixture()
+    x, times = torch.randn(5, 2, dtype=torch.float64), spaced_times(schedule, 6)
+    solver = DPMSolver2M(0.4, seeded_randn_like(2))
+    states = list(walk(solver, law.denoiser(schedule), schedule, x, times))
+    t, s = times[0].expand(5), times[1].expand(5)
+    told = {"eta": 0.4, "randn_like": seeded_randn_like(2)}
+    first = ddim_step(law.denoiser(schedule), schedule, x, t, s, **told)
+    torch.testing.assert_close(states[1], first)
+    last = law.denoiser(schedule)(states[-2], times[-2].expand(5))
+    torch.testing.assert_close(states[-1], last)
+
+
+@pytest.mark.parametrize("eta", [-0.1, 1.1, float("nan")])
+def test_2m_takes_a_share_of_noise_between_none_and_all(eta):
+    with pytest.raises(ValueError, match="eta must lie between 0"):
+        DPMSolver2M(eta)
+
+
+@pytest.mark.parametrize("path", PATHS)
 def test_churn_leaves_the_law_of_gaussian_data_alone(path):
     # Noise that is put back and taken out again: the marginal variance must be what it was.
     schedule, grid = PATHS[path]

@@ -14,6 +14,7 @@ from course_lib.evaluation import (
     enter,
     evaluate,
     find_copies,
+    frechet_at_size,
     scoreboard,
     standings,
 )
@@ -199,3 +200,16 @@ def test_diverged_samples_are_counted():
     samples[3, 0, 2, 2], samples[7, 0, 1, 1] = float("inf"), float("nan")
     with pytest.raises(ValueError, match="2 of 50 samples hold numbers that are not finite"):
         evaluate(samples, "digits")
+
+
+def test_garments_of_a_cascade_are_judged_at_their_own_size():
+    pixels = load_fashion_mnist("train")[0][5000:5300]
+    framed = F.pad(to_unit(pixels), (2, 2, 2, 2), value=-1.0)
+    for side in (8, 16):
+        small = F.avg_pool2d(framed, 32 // side)
+        real = frechet_at_size(small, 300)
+        assert real.n == 300 and real.value < 1.5 * real.floor
+        grey = frechet_at_size(0.5 * small - 0.5, 300)
+        assert grey.value > 2 * real.value and grey.floor == real.floor
+    with pytest.raises(ValueError, match="8, 16 or 32"):
+        frechet_at_size(torch.zeros(3, 1, 28, 28))

@@ -18,10 +18,18 @@ from course_lib.diffusion.schedules import (
     spaced_times,
     zero_terminal,
 )
-from course_lib.diffusion.training import min_snr_weight
-from course_lib.diffusion.variance import LearnedVariance
+from course_lib.diffusion.training import min_snr_weight, stratified_times
+from course_lib.diffusion.variance import LearnedVariance, learned, reverse_bits
 from course_lib.recipes import ddpm_loss, digits_unet, hybrid_loss, min_snr_loss
-from course_lib.trainings import TRAININGS, Training, digits, exposed_digits
+from course_lib.trainings import (
+    TRAININGS,
+    Training,
+    digits,
+    exposed_digits,
+    fashion_hybrid,
+    garments,
+    trained,
+)
 
 # ---- chains -------------------------------------------------------------------------------------
 
@@ -143,6 +151,12 @@ def test_the_hybrid_loss_is_its_two_parts():
     torch.manual_seed(0)
     simple = ddpm_loss(Denoiser(First(model.net), linear()), x_0)
     assert torch.allclose(values[0], simple, rtol=1e-5)
+    # The second part is a bound of all T steps, from one of them for each picture.
+    torch.manual_seed(0)
+    t, eps = stratified_times(linear(), len(x_0)), torch.randn_like(x_0)
+    own = learned(model, lambda now: (now + 1).clamp(max=1000))
+    bits = 1000 * reverse_bits(own, linear(), x_0, t, t - 1, eps, 17).mean()
+    assert torch.allclose(values[1] - values[0], 0.001 * bits, rtol=1e-3)
 
 
 class First(torch.nn.Module):
@@ -172,3 +186,23 @@ def test_a_run_starts_from_shipped_weights_half_way():
     model, x_0 = training.model(), training.data()[:2]
     guess, v = model.both(x_0, torch.tensor([10, 800]))
     assert bool((v == 0.5).all()) and guess.shape == x_0.shape
+
+
+def test_a_second_head_leaves_the_guess_of_the_first_alone():
+    training = TRAININGS["fashion_hybrid"]
+    assert isinstance(training, Training)
+    model, old = training.model(), trained("fashion_ddpm")
+    learns = {name for name, p in model.named_parameters() if p.requires_grad}
+    assert learns and all(name.startswith("net.head.second.") for name in learns)
+    x_0, t = garments()[:2], torch.tensor([10, 800])
+    guess, v = model.both(x_0, t)
+    assert torch.equal(guess, old(x_0, t)) and bool((v == 0.5).all())
+    torch.manual_seed(0)
+    training.loss(model, x_0).backward()
+    with torch.no_grad():
+        for p in model.parameters():
+            p -= 0.5 * (0 if p.grad is None else p.grad)
+    guess, v = model.both(x_0, t)
+    assert torch.equal(guess, old(x_0, t)) and not bool((v == 0.5).all())
+    again = fashion_hybrid(model.net.head.second)
+    assert torch.equal(again.both(x_0, t)[1], v)

@@ -21,6 +21,7 @@ from course_lib.metrics import (
     inception_score,
     kernel_distance,
     precision_recall,
+    psnr,
     sliced_wasserstein,
     with_floor,
 )
@@ -386,3 +387,16 @@ def test_with_floor_wants_equally_many():
 
 def test_an_estimate_shows_its_error():
     assert str(Estimate(0.01234, 0.00056)) == "0.0123 ± 0.0006"
+
+
+def test_psnr_counts_decibels_of_the_squared_error():
+    real = torch.zeros(2, 1, 4, 4)
+    assert psnr(real + 0.2, real) == pytest.approx(20)  # (2 / 0.2)² is 100
+    assert psnr(real + 0.1, real, peak=1.0) == pytest.approx(20)
+    noise = torch.randn(400, 1, 16, 16)
+    one, two = psnr(noise, 0 * noise), psnr(2**0.5 * noise, 0 * noise)
+    assert one - two == pytest.approx(3.0103, abs=1e-3)
+    with pytest.raises(ValueError, match="peak 0"):
+        psnr(real, real, peak=0)
+    with pytest.raises(ValueError, match=r"\[2, 1, 4, 4\]"):
+        psnr(real[:1], real)

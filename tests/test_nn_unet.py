@@ -97,6 +97,26 @@ def test_labels_matter_and_the_last_one_means_none():
     assert net.label.num_embeddings == 11
 
 
+def test_the_readers_are_the_networks_own_and_all_that_time_and_label_pass_through():
+    torch.manual_seed(0)
+    net = UNet(widths=(8, 16), blocks=1, groups=4, num_classes=3)
+    for block in net.modules():
+        if isinstance(block, ResBlock):
+            torch.nn.init.normal_(block.conv2.weight, std=0.1)  # no longer its shortcut
+    torch.nn.init.normal_(net.head.out.weight, std=0.1)
+    x = torch.randn(2, 1, 8, 8)
+
+    def at(t, k):
+        return net(x, torch.tensor([t, t]), torch.tensor([k, k]))
+
+    assert not torch.allclose(at(5, 0), at(900, 2), atol=1e-3)
+    for block in net.readers()[2:]:  # without what blocks read, nothing of it arrives
+        torch.nn.init.zeros_(block.weight)
+    torch.testing.assert_close(at(5, 0), at(900, 2))
+    assert {id(p) for p in net.readers().parameters()} < {id(p) for p in net.parameters()}
+    assert len(UNet(widths=(8, 16), blocks=1).readers()) == len(net.readers()) - 1  # no table
+
+
 def test_wrong_input_is_named():
     t = torch.tensor([5])
     with pytest.raises(ValueError, match="takes 1 channels, x_t has 3"):

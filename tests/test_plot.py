@@ -250,6 +250,16 @@ def test_lines_are_labelled_at_their_ends_without_overlap():
     assert all(box.x1 <= picture.get_figwidth() * plot.DPI for box in boxes)
 
 
+def test_crosses_stand_where_another_source_has_the_curve_in_its_colour():
+    curves = {"a": [1, 2.0], "b": [2, 3.0]}
+    [axes] = plot.lines(curves, crosses={"b": ([0, 1], torch.tensor([2.5, 3]))}).axes
+    [crosses] = axes.collections
+    assert crosses.get_offsets().tolist() == [[0, 2.5], [1, 3]]
+    assert to_hex(crosses.get_edgecolor()[0]) == to_hex(axes.get_lines()[1].get_color())
+    with pytest.raises(ValueError, match="none for {'c'}"):
+        plot.lines(curves, crosses={"c": ([0], [1])})
+
+
 def test_names_of_curves_that_end_together_stand_as_the_curves_lie():
     curves = {"steep": [0, 0.1, 1.0], "early": [0, 0.9, 1.0], "even": [0, 0.5, 1.001]}
     [axes] = plot.lines(curves).axes

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,20 @@ def test_a_model_of_bits_is_measured_by_its_bound(tmp_path: Path) -> None:
     assert entry["bound_bits"]["n"] == 10 and len(entry["data_sha256"]) == 64
     assert -200 < entry["bound_bits"]["value"] < -2.322  # no model is better than the data's law
     assert load_weights("heartbeat_2015", TRAININGS["heartbeat_2015"].model(), tmp_path)
+
+
+def test_a_model_that_was_taught_labels_names_its_start_and_ships_what_is_new(
+    tmp_path: Path,
+) -> None:
+    run = tmp_path / "run"
+    whole = replace(TRAININGS["fashion_labels"], batch=2)(run, "cpu", "fp32", steps=1)
+    arguments = ["fashion_labels", "--run", str(run), "--folder", str(tmp_path)]
+    assert ship_weights.main(arguments) == 0
+    entry = manifest(tmp_path)["fashion_labels"]
+    assert entry["from"] == "fashion_ddpm" and "whose other layers stay" in entry["made"]
+    assert entry["parameters"] < sum(p.numel() for p in whole.parameters()) / 5
+    part = TRAININGS["fashion_labels"].ships(TRAININGS["fashion_labels"].model())
+    assert load_weights("fashion_labels", part, tmp_path)
 
 
 def test_a_learned_step_is_sampled_with_itself() -> None:

@@ -1,5 +1,6 @@
 """A chapter's models: shipped in the fast profile, trained on this machine in the others."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -80,3 +81,36 @@ def test_garments_by_class_begin_as_the_shipped_model():
     null = torch.full((3,), 10)
     torch.testing.assert_close(model(x, t, label=null), plain(x, t))
     assert not torch.allclose(model(x, t, label=null - 10), plain(x, t), atol=1e-3)
+
+
+def test_what_was_measured_of_a_cascade_is_read_by_row_and_seed(tmp_path):
+    path = tmp_path / "cascade.json"
+    row = {"1": {"FD": 2.0}, "0": {"FD": 1.0, "psnr": 20.0}}
+    path.write_text(json.dumps({"n": 7, "rows": {"a": row}}))
+    n, rows = trainings.cascade_levels(path)
+    assert n == 7
+    assert rows["a"]["FD"].tolist() == [1, 2] and rows["a"]["psnr"].tolist() == [20]
+
+
+def test_full_size_garments_by_class_change_what_reads_the_label_alone(tmp_path):
+    row = trainings.TRAININGS["fashion_labels"]
+    short = replace(row, config=TrainConfig(lr=1e-3, total_steps=2), batch=2)
+    model = short(tmp_path, device="cpu")
+    plain = load_weights("fashion_ddpm", trainings.TRAININGS["fashion_ddpm"].model())
+    readers = {
+        name for name, _ in model.net.named_parameters() if "time" in name or name[:5] == "label"
+    }
+    for name, ours in model.net.named_parameters():
+        if name not in readers:
+            assert torch.equal(ours, plain.net.get_parameter(name)), name
+    changed = [n for n in readers - {"label.weight"} if not torch.equal(*both(n, model, plain))]
+    assert len(changed) > len(readers) / 2
+    # What is shipped, put into a fresh model, is the whole again.
+    again = row.model()
+    row.ships(again).load_state_dict(row.ships(model).state_dict())
+    x, t, label = torch.randn(2, 1, 28, 28), torch.tensor([5, 900]), torch.tensor([3, 10])
+    torch.testing.assert_close(again(x, t, label=label), model(x, t, label=label))
+
+
+def both(name, one, other):
+    return one.net.get_parameter(name), other.net.get_parameter(name)

@@ -30,6 +30,7 @@ from course_lib.widgets.base import HERE, module, style
 from course_lib.widgets.bit_budget import BitBudget
 from course_lib.widgets.bound_gap import BoundGap
 from course_lib.widgets.bound_lab import BoundLab
+from course_lib.widgets.cascade_dial import CascadeDial
 from course_lib.widgets.denoiser_playground import DenoiserPlayground
 from course_lib.widgets.embedding_lab import EmbeddingLab
 from course_lib.widgets.fidelity_lab import FidelityLab
@@ -1233,3 +1234,53 @@ def test_the_page_s_tilted_law_has_the_right_moments(tmp_path, scale, apart):
 def test_guidance_beyond_the_dials_is_refused(options, words):
     with pytest.raises(ValueError, match=words):
         GuidanceLab(**options)
+
+
+# ---- CascadeDial --------------------------------------------------------------------------------
+
+SEEN = np.arange(2 * 3 * 2 * 2, dtype=np.uint8).reshape(2, 3, 2, 2)
+DRAWN = np.arange(2 * 2 * 3 * 2 * 4, dtype=np.uint8).reshape(2, 2, 3, 2, 2, 2)
+
+
+def cascade_dial(**changes):
+    told = {
+        "seen": SEEN,
+        "drawn": DRAWN,
+        "levels": [0, 100, 300],
+        "sources": ["real", "drawn"],
+        "stages": ["noised", "clean"],
+        "distances": np.ones((2, 2, 3)),
+        "floor": 0.2,
+    }
+    return CascadeDial(**(told | changes))
+
+
+def test_the_page_finds_small_and_large_pictures_of_a_cascade(tmp_path):
+    widget = cascade_dial(source=1, level=2)
+    assert (widget.source, widget.stage, widget.level) == (1, 0, 2)
+    seen, drawn = (f"Uint8Array.from({list(one)})" for one in (widget.seen, widget.drawn))
+    page = javascript(
+        tmp_path, "cascade_dial", f"Array.from(m.small({seen}, {widget.shape}, 1, 2))"
+    )
+    assert page == SEEN[1, 2].flatten().tolist()
+    call = f"m.draws({drawn}, {widget.shape}, 1, 0, 2).map((one) => Array.from(one))"
+    assert javascript(tmp_path, "cascade_dial", call) == DRAWN[1, 0, 2].reshape(2, -1).tolist()
+    assert javascript(tmp_path, "cascade_dial", "m.ticks(0.2, 12)") == [0.2, 0.5, 1, 2, 5, 10]
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "words"),
+    [
+        ({"seen": SEEN / 2}, TypeError, "uint8"),
+        ({"seen": SEEN[:1]}, ValueError, "seen must be"),
+        ({"drawn": DRAWN[0]}, ValueError, "drawn"),
+        ({"distances": np.ones((2, 3))}, ValueError, r"shape \[2, 2, 3\]"),
+        ({"distances": np.zeros((2, 2, 3))}, ValueError, "above 0"),
+        ({"levels": [0, 1]}, ValueError, "each of 3 stops"),
+        ({"sources": ["real"]}, ValueError, "each of the 2"),
+        ({"stage": 2}, ValueError, "index must lie in 0..1"),
+    ],
+)
+def test_a_cascade_dial_that_does_not_fit_is_refused(changes, error, words):
+    with pytest.raises(error, match=words):
+        cascade_dial(**changes)

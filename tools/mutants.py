@@ -46,9 +46,13 @@ TESTS = {
     "diffusion/forward.py": ["tests/test_diffusion_forward.py"],
     "diffusion/samplers.py": ["tests/test_diffusion_samplers.py"],
     "diffusion/latents.py": ["tests/test_diffusion_latents.py"],
-    "diffusion/solvers.py": ["tests/test_diffusion_solvers.py"],
+    "diffusion/solvers.py": [
+        "tests/test_k_diffusion.py",
+        "tests/test_diffusion_solvers.py",
+    ],
     "diffusion/distillation.py": ["tests/test_diffusion_distillation.py"],
     "models/cascade.py": ["tests/test_models_cascade.py"],
+    "models/palette.py": ["tests/test_models_palette.py"],
     "diffusion/training.py": ["tests/test_diffusion_training.py", "tests/test_improved.py"],
     "diffusion/variance.py": ["tests/test_diffusion_variance.py"],
     "diffusion/exact.py": [
@@ -78,6 +82,8 @@ TESTS = {
     "nn/attention.py": ["tests/test_nn_attention.py"],
     "nn/embeddings.py": ["tests/test_nn_embeddings.py"],
     "nn/blocks.py": ["tests/test_nn_unet.py"],
+    "nn/unet.py": ["tests/test_nn_unet.py", "tests/test_improved.py"],
+    "recipes.py": ["tests/test_improved.py", "tests/test_recipes.py"],
     "nn/anatomy.py": ["tests/test_nn_anatomy.py"],
     "nn/ablations.py": ["tests/test_nn_anatomy.py", "tests/test_recipes.py"],
     "nn/modulation.py": ["tests/test_nn_modulation.py"],
@@ -1214,6 +1220,16 @@ MUTANTS = [
     Mutant("diffusion/solvers.py", "torch.equal(self._end, t)", "True", "memory of another walk"),
     Mutant("diffusion/solvers.py", "raised.square() - level.square()", "raised - level", "root"),
     Mutant("diffusion/solvers.py", "-2 * raised.log()", "-raised.log()", "factor of the log-SNR"),
+    Mutant("diffusion/solvers.py", "lambda *_: line", "lambda *_: x_0", "first order with noise"),
+    Mutant("diffusion/solvers.py", "eta=self.eta", "eta=1.0", "all the noise or none"),
+    Mutant("diffusion/solvers.py", "if self.eta == 0", "if True", "no fresh noise at all"),
+    Mutant("diffusion/solvers.py", "added = spread * shaped", "added = shaped", "spread of it"),
+    Mutant(
+        "diffusion/solvers.py",
+        "heun_step(denoise, schedule, x_up",
+        "heun_step(denoise, schedule, x_t",
+        "noise thrown away",
+    ),
     Mutant("diffusion/distillation.py", "(alpha_s - shrinks * alpha_t)", "alpha_s", "divisor"),
     Mutant("diffusion/distillation.py", "x_s - shrinks * x_t", "x_s", "the noise left"),
     Mutant("diffusion/distillation.py", "there, middle, s)", "there, t, s)", "index"),
@@ -1227,6 +1243,48 @@ MUTANTS = [
     Mutant("models/cascade.py", "alpha * low_res + sigma", "low_res + sigma", "alpha"),
     Mutant("models/cascade.py", "also=self.aug(aug_t)", "also=None", "deaf to the noise"),
     Mutant("models/cascade.py", "self.up_to + 1, (n,)", "2 * self.up_to + 1, (n,)", "range"),
+    Mutant("models/cascade.py", '"aug_t": aug_t}))', '"aug_t": 0 * aug_t}))', "level not told"),
+    Mutant(
+        "models/cascade.py",
+        "stops = [*levels, 0] if truncated",
+        "stops = [0, *levels] if truncated",
+        "index",
+    ),
+    Mutant("models/cascade.py", "x if truncated else augment(", "augment(", "noised twice"),
+    Mutant(
+        "models/cascade.py",
+        "linspace(schedule.T, stop,",
+        "linspace(schedule.T, 0,",
+        "end of the walk",
+    ),
+    Mutant("models/cascade.py", "for _ in range(noises)]", "for _ in range(1)]", "one noise"),
+    Mutant("models/palette.py", "square() * hole", "square()", "outside of the hole"),
+    Mutant("models/palette.py", "hole.expand_as(x_0).flatten(1).sum(1)", "hole.sum()", "divisor"),
+    Mutant("models/palette.py", "hole | (task == 2))", "hole)", "posterised ones count whole"),
+    Mutant(
+        "models/palette.py",
+        "torch.where(hole, denoise(x_t, t), known)",
+        "denoise(x_t, t)",
+        "known pixels",
+    ),
+    Mutant("models/palette.py", "(levels - 1) / 2", "levels / 2", "grey levels"),
+    Mutant(
+        "models/palette.py",
+        "torch.where(hole, randn_like(images), images)",
+        "images",
+        "hole left as it is",
+    ),
+    Mutant(
+        "diffusion/exact.py",
+        "alpha_s[..., None] * see], 1)",
+        "see + 0 * alpha_s[..., None]], 1)",
+        "low_res: alpha",
+    ),
+    Mutant(
+        "diffusion/exact.py", "torch.logdet(spread)) + self", "0) + self", "low_res: determinant"
+    ),
+    Mutant("diffusion/exact.py", "low_res)], 1).square()", "low_res)], 1)", "low_res: variance"),
+    Mutant("metrics.py", "10 * log10(peak**2 /", "10 * log10(peak /", "psnr: square of the peak"),
     # trainer
     Mutant("train.py", "min(decay, (1 + n)", "min(decay, (2 + n)", "off by one"),
     Mutant("train.py", "current, 1 - min(decay", "current, min(decay", "average runs backwards"),
@@ -1257,6 +1315,14 @@ MUTANTS = [
     Mutant("train.py", 'about["sha256"] != _digest', "None is _digest", "damage goes unnoticed"),
     Mutant(
         "train.py", 'record["config"] != asdict', "None is asdict", "another config goes unnoticed"
+    ),
+    # networks that were taught labels
+    Mutant("nn/unet.py", "[self.time, *([]", "[*([]", "the time's own embedding stays behind"),
+    Mutant(
+        "nn/unet.py",
+        "for part in self.modules() if isinstance(part, ResBlock)",
+        "for part in self.down.modules() if isinstance(part, ResBlock)",
+        "only the way down reads",
     ),
     # weights
     # guidance
@@ -1338,6 +1404,15 @@ MUTANTS = [
         "interpolated(schedule, v, t, t - 1, near)",
         "interpolated(schedule, v, t, s, near)",
         "which chain",
+    ),
+    Mutant("recipes.py", "out.detach() if stopped else out", "out", "no stop"),
+    Mutant("recipes.py", "weight * schedule.T * bits.mean()", "weight * bits.mean()", "factor T"),
+    Mutant("recipes.py", "(weight.to(losses.dtype) * losses)", "losses", "no weight"),
+    Mutant(
+        "nn/unet.py",
+        "torch.cat([self.first(h, x_t), self.second(h, x_t)], dim=1)",
+        "torch.cat([self.second(h, x_t), self.first(h, x_t)], dim=1)",
+        "which head comes first",
     ),
     Mutant("diffusion/schedules.py", "alpha_bar[times.flip(0)]", "alpha_bar[times]", "order"),
     Mutant("diffusion/schedules.py", "(first / (first - last))", "first", "stretch"),

@@ -41,6 +41,7 @@ from course_lib.metrics import Measured
 from course_lib.models.style import StyleGenerator
 from course_lib.models.vae import VAE, draw_pixels, iwae_bound, log_weights
 from course_lib.nn.classifier import NoisyClassifier
+from course_lib.nn.unet import Head
 from course_lib.recipes import LOWEST
 from course_lib.trainings import CHECKPOINT, TRAININGS, Training
 from course_lib.weights import WEIGHTS, save_weights
@@ -53,6 +54,13 @@ STEPS: dict[str, Callable[..., Tensor]] = {
     "heun": heun_step,
     "langevin": langevin_step,
     "consistent": consistent_step,
+}
+# Went on from these, with labels.
+TAUGHT = {
+    "digits_labels": "digits_ddpm",
+    "garments_labels": "unet_whole",
+    "garments_labels_short": "unet_whole",
+    "fashion_labels": "fashion_ddpm",
 }
 MOVES = 10  # of plain Langevin dynamics at each level
 
@@ -212,9 +220,13 @@ def main(arguments: list[str] | None = None) -> int:
     if isinstance(model, NoisyClassifier):
         found: dict[str, Any] = {"accuracy": accuracy(model)}
         return ship_whole(options, training, model, record, fashion_reference(), found)
-    if options.name.startswith("cascade"):
-        # A stage alone draws nothing that could be compared: chapter 18 judges the whole chain.
+    if options.name.startswith(("cascade", "palette")) or isinstance(model, Head):
+        # Alone a stage or a head draws nothing that could be compared: chapter 18 judges them and
+        # the chain, `tools/measure_variance.py` the bits of a variance.
         return ship_whole(options, training, model, record, fashion_reference(), {})
+    if options.name in TAUGHT:
+        # At which scale? Chapter 17 judges these at many: benchmarks/guidance.py.
+        return ship_taught(options, training, model, record)
     if not options.name.startswith(("digits", "fashion")):
         return ship_bound(options, training, model, record)
     reference = digits_reference() if options.name.startswith("digits") else fashion_reference()
@@ -258,6 +270,21 @@ def main(arguments: list[str] | None = None) -> int:
             "steps": len(run["losses"]),
         }
     return ship_whole(options, training, model, record, reference, measured)
+
+
+def ship_taught(
+    options: argparse.Namespace, training: Training, model: nn.Module, record: dict[str, Any]
+) -> int:
+    """Ship a model that was taught labels, or the part of it that its start does not have."""
+    data = digits_reference() if options.name.startswith("digits") else fashion_reference()
+    if options.name.startswith("garments"):
+        data = replace(data, name=f"{data.name} at 14 x 14")
+    part, start = training.ships(model), TAUGHT[options.name]
+    about = origin(options.name, training, record, data, options.hardware)
+    made = f"{about['made']}, from {start} on"
+    about |= {"from": start, "made": made if part is model else f"{made}, whose other layers stay"}
+    print(save_weights(options.name, part, about, folder=options.folder).name, about["made"])
+    return 0
 
 
 def ship_whole(

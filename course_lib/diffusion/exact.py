@@ -5,6 +5,7 @@ separated from what a network learned. Built by hand in chapter 00.
 """
 
 import math
+from collections.abc import Callable
 
 import torch
 from jaxtyping import Float
@@ -142,6 +143,42 @@ class GaussianMixture:
         def denoise(x_t: Points, t: Time) -> Points:
             alpha, sigma = schedule(t, like=x_t)
             return self.posterior_mean(x_t, alpha[:, 0], sigma[:, 0])
+
+        return denoise
+
+    def low_res_denoiser(
+        self, schedule: NoiseSchedule, see: Float[Tensor, "low dim"]
+    ) -> Callable[..., Tensor]:
+        """The perfect stage of a cascade: denoise(x_t, t, low_res=..., aug_t=...) -> x_0.
+
+        E[x_0 | x_t, z_s], where z = see @ x_0 is the small picture and z_s what the forward process
+        leaves of it at aug_t. All is Gaussian within a component, so x_t and z_s together are one
+        linear observation of x_0 with known noise.
+
+        see   what a small picture is made of, e.g. [[0.5, 0.5]]: the mean of two pixels
+
+        Needs covariances without zero eigenvalues, and t > 0.
+        """
+        covariances = (self.axes * self.variances[:, None, :]) @ self.axes.transpose(1, 2)
+        one = torch.eye(self.dim, dtype=self.means.dtype)
+
+        def denoise(
+            x_t: Points, t: Time, low_res: Float[Tensor, "batch low"], aug_t: Time
+        ) -> Points:
+            (alpha, sigma), (alpha_s, sigma_s) = (
+                schedule(t, like=x_t),
+                schedule(aug_t, like=low_res),
+            )
+            looks = torch.cat([alpha[..., None] * one, alpha_s[..., None] * see], 1)  # [n, m, d]
+            noise = torch.cat([sigma.expand_as(x_t), sigma_s.expand_as(low_res)], 1).square()
+            seen = torch.cat([x_t, low_res], 1)
+            away = seen[:, None] - torch.einsum("nmd,kd->nkm", looks, self.means)
+            cross = torch.einsum("nmd,kde->nkme", looks, covariances)
+            spread = torch.einsum("nkme,nje->nkmj", cross, looks) + torch.diag_embed(noise)[:, None]
+            pull = torch.linalg.solve(spread, away)  # [n, k, m]
+            log_p = -0.5 * ((away * pull).sum(2) + torch.logdet(spread)) + self.weights.log()
+            means = self.means + torch.einsum("nkm,nkmd->nkd", pull, cross)
+            return (log_p.softmax(1)[:, :, None] * means).sum(1)
 
         return denoise
 

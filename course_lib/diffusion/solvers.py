@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from course_lib.core.types import Data, Denoise, RandnLike, Time
-from course_lib.diffusion.samplers import heun_step
+from course_lib.diffusion.samplers import ddim_step, heun_step
 from course_lib.diffusion.schedules import NoiseSchedule, shaped, time_at
 
 
@@ -34,9 +34,20 @@ class DPMSolver2M:
     walk: it keeps its memory from step to step, and starts afresh where a step does not begin at
     the time at which the last one ended. The first step of a walk and one to s = 0 are DDIM's:
     there is no line to follow, or none of finite length.
+
+    eta          share of fresh noise in each step, as in `ddim_step`. At 1 this is what `diffusers`
+                 calls "sde-dpmsolver++" and k-diffusion "DPM-Solver++(2M) SDE"
+    randn_like   that noise
+
+    Raises ValueError for an eta outside [0, 1].
     """
 
-    def __init__(self) -> None:
+    def __init__(self, eta: float = 0.0, randn_like: RandnLike = torch.randn_like) -> None:
+        if not 0 <= eta <= 1:
+            raise ValueError(
+                f"eta must lie between 0 (no fresh noise) and 1 (ancestral), got {eta}"
+            )
+        self.eta, self.randn_like = eta, randn_like
         self._end: Time | None = None  # where the last step ended
         self._lambda: Tensor = torch.empty(0)
         self._x_0: Tensor = torch.empty(0)
@@ -47,13 +58,17 @@ class DPMSolver2M:
         """One step from t to s; `s` alike for all examples is usual and not needed."""
         x_0, now, then = denoise(x_t, t), schedule.log_snr(t) / 2, schedule.log_snr(s) / 2
         line = x_0
-        if self._end is not None and torch.equal(self._end, t) and len(self._x_0) == len(x_0):
+        if self._end is not None and torch.equal(self._end, t):  # as many examples, too
             # x_0 half a step ahead, on the line through its last two values; at s = 0 it is 0 ahead
             ahead = (then - now) / (2 * (now - self._lambda))
             ahead = torch.where(torch.isfinite(ahead), ahead, 0)
             line = x_0 + shaped(ahead, x_0) * (x_0 - self._x_0)
         self._end, self._lambda, self._x_0 = s, now, x_0
-        return exponential_step(schedule, x_t, line, t, s)
+        if self.eta == 0:
+            return exponential_step(schedule, x_t, line, t, s)
+        return ddim_step(
+            lambda *_: line, schedule, x_t, t, s, eta=self.eta, randn_like=self.randn_like
+        )
 
 
 def midpoint_step(denoise: Denoise, schedule: NoiseSchedule, x_t: Data, t: Time, s: Time) -> Data:

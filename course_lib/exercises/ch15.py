@@ -16,38 +16,56 @@ def check_betas_of(betas_of: Callable[..., Any]) -> None:
     u = torch.linspace(0, 1, 101, dtype=torch.float64)
     bar = torch.cos((u + 0.008) / 1.008 * math.pi / 2).square()
     bar = bar / bar[0]
-    free = 1 - bar[1:] / bar[:-1]
+    kept = bar[1:] / bar[:-1]
+    free = 1 - kept
     right = free.clamp(max=0.999)
     found = betas_of(bar)
-    reject(equal(found, free, 1e-9), "nothing is capped: the last step erases all there is.")
-    reject(equal(found, 1 - bar[1:]), "1 - alpha_bar_t is all the noise up to t, not one step's.")
-    reject(equal(found, bar[1:] / bar[:-1]), "this is what a step keeps. beta is what it adds.")
-    rooted = 1 - (bar[1:] / bar[:-1]).sqrt()
-    reject(
-        equal(found, rooted) or equal(found, rooted.clamp(max=0.999)),
-        "no roots here: alpha_bar is a product of variances, 1 - beta.",
-    )
-    flipped = 1 - bar[:-1] / bar[1:]
-    reject(
-        equal(found, flipped) or equal(found, flipped.clamp(max=0.999)),
-        "the fraction is upside down: alpha_bar falls, so these are below 0.",
-    )
-    lost = bar[:-1] - bar[1:]
-    reject(
-        equal(found, lost) or equal(found, lost.clamp(max=0.999)),
-        "a difference of alpha_bars. A step loses a share of what is left: divide.",
-    )
-    at = torch.as_tensor(found).double()
-    reject(
-        at.shape == right.shape and equal(at[:80], right[:80], 1e-9) and float(at.max()) != 0.999,
-        "the cap is 0.999.",
-    )
+    reject(equal(found, free, 1e-6), "nothing is capped: the last step erases all there is.")
     reject(
         equal(found, torch.cat([torch.zeros(1).double(), right])),
         "one too many: beta_1 is the first, and t = 0 has no step.",
     )
     reject(equal(found, free[:-1]), "one too few: the capped one belongs to the chain.")
-    require(equal(found, right, 1e-9), "the values are not 1 - alpha_bar_t / alpha_bar_(t-1).")
+    at = torch.as_tensor(found).double()
+    require(at.shape == right.shape, "one beta for each step is wanted: 100 for 101 alpha_bars.")
+    usual = (
+        (1 - bar[1:], "1 - alpha_bar_t is all the noise up to t, not one step's."),
+        (kept, "this is what a step keeps. beta is what it adds."),
+        (1 - kept.sqrt(), "no roots here: alpha_bar is a product of variances, 1 - beta."),
+        (right.sqrt(), "this is a standard deviation. beta is a variance."),
+        (
+            1 - bar[:-1] / bar[1:],
+            "the fraction is upside down: alpha_bar falls, so these are below 0.",
+        ),
+        (
+            bar[:-1] / bar[1:] - 1,
+            "divided by what is left after the step. A step loses a share of what was there"
+            " before.",
+        ),
+        (
+            bar[:-1] - bar[1:],
+            "a difference of alpha_bars. A step loses a share of what is left: divide.",
+        ),
+        (-kept.log(), "a logarithm is near, for small betas. The share itself is wanted."),
+        (
+            free * (1 - bar[:-1]) / (1 - bar[1:]),
+            "this is beta-tilde, of the posterior. beta is of the forward step.",
+        ),
+        (right.flip(0), "the order is turned round: beta_1 comes first."),
+    )
+    for values, why in usual:
+        capped = (values, values.clamp(max=0.999))
+        reject(any(equal(found, one, 1e-6) for one in capped), why)
+    reject(
+        equal(at[:80], right[:80], 1e-6) and abs(float(at.max()) - 0.999) > 1e-6,
+        "the cap is 0.999.",
+    )
+    require(equal(found, right, 1e-6), "the values are not 1 - alpha_bar_t / alpha_bar_(t-1).")
+    gentle = linear(40, 0.01, 0.3)
+    require(
+        equal(betas_of(gentle.alpha_bar), gentle.beta[1:], 1e-6),
+        "right for this cosine only. On a chain that nowhere erases so much nothing is capped.",
+    )
 
 
 @exercise("a variance between beta-tilde and beta")
@@ -79,6 +97,32 @@ def check_variance_of(variance_of: Callable[..., Any]) -> None:
             equal(found, tight ** (1 - v) * one**v, 1e-12) and s != t - 1,
             "this is the step from t to t - 1. s may lie far below.",
         )
+        for bound, name in ((low, "beta-tilde"), (beta, "beta")):
+            reject(equal(found, bound.expand_as(v), 1e-9), f"v changes nothing: this is {name}.")
+        reject(
+            equal(found, ((1 - v) * low.sqrt() + v * beta.sqrt()).square(), 1e-9),
+            "this is even in the standard deviation. The paper is even in the logarithm.",
+        )
+        half = (v + 1) / 2
+        reject(
+            equal(found, low ** (1 - half) * beta**half, 1e-9),
+            "v is a place in [0, 1] already. Moving it there from [-1, 1] is the network's affair.",
+        )
+        reject(
+            equal(found, low ** (1 - v.sigmoid()) * beta ** v.sigmoid(), 1e-9),
+            "no sigmoid: v is used as it is.",
+        )
+        other = beta * (1 - bar[t]) / (1 - bar[s])
+        reject(
+            equal(found, other ** (1 - v) * beta**v, 1e-9),
+            "the fraction in beta-tilde is upside down: there is less noise at s than at t.",
+        )
+        for most, why in (
+            (1 - bar[t], "this beta is all the noise up to t, not the step's from s."),
+            (bar[s] - bar[t], "this beta is a difference. Divide by alpha_bar_s."),
+        ):
+            least = most * (1 - bar[s]) / (1 - bar[t])
+            reject(equal(found, least ** (1 - v) * most**v, 1e-9), why)
         require(equal(found, right, 1e-9), "it is not beta^v times beta-tilde^(1 - v).")
 
 
@@ -86,7 +130,7 @@ def check_variance_of(variance_of: Callable[..., Any]) -> None:
 def check_respaced_betas(respaced_betas: Callable[..., Any]) -> None:
     """Exercise 3: step noises of a sub-sequence."""
     schedule = linear()
-    bar, times = schedule.alpha_bar, torch.tensor([1000, 700, 300, 40, 0])
+    bar, times = schedule.alpha_bar, torch.tensor([1000, 300, 100, 40, 0])
     rising = times.flip(0)
     right = 1 - bar[rising[1:]] / bar[rising[:-1]]
     found = respaced_betas(bar, times)
@@ -99,7 +143,8 @@ def check_respaced_betas(respaced_betas: Callable[..., Any]) -> None:
         "beta_1 belongs to the step next to data: turn the order round.",
     )
     reject(
-        equal(found, schedule.beta[rising[1:]] * 250, 1e-9),
+        equal(found, schedule.beta[rising[1:]] * rising.diff(), 1e-6)
+        or equal(found, schedule.beta[rising[1:]] * 250, 1e-6),
         "a long step is not a sum of equal ones: take the ratio of the alpha_bars.",
     )
     summed = [schedule.beta[a + 1 : b + 1].sum() for a, b in zip(rising, rising[1:], strict=False)]
@@ -115,11 +160,35 @@ def check_respaced_betas(respaced_betas: Callable[..., Any]) -> None:
         equal(found, 1 - (1 - right).sqrt(), 1e-9),
         "no roots here: alpha_bar is a product of variances, 1 - beta.",
     )
+    kept = bar[rising]
+    reject(
+        equal(found, right.clamp(max=0.999), 1e-6),
+        "these are capped at 0.999. That belongs to the cosine; here the last, long step may"
+        " erase more.",
+    )
+    reject(
+        equal(found, torch.cat([torch.zeros(1).double(), right]), 1e-6),
+        "one too many: five times have four steps between them.",
+    )
+    reject(
+        equal(found, right[1:], 1e-6),
+        "one too few: the step from the first time down to 0, where alpha_bar is 1, counts too.",
+    )
+    for values, why in (
+        (1 - kept[1:], "this is all the noise up to each time, not one step's."),
+        (kept[1:] / kept[:-1], "this is what a step keeps. beta is what it adds."),
+        (kept[:-1] - kept[1:], "a difference of alpha_bars: divide by the one before the step."),
+        (
+            right * (1 - kept[:-1]) / (1 - kept[1:]),
+            "this is beta-tilde of the short chain. Its beta is asked.",
+        ),
+    ):
+        reject(any(equal(found, one, 1e-6) for one in (values, values.flip(0))), why)
     require(
-        equal((1 - torch.as_tensor(found)).prod(), bar[-1], 1e-9),
+        equal((1 - torch.as_tensor(found)).double().prod(), bar[-1], 1e-6),
         "their product of 1 - beta is not the alpha_bar of the last time.",
     )
-    require(equal(found, right, 1e-9), "the product is right, the single steps are not.")
+    require(equal(found, right, 1e-6), "the product is right, the single steps are not.")
 
 
 @exercise("the same weight on the same error, whatever is predicted")
@@ -152,6 +221,31 @@ def check_min_snr(min_snr: Callable[..., Any]) -> None:
                 predicts == "v" and equal(found, capped / snr, 1e-6),
                 "for v the loss counts the x_0 error SNR + 1 times, not SNR times.",
             )
+            reject(
+                torch.as_tensor(found).shape != snr.shape,
+                "one weight for each SNR is wanted: no mean over them, no single number.",
+            )
+            reject(
+                equal(found, torch.ones_like(snr), 1e-6) and not equal(wanted, found, 1e-6),
+                "1 everywhere is L_simple's weight on eps, not Min-SNR's.",
+            )
+            reject(
+                predicts == "x_0" and equal(found, capped / snr, 1e-6),
+                "this is the weight for eps. A loss on x_0 counts its error once: nothing to"
+                " divide by.",
+            )
+            reject(
+                predicts == "v" and equal(found, (snr + 1).clamp(max=gamma) / (snr + 1), 1e-6),
+                "the cap is on SNR, the x_0 weight that is wanted, not on SNR + 1.",
+            )
+            reject(
+                equal(found, 1 / wanted, 1e-6) and not equal(wanted, 1 / wanted, 1e-6),
+                "upside down: wanted over counted.",
+            )
+            reject(
+                equal(found, wanted / wanted.mean(), 1e-6),
+                "no need to divide by the mean: the weights themselves are asked.",
+            )
             require(equal(found, wanted, 1e-6), f"not the weight for {predicts}.")
 
 
@@ -179,4 +273,38 @@ def check_spread_kept(spread_kept: Callable[..., Any]) -> None:
             and equal(found, (1 / pixels / (bar**2 * spread**2 + (1 - bar) / pixels)) ** 0.5),
             "alpha_bar is a variance: it multiplies spread squared as it is.",
         )
-        require(equal(found, right, 1e-9), f"not the ratio of the two spreads at {bar}, {pixels}.")
+        usual = (
+            (
+                1 / (1 + bar * pixels * spread**2) ** 0.5,
+                "in training the noise is a little less than a sampler's: 1 - alpha_bar of it.",
+            ),
+            (
+                ((1 - bar) / pixels / true) ** 0.5,
+                "a sampler starts with noise of variance 1 in each pixel, not 1 - alpha_bar.",
+            ),
+            (
+                1 / pixels / (bar * spread**2 + (1 - bar) / pixels**2) ** 0.5,
+                "the mean of n pixels has noise of *variance* 1 / n, so of spread 1 / sqrt(n).",
+            ),
+            (
+                pixels**-0.5 / (bar**0.5 * spread + ((1 - bar) / pixels) ** 0.5),
+                "spreads of independent parts do not add. Their variances do.",
+            ),
+            (
+                1 / (bar * pixels * spread + 1 - bar) ** 0.5,
+                "`spread` is a standard deviation: a variance takes its square.",
+            ),
+            (
+                1 / (bar**0.5 * pixels * spread**2 + 1 - bar) ** 0.5,
+                "alpha_bar is a variance: it multiplies spread squared as it is.",
+            ),
+            (right * spread, "this is the spread itself. The ratio to the data's is asked."),
+            (1 - right, "this is the share that is lost. What is kept is asked."),
+            (
+                (bar * spread**2 / true) ** 0.5,
+                "this is how much of x_T's brightness is signal. Compare the two starts instead.",
+            ),
+        )
+        for value, why in usual:
+            reject(bar > 0 and equal(found, value, 1e-6), why)
+        require(equal(found, right, 1e-6), f"not the ratio of the two spreads at {bar}, {pixels}.")

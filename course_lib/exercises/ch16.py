@@ -42,6 +42,22 @@ def check_guided_eps(guided_eps: Callable[..., Any]) -> None:
             "this scales the noise too. Only the slope is scaled.",
         )
         reject(equal(found, eps), "the slope changes nothing.")
+        reject(
+            equal(found, eps - (1 + scale) * sigma * slope),
+            "1 + scale is another paper's convention (chapter 17). Here 1 is plain guidance.",
+        )
+        reject(
+            equal(found, -eps / sigma + scale * slope),
+            "this is the guided score. Times -sigma it is the guided eps.",
+        )
+        reject(
+            equal(found, eps - scale * (1 - sigma**2) ** 0.5 * slope),
+            "this takes alpha, the factor of the signal. eps goes with sigma.",
+        )
+        reject(
+            scale != 1 and equal(found, scale * (eps - sigma * slope)),
+            "this scales the noise too. Only the slope is scaled.",
+        )
         require(equal(found, right), "it is not eps minus scale times sigma times the slope.")
 
 
@@ -63,6 +79,10 @@ def check_label_slope(label_slope: Callable[..., Any]) -> None:
     right = by(lambda logits: logits.log_softmax(1).gather(1, label[:, None]).sum())
     found = label_slope(classifier, x, label)
     reject(
+        isinstance(found, tuple),
+        "`torch.autograd.grad` gives a tuple, one gradient for each input: take the first.",
+    )
+    reject(
         equal(found, by(lambda logits: logits.gather(1, label[:, None]).sum())),
         "this is the gradient of a logit. The other classes count: log_softmax first.",
     )
@@ -83,6 +103,23 @@ def check_label_slope(label_slope: Callable[..., Any]) -> None:
     reject(
         equal(found, by(lambda logits: logits.log_softmax(0).gather(1, label[:, None]).sum())),
         "the softmax runs over the batch: it should run over the classes, dimension 1.",
+    )
+    loss = by(lambda logits: -logits.log_softmax(1).gather(1, label[:, None]).mean())
+    reject(
+        equal(found, loss),
+        "the sign, and the mean: this is the gradient of `cross_entropy` as it comes.",
+    )
+    reject(
+        equal(found, by(lambda logits: logits.log_softmax(1).max(1).values.sum())),
+        "this is the likeliest class's slope. Each row is to go to its label.",
+    )
+    reject(
+        equal(found, by(lambda logits: -logits.gather(1, label[:, None]).sum())),
+        "`nll_loss` wants log-probabilities, and is minus them: this is minus a logit's gradient.",
+    )
+    reject(
+        equal(found, right.sign()) or equal(found, torch.nn.functional.normalize(right, dim=1)),
+        "how long a slope is matters: a sure classifier pushes little.",
     )
     require(
         isinstance(found, Tensor) and found.shape == x.shape,
@@ -129,47 +166,105 @@ def check_shifted_mean(shifted_mean: Callable[..., Any]) -> None:
             scale != 1 and equal(found, mean + beta / keep.sqrt() * slope, 1e-7),
             "the scale is missing.",
         )
+        one = bar[t] / bar[t - 1]
+        reject(
+            long and equal(found, mean + scale * (1 - one) / one.sqrt() * slope, 1e-7),
+            "this is the step from t to t - 1. s may lie far below.",
+        )
+        reject(
+            long and equal(found, mean + scale * beta / bar[t].sqrt() * slope, 1e-7),
+            "the root is of what this step keeps, alpha_bar_t / alpha_bar_s, not of alpha_bar_t.",
+        )
+        reject(
+            equal(found, mean + scale * beta * keep.sqrt() * slope, 1e-7),
+            "divide by sqrt(1 - beta), do not multiply: going back, a step grows.",
+        )
+        reject(
+            long and equal(found, mean + scale * tilde / keep.sqrt() * slope, 1e-7),
+            "beta-tilde is for a known x_0. For the exact mean it is beta itself.",
+        )
+        reject(
+            equal(found, mean + scale * (bar[s] - bar[t]) * slope, 1e-7),
+            "beta is 1 - alpha_bar_t / alpha_bar_s: a share, not a difference.",
+        )
+        reject(
+            equal(found, mean + scale * beta.sqrt() * slope, 1e-7),
+            "sqrt(beta) is a standard deviation. A slope is multiplied by a variance.",
+        )
+        reject(equal(found, mean, 1e-7), "the slope changes nothing.")
+        reject(
+            equal(found, scale * beta / keep.sqrt() * slope, 1e-7),
+            "this is the shift alone. Add it to the plain mean.",
+        )
         require(equal(found, right, 1e-7), f"from {t} to {s} it is not the exact mean.")
 
 
 @exercise("the perfect classifier's slope")
 def check_class_slope(class_slope: Callable[..., Any]) -> None:
     """Exercise 4: the class's score minus the score of everything, with unequal variances."""
-    means = torch.randn(3, 2, dtype=torch.float64)
     variances = torch.tensor([0.3, 1.0, 2.0], dtype=torch.float64)
-    x = torch.randn(7, 2, dtype=torch.float64)
-    away = means - x[:, None]
-    pulls = away / variances[:, None]
-    square = -0.5 * away.square().sum(2) / variances
+    for d, k in ((2, 0), (2, 2), (3, 1)):
+        means = torch.randn(3, d, dtype=torch.float64)
+        x = torch.randn(7, d, dtype=torch.float64)
+        away = means - x[:, None]
+        pulls = away / variances[:, None]
+        square = -0.5 * away.square().sum(2) / variances
+        logs = square - d / 2 * variances.log()
+        chance = logs.softmax(1)
 
-    def minus(logs: Tensor, k: int) -> Tensor:
-        return pulls[:, k] - (logs.softmax(1)[:, :, None] * pulls).sum(1)
+        def minus(logs: Tensor, pulls: Tensor = pulls, k: int = k) -> Tensor:
+            return pulls[:, k] - (logs.softmax(1)[:, :, None] * pulls).sum(1)
 
-    for k in (0, 2):
         found = class_slope(x, means, variances, k)
-        right = minus(square - variances.log(), k)
-        reject(
-            equal(found, pulls[:, k]),
-            "this is the score of the class: take away the score of everything.",
-        )
-        reject(equal(found, -right), "the sign: this leads away from the class.")
-        reject(
-            equal(found, minus(square, k)),
-            "the normaliser is missing: a wide class is lower at its middle by (d / 2) log v.",
-        )
-        reject(
-            equal(found, minus(square - 0.5 * variances.log(), k)),
-            "log v / 2 is the normaliser in one dimension: in d of them it is (d / 2) log v.",
-        )
-        reject(
-            equal(found, minus(0 * square, k)),
-            "all classes have one share here. The shares are chances given x.",
-        )
-        reject(
-            equal(
-                found,
-                away[:, k] - ((square - variances.log()).softmax(1)[:, :, None] * away).sum(1),
+        right = minus(logs)
+        usual = (
+            (pulls[:, k], "this is the score of the class: take away the score of everything."),
+            (-right, "the sign: this leads away from the class."),
+            (
+                minus(square),
+                "the normaliser is missing: a wide class is lower at its middle by (d / 2) log v.",
             ),
-            "each distance is divided by its class's variance.",
+            (
+                minus(square - 0.5 * variances.log()),
+                "log v / 2 is the normaliser in one dimension: in d of them it is (d / 2) log v.",
+            ),
+            (
+                minus(square - variances.log()),
+                "log v is the normaliser in two dimensions: in d of them it is (d / 2) log v.",
+            ),
+            (
+                minus(0 * square),
+                "all classes have one share here. The shares are chances given x.",
+            ),
+            (minus(logs, away), "each distance is divided by its class's variance."),
+            (
+                minus(2 * square - d / 2 * variances.log()),
+                "a Gaussian has half of the squared distance in its exponent.",
+            ),
+            (
+                chance[:, k, None] * right,
+                "this is the gradient of the probability. Take that of its logarithm.",
+            ),
+            (
+                pulls[:, k] - (logs.softmax(0)[:, :, None] * pulls).sum(1),
+                "the softmax runs over the points: the shares of one point's classes add up to 1.",
+            ),
+            (
+                (chance[:, :, None] * pulls).sum(1),
+                "this is the score of everything: it is taken away from the class's own.",
+            ),
+            (
+                pulls[:, k] + (chance[:, :, None] * pulls).sum(1),
+                "the score of everything is taken away, not added.",
+            ),
+            (pulls[:, k] - pulls.sum(1), "each class's score is weighted by its chance."),
+            (
+                pulls[:, k]
+                - ((chance[:, :, None] * pulls).sum(1) - chance[:, k, None] * pulls[:, k]),
+                "the wanted class belongs to everything too: the sum is over all classes.",
+            ),
         )
+        for value, why in usual:
+            same = equal(value, right)  # in d = 2 two of them are the right answer
+            reject(equal(found, value) and not same, why)
         require(equal(found, right), "it is not the gradient of log p(wanted | x).")

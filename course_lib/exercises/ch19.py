@@ -15,11 +15,27 @@ def check_preconditioning(preconditioning: Callable[..., Any]) -> None:
     for n, spread in ((0.3, 0.5), (2.0, 1.5), (40.0, 0.7)):
         found = preconditioning(n, spread)
         require(
-            isinstance(found, tuple | list) and len(found) == 3,
+            not isinstance(found, dict) and getattr(found, "__len__", lambda: 1)() == 3,
             "return three numbers: c_in, c_skip, c_out.",
         )
         c_in, c_skip, c_out = (float(c) for c in found)
         total = spread**2 + n**2
+        right = (total**-0.5, spread**2 / total, spread * n / total**0.5)
+        reject(
+            not equal(c_in, right[0], 1e-6)
+            and _same_numbers((c_in, c_skip, c_out), right)
+            or not equal(c_skip, right[1], 1e-6)
+            and _same_numbers((c_skip, c_out), right[1:]),
+            "the right numbers in another order. Return c_in, c_skip, c_out.",
+        )
+        reject(
+            equal(c_in, total**0.5, 1e-6),
+            "c_in multiplies by the standard deviation of z. To make it 1, divide.",
+        )
+        reject(
+            spread != 0.5 and equal(c_in, (0.25 + n**2) ** -0.5, 1e-6),
+            "this takes 0.5 for every data set. Here the standard deviation is `spread`.",
+        )
         reject(
             equal(c_in, 1 / total, 1e-6),
             "c_in divides by the variance of z. To make the variance 1, divide by its root.",
@@ -41,7 +57,36 @@ def check_preconditioning(preconditioning: Callable[..., Any]) -> None:
             equal(c_skip, spread / total**0.5, 1e-6),
             "this c_skip is the root of the best one. Set the derivative of c_out squared to 0.",
         )
+        reject(
+            equal(c_skip, spread / total, 1e-6) or equal(c_skip, 1 / total, 1e-6),
+            "this c_skip has a unit: it must not change when data and noise are both doubled.",
+        )
         variance = (1 - c_skip) ** 2 * spread**2 + c_skip**2 * n**2
+        best = equal(c_skip, right[1], 1e-6)
+        reject(
+            best and equal(c_out, -(variance**0.5), 1e-6),
+            "c_out is a standard deviation: the positive root.",
+        )
+        reject(
+            best and equal(c_out, variance**-0.5, 1e-6),
+            "c_out is upside down: the target is divided by it.",
+        )
+        reject(
+            best and (equal(c_out, spread * n, 1e-6) or equal(c_out, spread * n / total, 1e-6)),
+            "c_out is spread times n, divided by the *root* of the variance of z.",
+        )
+        reject(
+            best and equal(c_out, (1 - c_skip) * spread + c_skip * n, 1e-6),
+            "variances add, standard deviations do not: add the squares of the two parts.",
+        )
+        reject(
+            best and any(equal(c_out, part, 1e-6) for part in ((1 - c_skip) * spread, c_skip * n)),
+            "x_0 - c_skip z has two parts, what is left of x_0 and the noise. This is one of them.",
+        )
+        reject(
+            best and any(equal(c_out, part, 1e-6) for part in (n, spread)),
+            "this c_out belongs to c_skip = 1 or 0. Put your own c_skip in.",
+        )
         reject(
             equal(c_out, variance, 1e-6) and not equal(variance, variance**0.5, 1e-6),
             "c_out is a standard deviation: take the root of the variance of x_0 - c_skip z.",
@@ -61,8 +106,24 @@ def check_evaluations(evaluations: Callable[..., Any]) -> None:
     """Exercise 2: how often a walk that ends at noise level 0 asks the network."""
     right = {"ddim": lambda n: n, "heun": lambda n: 2 * n - 1, "2m": lambda n: n}
     for solver, bill in right.items():
-        for steps in (1, 2, 10):
+        for steps in (10, 2, 1):
             found = evaluations(solver, steps)
+            reject(
+                solver == "ddim" and any(equal(found, 2 * steps - k) for k in (0, 1)) and steps > 1,
+                "DDIM asks once in a step, whatever Heun does.",
+            )
+            reject(
+                solver == "ddim" and equal(found, steps + 1),
+                "the walk ends at noise level 0: nobody is asked there any more.",
+            )
+            reject(
+                solver != "heun" and equal(found, steps - 1),
+                "each step asks, the first and the last one too.",
+            )
+            reject(
+                solver == "heun" and steps > 1 and equal(found, 2 * steps - 2),
+                "all steps but the last ask twice, and the last one asks once.",
+            )
             reject(
                 solver == "heun" and steps > 1 and equal(found, steps),
                 "Heun asks twice in a step: at its beginning, and where Euler would end.",
@@ -72,7 +133,7 @@ def check_evaluations(evaluations: Callable[..., Any]) -> None:
                 "the last step ends at noise level 0, where Heun has nothing to ask.",
             )
             reject(
-                solver == "2m" and steps > 1 and equal(found, 2 * steps - 1),
+                solver == "2m" and steps > 1 and any(equal(found, 2 * steps - k) for k in (0, 1)),
                 "2M remembers the answer of the step before, and asks for one new one.",
             )
             reject(
@@ -88,19 +149,49 @@ def check_evaluations(evaluations: Callable[..., Any]) -> None:
 def check_aim(aim: Callable[..., Any]) -> None:
     """Exercise 3: what 2M puts into DDIM's step, for steps of unequal length."""
     D, before = torch.randn(2, 5, dtype=torch.float64)
-    for n_before, n, n_next in ((4.0, 2.0, 1.0), (5.0, 3.0, 0.4), (9.0, 1.0, 0.8)):
+    for n_before, n, n_next in ((7.0, 2.0, 1.3), (5.0, 3.0, 0.4), (9.0, 1.6, 0.2)):
         last, h = math.log(n_before / n), math.log(n / n_next)
         found = aim(D, before, n_before, n, n_next)
         right = D + h / (2 * last) * (D - before)
         reject(equal(found, D), "this is DDIM: the answer of the step before is not used.")
-        unequal = not equal(h, last, 1e-3)
+        whole = n_next / n * D + (1 - n_next / n) * right
         reject(
-            unequal and equal(found, D + (D - before) / 2),
+            equal(found, whole) or equal(found, right - D),
+            "only what stands in the place of D is asked for: D and what the line adds to it.",
+        )
+        reject(
+            equal(found, (D + before) / 2),
+            "the mean of both answers lies in the past, half a step ago. The line goes on.",
+        )
+        reject(
+            any(equal(found, before + k * (D - before)) for k in (h / (2 * last), h / last)),
+            "the line is followed from the older answer. The step begins where D was said.",
+        )
+        reject(
+            equal(found, D + h / 2 * (D - before)),
+            "a difference is no slope: divide by the length of the step before, in lambda.",
+        )
+        reject(
+            equal(found, D + (D - before) / (2 * last)),
+            "this is D and half a slope. Half a step is h / 2 long: multiply by h.",
+        )
+        decay = math.exp(-h)
+        reject(
+            equal(found, D + (h - 1 + decay) / (1 - decay) / last * (D - before)),
+            "this follows the line exactly. 2M takes h / 2 for it, right to the same order.",
+        )
+        ratios = ((n / n_next) / (n_before / n), (n_next / n) / (n / n_before))
+        reject(
+            any(equal(found, D + k / 2 * (D - before)) for k in ratios),
+            "a ratio of levels is no length. Lengths in lambda are the logarithms of these ratios.",
+        )
+        reject(
+            equal(found, D + (D - before) / 2),
             "right if both steps are equally long. The line is followed for half of *this* step,"
             " measured in steps of the one before.",
         )
         reject(
-            unequal and equal(found, D + last / (2 * h) * (D - before)),
+            equal(found, D + last / (2 * h) * (D - before)),
             "the ratio is upside down: a long step before means a flat line.",
         )
         reject(
@@ -125,7 +216,7 @@ def check_aim(aim: Callable[..., Any]) -> None:
 def check_target(target: Callable[..., Any]) -> None:
     """Exercise 4: the x_0 whose DDIM step from z_t at n_t ends in the teacher's z_s at n_s."""
     z_t, z_s = torch.randn(2, 6, dtype=torch.float64)
-    for n_t, n_s in ((4.0, 1.0), (0.9, 0.3), (2.0, 0.0)):
+    for n_t, n_s in ((4.0, 1.5), (0.9, 0.3), (2.0, 0.0)):
         r = n_s / n_t
         found = target(z_t, z_s, n_t, n_s)
         right = (z_s - r * z_t) / (1 - r)
@@ -139,11 +230,45 @@ def check_target(target: Callable[..., Any]) -> None:
         )
         reject(
             n_s > 0 and equal(found, (z_t - r * z_s) / (1 - r)),
-            "the states are swapped: the step begins in z_t.",
+            "the states are swapped, or the ratio is upside down: the step begins in z_t, and what"
+            " it keeps of it is n_s / n_t.",
         )
         reject(
             n_s > 0 and equal(found, r * z_t + (1 - r) * z_s),
             "this takes a step with x_0 = z_s. Solve the step for its x_0 instead.",
         )
+        reject(
+            n_s > 0 and equal(found, (z_s - r * z_t) * (1 - r)),
+            "x_0 is multiplied by 1 - n_s / n_t in the step. To undo that, divide.",
+        )
+        reject(
+            n_s > 0 and equal(found, (z_s + r * z_t) / (1 - r)),
+            "what the step keeps of z_t is taken away from z_s, not added.",
+        )
+        reject(
+            n_s > 0 and equal(found, (r * z_t - z_s) / (1 - r)),
+            "the sign: z_s is the step's x_0 and a rest of z_t. Take the rest away.",
+        )
+        reject(
+            n_s > 0 and equal(found, (z_s - z_t) / (1 - r)),
+            "the step does not keep z_t whole, but n_s / n_t of it.",
+        )
+        reject(
+            n_s > 0 and any(equal(found, (z_s - r * z_t) / k) for k in (n_t - n_s, 1 - n_s, r)),
+            "x_0 is multiplied by another number in the step: 1 - n_s / n_t.",
+        )
+        reject(
+            n_s > 0 and equal(found, (z_t - z_s) / (n_t - n_s)),
+            "this is the direction of the step, its noise. The x_0 it points at is asked for.",
+        )
+        reject(
+            n_s > 0 and equal(found, (z_s - r**2 * z_t) / (1 - r**2)),
+            "levels are standard deviations here, and the step has their ratio, not its square.",
+        )
         require(bool(torch.isfinite(torch.as_tensor(found)).all()), "this divides by 0.")
         require(equal(found, right), "a DDIM step with this x_0 does not end in z_s.")
+
+
+def _same_numbers(found: tuple[float, ...], right: tuple[float, ...]) -> bool:
+    """Whether these are the right numbers in any order."""
+    return equal(torch.tensor(sorted(found)), torch.tensor(sorted(right)), 1e-6)

@@ -4,16 +4,18 @@ A stage is a U-Net that sees the small picture beside x_t (Saharia et al. 2021, 
 how much noise was put on it (Ho et al. 2021, "CDM": conditioning augmentation).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from course_lib.core.types import Images, RandnLike, Time
+from course_lib.core.types import Denoise, Images, RandnLike, Time
 from course_lib.diffusion.denoiser import Denoiser
-from course_lib.diffusion.schedules import NoiseSchedule, cosine
+from course_lib.diffusion.guidance import clip, given
+from course_lib.diffusion.samplers import Step, ddim_step, sample
+from course_lib.diffusion.schedules import DiscreteSchedule, NoiseSchedule, cosine, spaced_times
 from course_lib.diffusion.training import stratified_times
 from course_lib.nn.embeddings import TimeMLP
 from course_lib.nn.unet import UNet
@@ -80,3 +82,98 @@ class StageLoss:
         low_res = augment(model.schedule, shrink(x_0), aug_t)
         t = stratified_times(model.schedule, n, device)
         return model.loss(x_0, t, torch.randn_like(x_0), low_res=low_res, aug_t=aug_t).mean()
+
+
+def times_to(schedule: DiscreteSchedule, steps: int, stop: int = 0) -> Int[Tensor, " times"]:
+    """`steps` + 1 times from T down to `stop`: a walk that ends early, on a picture still noisy.
+
+    Raises ValueError unless `stop` leaves room for that many steps.
+    """
+    if not 0 <= stop <= schedule.T - steps:
+        raise ValueError(f"{steps} steps from {schedule.T} cannot end at {stop}")
+    if stop == 0:
+        return spaced_times(schedule, steps)
+    return torch.linspace(schedule.T, stop, steps + 1, dtype=torch.float64).round().long()
+
+
+def sees(model: Denoiser, low_res: LowRes, s: int | Time) -> Denoise:
+    """A stage that looks at these small pictures, noised to time `s`: a denoiser like any other.
+
+    Its x_0 is clipped to [-1, 1].
+    """
+    aug_t = torch.as_tensor(s, device=low_res.device).expand(len(low_res))
+    return clip(given(model, {"low_res": low_res, "aug_t": aug_t}))
+
+
+def regress(
+    model: Denoiser,
+    low_res: LowRes,
+    side: int,
+    s: int = 0,
+    *,
+    noises: int = 8,
+    randn_like: RandnLike = torch.randn_like,
+) -> Images:
+    """The stage's mean of all large pictures that fit: its answer at t = T, where x_t says nothing.
+
+    What a network trained to predict the large picture from the small one would be after. Every
+    noise should get the same answer; a network's differ a little, so several are averaged.
+    """
+    x_T = low_res.new_empty(len(low_res), low_res.shape[1], side, side)
+    t = torch.full((len(low_res),), int(model.schedule.t_max), device=low_res.device)
+    with torch.no_grad():
+        answers = [sees(model, low_res, s)(randn_like(x_T), t) for _ in range(noises)]
+    return torch.stack(answers).mean(0)
+
+
+def grow(
+    model: Denoiser,
+    low_res: LowRes,
+    side: int,
+    s: int = 0,
+    *,
+    steps: int = 20,
+    step: Step = ddim_step,
+    randn_like: RandnLike = torch.randn_like,
+) -> Images:
+    """Draw a large picture for each small one, which is as noisy as at time `s` already."""
+    noise = randn_like(low_res.new_empty(len(low_res), low_res.shape[1], side, side))
+    times = spaced_times(model.schedule, steps)
+    return sample(step, sees(model, low_res, s), model.schedule, noise, times)
+
+
+def chain(
+    base: Denoiser,
+    stages: Sequence[Denoiser],
+    n: int,
+    *,
+    side: int = 8,
+    levels: Sequence[int],
+    truncated: bool = False,
+    steps: int = 20,
+    step: Step = ddim_step,
+    randn_like: RandnLike = torch.randn_like,
+) -> Iterator[Images]:
+    """A cascade: yield n small pictures from noise, then what each stage makes of them, doubled.
+
+    levels      for each stage, the time s to which its small picture is noised
+    truncated   True stops the walk to the small picture at s; False finishes it and noises it
+                again (Ho et al. 2021, sections 3.2 and 3.3). One law, if the models are perfect
+
+    With `truncated`, what is yielded before the last stage are the noisy pictures it is given.
+    Raises ValueError unless there is one level for each stage.
+    """
+    if len(levels) != len(stages):
+        raise ValueError(f"{len(stages)} stages need as many levels, got {list(levels)}")
+    stops = [*levels, 0] if truncated else [0] * (len(stages) + 1)
+    x = randn_like(torch.empty(n, 1, side, side))
+    x = sample(step, clip(base), base.schedule, x, times_to(base.schedule, steps, stops[0]))
+    yield x
+    for model, s, stop in zip(stages, levels, stops[1:], strict=True):
+        now = torch.full((n,), s, device=x.device)
+        low_res = x if truncated else augment(model.schedule, x, now, randn_like)
+        side *= 2
+        noise = randn_like(x.new_empty(n, 1, side, side))
+        times = times_to(model.schedule, steps, stop)
+        x = sample(step, sees(model, low_res, s), model.schedule, noise, times)
+        yield x

@@ -5,6 +5,7 @@ Its anatomy is DDPM's (Ho et al. 2020, appendix B), so that published weights fi
 """
 
 from collections.abc import Sequence
+from copy import deepcopy
 
 import torch
 from jaxtyping import Float, Int
@@ -128,6 +129,14 @@ class UNet(nn.Module):
                 h = level["grow"](h, skips[-1].shape[2:])
         return self.head(F.silu(self.norm(h)), x_t)
 
+    def readers(self) -> nn.ModuleList:
+        """The layers through which time and label enter: the embeddings, and each block's own.
+
+        The network's own layers, not copies: what is trained or loaded here is so there.
+        """
+        blocks = [part.time for part in self.modules() if isinstance(part, ResBlock)]
+        return nn.ModuleList([self.time, *([] if self.label is None else [self.label]), *blocks])
+
     def _embed(self, x_t: Tensor, t: Tensor, label: Tensor | None) -> Tensor:
         if x_t.shape[1] != self.in_channels:
             raise ValueError(
@@ -167,3 +176,24 @@ class Head(nn.Module):
             h = self.grow(F.interpolate(h, size=tuple(x_t.shape[2:]), mode="nearest"))
             h = F.silu(self.mix(torch.cat([F.silu(h), x_t], dim=1)))
         return self.out(h)
+
+
+class TwoHeads(nn.Module):
+    """A trained head, frozen with all it reads, and beside it a copy that learns something else.
+
+    The copy's last layer starts as 0. Out come the channels of the first, then of the second: what
+    a `LearnedVariance` wants of a network whose guesses are to stay as they are.
+    """
+
+    def __init__(self, first: Head):
+        super().__init__()
+        second = deepcopy(first).requires_grad_(True)
+        nn.init.zeros_(second.out.weight)
+        nn.init.zeros_(second.out.bias)
+        self.first: nn.Module = first
+        self.second: nn.Module = second
+
+    def forward(
+        self, h: Float[Tensor, "batch features deep_height deep_width"], x_t: Images
+    ) -> Float[Tensor, "batch out_channels height width"]:
+        return torch.cat([self.first(h, x_t), self.second(h, x_t)], dim=1)

@@ -1,5 +1,7 @@
 """Wrong answers that the checks of this chapter must catch, each by its own diagnosis."""
 
+from itertools import pairwise
+
 import torch
 
 from course_lib.exercises.ch15 import (
@@ -23,6 +25,13 @@ def low_high(bar, t, s):
 def variance_of(v, bar, t, s):
     low, high = low_high(bar, t, s)
     return low ** (1 - v) * high**v
+
+
+def with_beta(beta):
+    def wrong(v, bar, t, s):
+        return beta(bar, t, s) * ((1 - bar[s]) / (1 - bar[t])) ** (1 - v)
+
+    return wrong
 
 
 def respaced_betas(bar, times):
@@ -59,6 +68,13 @@ def test_right_answers_pass() -> None:
     assert check_spread_kept(spread_kept)
 
 
+def test_right_answers_in_single_precision_and_as_lists_pass() -> None:
+    assert check_betas_of(lambda bar: [min(1 - float(b / a), 0.999) for a, b in pairwise(bar)])
+    assert check_betas_of(lambda bar: betas_of(bar).float())
+    assert check_respaced_betas(lambda *at: respaced_betas(*at).tolist())
+    assert check_spread_kept(lambda *at: torch.tensor(spread_kept(*at)))
+
+
 # check, a wrong answer, words that its diagnosis must contain; tests/test_exercises.py runs them
 WRONG = [
     (check_betas_of, lambda bar: 1 - bar[1:] / bar[:-1], "nothing is capped"),
@@ -68,6 +84,26 @@ WRONG = [
     (check_betas_of, lambda bar: torch.cat([0 * bar[:1], betas_of(bar)]), "one too many"),
     (check_betas_of, lambda bar: (1 - bar[1:] / bar[:-1])[:-1], "one too few"),
     (check_betas_of, lambda bar: bar[1:], "not 1 - alpha_bar_t"),
+    (check_betas_of, lambda bar: (bar[:-1] / bar[1:] - 1).clamp(max=0.999), "after the step"),
+    (check_betas_of, lambda bar: betas_of(bar).sqrt(), "a standard deviation"),
+    (check_betas_of, lambda bar: betas_of(bar).flip(0), "turned round"),
+    (check_betas_of, lambda bar: (1 - bar[1:]).clamp(max=0.999), "all the noise up to t"),
+    (check_betas_of, lambda bar: (bar[1:] / bar[:-1]).clamp(max=0.999), "what a step keeps"),
+    (check_betas_of, lambda bar: (-bar.log().diff()).clamp(max=0.999), "a logarithm is near"),
+    (
+        check_betas_of,
+        lambda bar: ((1 - bar[1:] / bar[:-1]) * (1 - bar[:-1]) / (1 - bar[1:])).clamp(max=0.999),
+        "beta-tilde",
+    ),
+    (
+        check_betas_of,
+        lambda bar: torch.cat([(1 - bar[1:] / bar[:-1])[:-1], bar[:1] * 0.999]),
+        "right for this cosine only",
+    ),
+    (check_betas_of, lambda bar: 0.999, "one beta for each step"),
+    (check_betas_of, lambda bar: (1 - bar / bar.roll(1)).clamp(max=0.999), "one beta for each"),
+    (check_betas_of, lambda bar: 1 - (bar[1:] / bar[:-1]).clamp(max=0.999), "not 1 - alpha_bar_t"),
+    (check_betas_of, lambda bar: 1 - bar.cumprod(0)[1:], "not 1 - alpha_bar_t"),
     (
         check_betas_of,
         lambda bar: (1 - (bar[1:] / bar[:-1]).sqrt()).clamp(max=0.999),
@@ -87,6 +123,28 @@ WRONG = [
     (check_variance_of, lambda v, *at: variance_of(v.clamp(0, 1), *at), "you clamp v"),
     (check_variance_of, lambda v, bar, t, s: variance_of(v, bar, t, t - 1), "far below"),
     (check_variance_of, lambda v, bar, t, s: v * bar[t], "not beta^v"),
+    (check_variance_of, lambda v, *at: 0 * v + low_high(*at)[0], "this is beta-tilde"),
+    (check_variance_of, lambda v, *at: 0 * v + low_high(*at)[1], "v changes nothing: this is beta"),
+    (
+        check_variance_of,
+        lambda v, *at: torch.lerp(low_high(*at)[0].sqrt(), low_high(*at)[1].sqrt(), v) ** 2,
+        "even in the standard deviation",
+    ),
+    (check_variance_of, lambda v, *at: variance_of((v + 1) / 2, *at), "the network's affair"),
+    (check_variance_of, lambda v, *at: variance_of(v.sigmoid(), *at), "no sigmoid"),
+    (check_variance_of, with_beta(lambda bar, t, s: 1 - bar[t]), "all the noise up to t"),
+    (check_variance_of, with_beta(lambda bar, t, s: bar[s] - bar[t]), "this beta is a difference"),
+    (check_variance_of, with_beta(lambda bar, t, s: bar[s] / bar[t] - 1), "not beta^v"),
+    (
+        check_variance_of,
+        lambda v, bar, t, s: (1 - bar[t] / bar[s]) * ((1 - bar[t]) / (1 - bar[s])) ** (1 - v),
+        "in beta-tilde is upside down",
+    ),
+    (
+        check_variance_of,
+        lambda v, *at: 1 / ((1 - v) / low_high(*at)[0] + v / low_high(*at)[1]),
+        "not beta^v",
+    ),
     (check_respaced_betas, old_betas, "the old betas"),
     (check_respaced_betas, lambda *at: respaced_betas(*at).flip(0), "turn the order"),
     (check_respaced_betas, lambda *at: 250 * old_betas(*at), "not a sum of equal ones"),
@@ -98,6 +156,35 @@ WRONG = [
     ),
     (check_respaced_betas, lambda *at: 1 - (1 - respaced_betas(*at)).sqrt(), "no roots here"),
     (check_respaced_betas, lambda bar, times: bar[times[:-1]], "product of 1 - beta"),
+    (check_respaced_betas, lambda *at: respaced_betas(*at).clamp(max=0.999), "capped at 0.999"),
+    (
+        check_respaced_betas,
+        lambda *at: torch.cat([torch.zeros(1).double(), respaced_betas(*at)]),
+        "one too many",
+    ),
+    (check_respaced_betas, lambda *at: respaced_betas(*at)[1:], "one too few"),
+    (check_respaced_betas, lambda bar, times: 1 - bar[times[:-1]], "all the noise up to each"),
+    (check_respaced_betas, lambda *at: 1 - respaced_betas(*at), "what a step keeps"),
+    (
+        check_respaced_betas,
+        lambda bar, times: -bar[times.flip(0)].diff(),
+        "a difference of alpha_bars",
+    ),
+    (
+        check_respaced_betas,
+        lambda bar, times: (
+            respaced_betas(bar, times)
+            * (1 - bar[times.flip(0)[:-1]])
+            / (1 - bar[times.flip(0)[1:]])
+        ),
+        "beta-tilde of the short chain",
+    ),
+    (
+        check_respaced_betas,
+        lambda bar, times: old_betas(bar, times) * times.flip(0).diff(),
+        "not a sum of equal ones",
+    ),
+    (check_respaced_betas, lambda *at: -(1 - respaced_betas(*at)).log(), "product of 1 - beta"),
     (
         check_respaced_betas,
         lambda bar, times: respaced_betas(bar, times)[torch.tensor([1, 0, 2, 3])],
@@ -112,7 +199,25 @@ WRONG = [
         lambda snr, p, g: snr.clamp(max=g) / own(snr, "eps" if p == "v" else p),
         "not SNR times",
     ),
-    (check_min_snr, lambda snr, p, g: snr**0, "not the weight"),
+    (check_min_snr, lambda snr, p, g: snr**0, "L_simple's weight"),
+    (check_min_snr, lambda snr, p, g: 1 / min_snr(snr, p, g), "upside down"),
+    (check_min_snr, lambda snr, p, g: snr.clamp(max=g) / snr, "nothing to divide by"),
+    (check_min_snr, lambda snr, p, g: min_snr(snr, p, g).mean(), "no mean over them"),
+    (check_min_snr, lambda snr, p, g: 5.0, "no single number"),
+    (
+        check_min_snr,
+        lambda snr, p, g: min_snr(snr, p, g) / min_snr(snr, p, g).mean(),
+        "divide by the mean",
+    ),
+    (
+        check_min_snr,
+        lambda snr, p, g: (snr + (p == "v")).clamp(max=g) / own(snr, p),
+        "not on SNR + 1",
+    ),
+    (check_min_snr, lambda snr, p, g: g / own(snr, p), "not the weight for x_0"),
+    (check_min_snr, lambda snr, p, g: (snr / own(snr, p)).clamp(max=g), "L_simple's weight"),
+    (check_min_snr, lambda snr, p, g: min_snr(snr, p, g).sqrt(), "not the weight for x_0"),
+    (check_min_snr, lambda snr, p, g: snr.log().clamp(max=g), "not the weight for x_0"),
     (check_spread_kept, lambda *at: spread_kept(*at) ** 2, "a ratio of variances"),
     (check_spread_kept, lambda *at: 1 / spread_kept(*at), "upside down"),
     (check_spread_kept, lambda bar, n, s: spread_kept(bar, 1, s), "this is one pixel"),
@@ -122,4 +227,35 @@ WRONG = [
         "alpha_bar is a variance",
     ),
     (check_spread_kept, lambda bar, n, s: 0.0, "not the ratio"),
+    (check_spread_kept, lambda bar, n, s: (1 + bar * n * s**2) ** -0.5, "a little less than"),
+    (
+        check_spread_kept,
+        lambda bar, n, s: (1 - bar) ** 0.5 * spread_kept(bar, n, s),
+        "noise of variance 1 in each",
+    ),
+    (
+        check_spread_kept,
+        lambda bar, n, s: (bar * n**2 * s**2 + 1 - bar) ** -0.5,
+        "of spread 1 / sqrt",
+    ),
+    (
+        check_spread_kept,
+        lambda bar, n, s: 1 / ((n * bar) ** 0.5 * s + (1 - bar) ** 0.5),
+        "do not add",
+    ),
+    (check_spread_kept, lambda bar, n, s: (bar * n * s + 1 - bar) ** -0.5, "takes its square"),
+    (
+        check_spread_kept,
+        lambda bar, n, s: (bar**0.5 * n * s**2 + 1 - bar) ** -0.5,
+        "alpha_bar is a variance",
+    ),
+    (check_spread_kept, lambda bar, n, s: s * spread_kept(bar, n, s), "the spread itself"),
+    (check_spread_kept, lambda bar, n, s: 1 - spread_kept(bar, n, s), "the share that is lost"),
+    (
+        check_spread_kept,
+        lambda bar, n, s: (bar * n * s**2) ** 0.5 * spread_kept(bar, n, s),
+        "Compare the two starts",
+    ),
+    (check_spread_kept, lambda bar, n, s: (1 - bar) ** 0.5, "not the ratio"),
+    (check_spread_kept, lambda bar, n, s: spread_kept(bar, n, 0.5), "not the ratio"),
 ]

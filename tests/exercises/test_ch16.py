@@ -49,11 +49,19 @@ def whole(mean, slope, bar, t, s, scale):
     return mean + scale * (1 - bar[t]) / bar[t].sqrt() * slope
 
 
-def class_slope(x, means, variances, wanted, normaliser=1.0, square=1.0, pulled=True):
+def class_slope(x, means, variances, wanted, normaliser=None, square=1.0, pulled=True, dim=1):
     away = means - x[:, None]
+    normaliser = x.shape[1] / 2 if normaliser is None else normaliser
     logs = -0.5 * square * away.square().sum(2) / variances - normaliser * variances.log()
     pulls = away / variances[:, None] if pulled else away
-    return pulls[:, wanted] - (logs.softmax(1)[:, :, None] * pulls).sum(1)
+    return pulls[:, wanted] - (logs.softmax(dim)[:, :, None] * pulls).sum(1)
+
+
+def parts(x, means, variances):
+    "The score of each class, and the chances."
+    away = means - x[:, None]
+    logs = -0.5 * away.square().sum(2) / variances - x.shape[1] / 2 * variances.log()
+    return away / variances[:, None], logs.softmax(1)[:, :, None]
 
 
 def test_right_answers_pass() -> None:
@@ -73,6 +81,14 @@ WRONG = [
     (check_guided_eps, lambda e, g, sigma, s: e - s * (sigma * g + e), "Only the slope"),
     (check_guided_eps, lambda e, g, sigma, s: e, "changes nothing"),
     (check_guided_eps, lambda e, g, sigma, s: 0 * e, "not eps minus"),
+    (check_guided_eps, lambda e, g, sigma, s: e - (1 + s) * sigma * g, "another paper"),
+    (check_guided_eps, lambda e, g, sigma, s: s * g - e / sigma, "the guided score"),
+    (check_guided_eps, lambda e, g, sigma, s: e - s * (1 - sigma**2).sqrt() * g, "takes alpha"),
+    (check_guided_eps, lambda e, g, sigma, s: s * (e - sigma * g), "Only the slope"),
+    (check_guided_eps, lambda e, g, sigma, s: e - 3 * sigma * g, "not eps minus"),
+    (check_guided_eps, lambda e, g, sigma, s: -s * sigma * g, "not eps minus"),
+    (check_guided_eps, lambda e, g, sigma, s: e - s * sigma * g / g.norm(), "not eps minus"),
+    (check_guided_eps, lambda e, g, sigma, s: e - s * sigma.sqrt() * g, "not eps minus"),
     (check_label_slope, of_loss(lambda z, y: own(z, y).sum()), "gradient of a logit"),
     (
         check_label_slope,
@@ -89,6 +105,28 @@ WRONG = [
     (check_label_slope, of_loss(lambda z, y: own(z.log_softmax(0), y).sum()), "over the batch"),
     (check_label_slope, lambda f, x, y: own(f(x).log_softmax(1), y), "shape of x"),
     (check_label_slope, lambda f, x, y: 0 * x, "not the gradient"),
+    (check_label_slope, of_loss(torch.nn.functional.cross_entropy), "and the mean"),
+    (
+        check_label_slope,
+        of_loss(lambda z, y: torch.nn.functional.nll_loss(z, y, reduction="sum")),
+        "wants log-probabilities",
+    ),
+    (
+        check_label_slope,
+        of_loss(lambda z, y: z.log_softmax(1).max(1).values.sum()),
+        "the likeliest class",
+    ),
+    (check_label_slope, lambda *at: label_slope(*at).sign(), "how long a slope is"),
+    (
+        check_label_slope,
+        lambda *at: torch.nn.functional.normalize(label_slope(*at), dim=1),
+        "how long a slope is",
+    ),
+    (check_label_slope, lambda *at: (label_slope(*at),), "a tuple"),
+    (check_label_slope, of_loss(lambda z, y: z.log_softmax(1).sum()), "not the gradient"),
+    (check_label_slope, of_loss(lambda z, y: z.log_softmax(1)[:, y[0]].sum()), "not the gradient"),
+    (check_label_slope, lambda f, x, y: x + label_slope(f, x, y), "not the gradient"),
+    (check_label_slope, of_loss(lambda z, y: own(z.sigmoid().log(), y).sum()), "not the gradient"),
     (check_shifted_mean, lambda m, g, b, t, s, w: 2 * m - shifted_mean(m, g, b, t, s, w), "sign"),
     (check_shifted_mean, factor(0), "Sigma = beta, good"),
     (check_shifted_mean, tilde, "beta-tilde"),
@@ -99,7 +137,36 @@ WRONG = [
         lambda m, g, b, t, s, w: shifted_mean(m, g, b, t, s, 1),
         "scale is missing",
     ),
-    (check_shifted_mean, lambda m, g, b, t, s, w: m, "not the exact mean"),
+    (check_shifted_mean, lambda m, g, b, t, s, w: m, "changes nothing"),
+    (
+        check_shifted_mean,
+        lambda m, g, b, t, s, w: shifted_mean(m, g, b, t, t - 1, w),
+        "from t to t - 1",
+    ),
+    (
+        check_shifted_mean,
+        lambda m, g, b, t, s, w: m + w * (1 - b[t] / b[s]) / b[t].sqrt() * g,
+        "what this step keeps",
+    ),
+    (check_shifted_mean, factor(-0.5), "do not multiply"),
+    (
+        check_shifted_mean,
+        lambda m, g, b, t, s, w: m + (tilde(m, g, b, t, s, w) - m) * (b[s] / b[t]).sqrt(),
+        "for a known x_0",
+    ),
+    (check_shifted_mean, lambda m, g, b, t, s, w: m + w * (b[s] - b[t]) * g, "not a difference"),
+    (
+        check_shifted_mean,
+        lambda m, g, b, t, s, w: m + w * (1 - b[t] / b[s]).sqrt() * g,
+        "a standard deviation",
+    ),
+    (
+        check_shifted_mean,
+        lambda m, g, b, t, s, w: shifted_mean(0 * m, g, b, t, s, w),
+        "the shift alone",
+    ),
+    (check_shifted_mean, lambda m, g, b, t, s, w: m + w * (1 - b[t]) * g, "not the exact mean"),
+    (check_shifted_mean, lambda m, g, b, t, s, w: w * m, "not the exact mean"),
     (check_class_slope, lambda x, m, v, k: (m[k] - x) / v[k], "score of everything"),
     (check_class_slope, lambda x, m, v, k: -class_slope(x, m, v, k), "the sign"),
     (check_class_slope, lambda x, m, v, k: class_slope(x, m, v, k, 0.0), "normaliser is missing"),
@@ -107,4 +174,35 @@ WRONG = [
     (check_class_slope, lambda x, m, v, k: class_slope(x, m, v, k, 0.0, 0.0), "one share"),
     (check_class_slope, lambda x, m, v, k: class_slope(x, m, v, k, pulled=False), "divided by"),
     (check_class_slope, lambda x, m, v, k: 0 * x, "not the gradient"),
+    (check_class_slope, lambda x, m, v, k: class_slope(x, m, v, k, 1.0), "in two dimensions"),
+    (check_class_slope, lambda x, m, v, k: class_slope(x, m, v, k, square=2.0), "half of the"),
+    (check_class_slope, lambda x, m, v, k: class_slope(x, m, v, k, dim=0), "over the points"),
+    (
+        check_class_slope,
+        lambda x, m, v, k: parts(x, m, v)[1][:, k] * class_slope(x, m, v, k),
+        "gradient of the probability",
+    ),
+    (check_class_slope, lambda x, m, v, k: (x - m[k]) / v[k], "not the gradient"),
+    (
+        check_class_slope,
+        lambda x, m, v, k: (parts(x, m, v)[1] * parts(x, m, v)[0]).sum(1),
+        "taken away from the class's own",
+    ),
+    (
+        check_class_slope,
+        lambda x, m, v, k: (m[k] - x) / v[k] + (parts(x, m, v)[1] * parts(x, m, v)[0]).sum(1),
+        "not added",
+    ),
+    (
+        check_class_slope,
+        lambda x, m, v, k: (m[k] - x) / v[k] - parts(x, m, v)[0].sum(1),
+        "weighted by its chance",
+    ),
+    (
+        check_class_slope,
+        lambda x, m, v, k: class_slope(x, m, v, k) + parts(x, m, v)[1][:, k] * (m[k] - x) / v[k],
+        "belongs to everything too",
+    ),
+    (check_class_slope, lambda x, m, v, k: class_slope(x, m, v, 0), "not the gradient"),
+    (check_class_slope, lambda x, m, v, k: class_slope(x, m, v.sqrt(), k), "not the gradient"),
 ]

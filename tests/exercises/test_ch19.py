@@ -2,6 +2,8 @@
 
 import math
 
+import torch
+
 from course_lib.exercises.ch19 import (
     check_aim,
     check_evaluations,
@@ -30,6 +32,10 @@ def target(z_t, z_s, n_t, n_s):
 
 def test_right_answers_pass() -> None:
     assert check_preconditioning(preconditioning)
+    assert check_preconditioning(lambda n, s: torch.tensor(preconditioning(n, s)))
+    assert check_evaluations(lambda solver, steps: float(evaluations(solver, steps)))
+    assert check_target(lambda z, e, n, m: e - m * (z - e) / (n - m))
+    assert check_target(lambda z, e, n, m: (n * e - m * z) / (n - m))
     assert check_evaluations(evaluations)
     assert check_aim(aim)
     assert check_target(target)
@@ -44,6 +50,19 @@ def other_skip(change):
         skip = change(n, s)
         out = ((1 - skip) ** 2 * s**2 + skip**2 * n**2) ** 0.5
         return preconditioning(n, s)[0], skip, out
+
+    return answer
+
+
+def other_out(change):
+    return lambda n, s: (*preconditioning(n, s)[:2], change(n, s, preconditioning(n, s)[1]))
+
+
+def with_line(change):
+    """An answer from the lengths of the two steps in lambda."""
+
+    def answer(D, before, n_before, n, n_next):
+        return change(D, before, math.log(n_before / n), math.log(n / n_next))
 
     return answer
 
@@ -70,14 +89,14 @@ WRONG = [
     (
         check_preconditioning,
         lambda n, s: (*preconditioning(n, s)[:2], n),
-        "does not have variance 1",
+        "c_skip = 1 or 0",
     ),
     (check_preconditioning, lambda n, s: preconditioning(n, s)[:2], "three numbers"),
     (check_evaluations, with_answer("heun", lambda k: k), "asks twice"),
     (check_evaluations, with_answer("heun", lambda k: 2 * k), "nothing to ask"),
     (check_evaluations, with_answer("2m", lambda k: 2 * k - 1), "asks for one new one"),
     (check_evaluations, with_answer("2m", lambda k: k + 1), "does not buy one"),
-    (check_evaluations, with_answer("ddim", lambda k: k + 1), "another sum"),
+    (check_evaluations, with_answer("ddim", lambda k: 3 * k), "another sum"),
     (check_aim, lambda D, b, *n: D, "this is DDIM"),
     (check_aim, lambda D, b, *n: D + (D - b) / 2, "equally long"),
     (
@@ -94,4 +113,90 @@ WRONG = [
     (check_target, lambda z, e, n, m: target(e, z, n, m), "swapped"),
     (check_target, lambda z, e, n, m: m / n * z + (1 - m / n) * e, "Solve the step"),
     (check_target, lambda z, e, n, m: (e - m / n * z) / (1 + m / n), "does not end in z_s"),
+    (check_preconditioning, lambda n, s: preconditioning(n, s)[::-1], "another order"),
+    (
+        check_preconditioning,
+        lambda n, s: tuple(preconditioning(n, s)[i] for i in (0, 2, 1)),
+        "another order",
+    ),
+    (check_preconditioning, other_in(lambda n, s: (s**2 + n**2) ** 0.5), "divide"),
+    (check_preconditioning, lambda n, s: preconditioning(n, 0.5), "takes 0.5"),
+    (check_preconditioning, lambda n, s: preconditioning(n, 1.0), "data of variance 1"),
+    (check_preconditioning, lambda n, s: preconditioning(n, s**0.5), "square both"),
+    (check_preconditioning, lambda n, s: preconditioning(s, n), "upside down"),
+    (check_preconditioning, other_skip(lambda n, s: s / (s**2 + n**2)), "has a unit"),
+    (check_preconditioning, other_out(lambda n, s, c: -s * n / (s**2 + n**2) ** 0.5), "positive"),
+    (check_preconditioning, other_out(lambda n, s, c: (s**2 + n**2) ** 0.5 / s / n), "upside"),
+    (check_preconditioning, other_out(lambda n, s, c: s * n), "*root*"),
+    (check_preconditioning, other_out(lambda n, s, c: s * n / (s**2 + n**2)), "*root*"),
+    (
+        check_preconditioning,
+        other_out(lambda n, s, c: (1 - c) * s + c * n),
+        "do not: add",
+    ),
+    (check_preconditioning, other_out(lambda n, s, c: c * n), "one of them"),
+    (check_preconditioning, other_out(lambda n, s, c: (1 - c) * s), "one of them"),
+    (check_preconditioning, other_out(lambda n, s, c: s), "c_skip = 1 or 0"),
+    (check_preconditioning, other_out(lambda n, s, c: 2 * s), "does not have variance 1"),
+    (
+        check_preconditioning,
+        lambda n, s: dict(zip("abc", preconditioning(n, s), strict=True)),
+        "three",
+    ),
+    (check_preconditioning, lambda n, s: preconditioning(n, s)[0], "three numbers"),
+    (check_evaluations, lambda solver, steps: 2 * steps - 1, "DDIM asks once"),
+    (check_evaluations, lambda solver, steps: 2 * steps, "DDIM asks once"),
+    (check_evaluations, lambda solver, steps: steps, "asks twice"),
+    (check_evaluations, with_answer("ddim", lambda k: k - 1), "the first and the last"),
+    (check_evaluations, with_answer("ddim", lambda k: k + 1), "nobody is asked"),
+    (check_evaluations, with_answer("2m", lambda k: k - 1), "the first and the last"),
+    (check_evaluations, with_answer("2m", lambda k: 2 * k), "asks for one new one"),
+    (check_evaluations, with_answer("heun", lambda k: 2 * k - 2), "the last one asks once"),
+    (check_evaluations, with_answer("heun", lambda k: max(1, 2 * k - 2)), "the last one asks once"),
+    (check_evaluations, with_answer("heun", lambda k: 1.5 * k), "another sum"),
+    (
+        check_evaluations,
+        with_answer("heun", lambda k: max(2, 2 * k - 1)),
+        "nothing to ask",
+    ),
+    (check_evaluations, lambda solver, steps: 10 if solver == "ddim" else 0, "another sum"),
+    (
+        check_aim,
+        lambda D, b, r, n, m: m / n * D + (1 - m / n) * aim(D, b, r, n, m),
+        "the place of D",
+    ),
+    (check_aim, with_line(lambda D, b, last, h: h / (2 * last) * (D - b)), "the place of D"),
+    (check_aim, with_line(lambda D, b, last, h: (D + b) / 2), "lies in the past"),
+    (check_aim, with_line(lambda D, b, last, h: b + h / (2 * last) * (D - b)), "older answer"),
+    (check_aim, with_line(lambda D, b, last, h: b + h / last * (D - b)), "older answer"),
+    (check_aim, with_line(lambda D, b, last, h: D + h / 2 * (D - b)), "no slope"),
+    (check_aim, with_line(lambda D, b, last, h: D + (D - b) / (2 * last)), "multiply by h"),
+    (
+        check_aim,
+        with_line(lambda D, b, k, h: D + (h / (1 - math.exp(-h)) - 1) / k * (D - b)),
+        "the same order",
+    ),
+    (check_aim, lambda D, b, r, n, m: D + n / m / (r / n) / 2 * (D - b), "no length"),
+    (check_aim, lambda D, b, r, n, m: D + m / n / (n / r) / 2 * (D - b), "no length"),
+    (check_aim, with_line(lambda D, b, last, h: D + h / (4 * last) * (D - b)), "half way on"),
+    (check_aim, with_line(lambda D, b, last, h: 2 * D - b), "half way on"),
+    (check_aim, lambda D, b, *n: b, "half way on"),
+    (check_aim, lambda D, b, r, n, m: aim(b, D, r, n, m), "half way on"),
+    (check_target, lambda z, e, n, m: (e - m / n * z) * (1 - m / n), "To undo that"),
+    (check_target, lambda z, e, n, m: (e + m / n * z) / (1 - m / n), "not added"),
+    (check_target, lambda z, e, n, m: (m / n * z - e) / (1 - m / n), "the sign"),
+    (check_target, lambda z, e, n, m: (e - z) / (1 - m / n), "keep z_t whole"),
+    (check_target, lambda z, e, n, m: (e - m / n * z) / (n - m), "another number"),
+    (check_target, lambda z, e, n, m: (e - m / n * z) / (1 - m), "another number"),
+    (check_target, lambda z, e, n, m: (z - e) / (n - m), "direction of the step"),
+    (
+        check_target,
+        lambda z, e, n, m: (e - m**2 / n**2 * z) / (1 - m**2 / n**2),
+        "not its square",
+    ),
+    (check_target, lambda z, e, n, m: (e - n / m * z) / (1 - n / m), "ratio is upside down"),
+    (check_target, lambda z, e, n, m: z, "does not end in z_s"),
+    (check_target, lambda z, e, n, m: (z + e) / 2, "does not end in z_s"),
+    (check_target, lambda z, e, n, m: z - m * (z - e) / (n - m), "does not end in z_s"),
+    (check_target, lambda z, e, n, m: target(z, e, n, m or float("nan")), "divides by 0"),
 ]

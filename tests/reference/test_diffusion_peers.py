@@ -254,12 +254,13 @@ def test_edm_preconditioning_and_levels():
 
 
 @each_schedule
-@pytest.mark.parametrize("steps", [5, 20, 100])
-def test_a_whole_walk_of_dpm_solver_2m(name, steps):
+@pytest.mark.parametrize("steps, eta", [(5, 0), (20, 0), (100, 0), (5, 1), (20, 1)])
+def test_a_whole_walk_of_dpm_solver_2m(name, steps, eta):
     ours = OURS[name]
     theirs = DPMSolverMultistepScheduler(
         beta_schedule=name,
         **BETAS,
+        algorithm_type="sde-dpmsolver++" if eta else "dpmsolver++",
         timestep_spacing="trailing",
         final_sigmas_type="zero",
         lower_order_final=False,  # the last step is of first order all the same: it goes to 0
@@ -269,13 +270,17 @@ def test_a_whole_walk_of_dpm_solver_2m(name, steps):
     levels = (ours.sigma(theirs.timesteps + 1) / ours.alpha(theirs.timesteps + 1)).double()
     theirs.sigmas = torch.cat([levels, torch.zeros(1, dtype=torch.float64)])
     a = b = normal((4, 2), 5)
+    noise = normal((steps, 4, 2), 6)
 
     def net(x, t):  # any function will do; it must only be the same
         return torch.tanh(x + t / 1000)
 
-    solver, times = DPMSolver2M(), torch.cat([theirs.timesteps + 1, torch.tensor([0])])
+    left = iter(noise)
+    solver = DPMSolver2M(eta, randn_like=lambda x: next(left))
+    times = torch.cat([theirs.timesteps + 1, torch.tensor([0])])
     for i, (t, s) in enumerate(zip(times, times[1:], strict=False)):
-        a = theirs.step(net(a, t), theirs.timesteps[i], a)[0]
+        told = {"variance_noise": noise[i]} if eta else {}
+        a = theirs.step(net(a, t), theirs.timesteps[i], a, **told)[0]
         denoise = denoiser("eps", net(b, t), ours)
         b = solver(denoise, ours, b, t.expand(4), s.expand(4))
     assert_equal(b, a)

@@ -1,0 +1,136 @@
+"""Wrong answers that the checks of this chapter must catch, each by its own diagnosis."""
+
+import math
+
+import torch
+from torch.nn import functional as F
+
+from course_lib.exercises.ch18 import (
+    check_beside,
+    check_decibels,
+    check_hole_loss,
+    check_noised,
+    check_two_stage,
+)
+
+
+def wide(x, z, **how):
+    how = how or {"mode": "bilinear", "align_corners": False}
+    return F.interpolate(z, size=x.shape[-2:], **how)
+
+
+def beside(x, z):
+    return torch.cat([x, wide(x, z)], 1)
+
+
+def noised(bar, z, s, eps):
+    a = bar[s].view(-1, 1, 1, 1)
+    return a.sqrt() * z + (1 - a).sqrt() * eps
+
+
+def two_stage(small, noise, large, n, s):
+    return large(noise(small(n), s), s)
+
+
+def decibels(k):
+    return 10 * math.log10(1 + 1 / k)
+
+
+def hole_loss(error, hole):
+    square = (error.square() * hole).flatten(1).sum(1)
+    return (square / hole.flatten(1).sum(1)).mean()
+
+
+def per_hole(value, hole):
+    return torch.stack([v[h].mean() for v, h in zip(value, hole, strict=True)])
+
+
+def test_right_answers_pass() -> None:
+    assert check_beside(beside)
+    assert check_noised(noised)
+    assert check_two_stage(two_stage)
+    assert check_decibels(decibels)
+    assert check_hole_loss(hole_loss)
+
+    def only_if_noisy(small, noise, large, n, s):
+        z = small(n)
+        return large(noise(z, s) if s else z, s)
+
+    assert check_two_stage(only_if_noisy)  # at level 0 there is nothing to add
+
+
+def a_of(bar, s):
+    return bar[s].view(-1, 1, 1, 1)
+
+
+# check, a wrong answer, words that its diagnosis must contain; tests/test_exercises.py runs them
+WRONG = [
+    (check_beside, lambda x, z: x + wide(x, z), "as many channels"),
+    (check_beside, lambda x, z: torch.cat([x, wide(x, z)], 0), "along the batch"),
+    (check_beside, lambda x, z: torch.cat([x, wide(x, z)], 2), "in space"),
+    (check_beside, lambda x, z: torch.cat([x, wide(x, z)], 3), "in space"),
+    (check_beside, lambda x, z: torch.cat([wide(x, z), x], 1), "x_t first"),
+    (check_beside, lambda x, z: torch.cat([x, wide(x, z, mode="nearest")], 1), "repeats pixels"),
+    (
+        check_beside,
+        lambda x, z: torch.cat([x, wide(x, z, mode="bilinear", align_corners=True)], 1),
+        "corners are aligned",
+    ),
+    (check_beside, lambda x, z: torch.cat([x, x], 1), "not the small picture"),
+    (
+        check_beside,
+        lambda x, z: torch.cat([x, F.pad(z, (0, x.shape[-1] - z.shape[-1]) * 2)], 1),
+        "in a corner",
+    ),
+    (check_beside, lambda x, z: torch.cat([x, wide(x, z), x], 1), "asked is"),
+    (check_beside, lambda x, z: torch.cat([2 * x, wide(x, z)], 1), "x_t as it is"),
+    (check_noised, lambda b, z, s, e: a_of(b, s) * z + (1 - a_of(b, s)) * e, "both factors"),
+    (check_noised, lambda b, z, s, e: z + (1 - a_of(b, s)).sqrt() * e, "must shrink"),
+    (
+        check_noised,
+        lambda b, z, s, e: a_of(b, s).sqrt() * z + (1 - a_of(b, s)) * e,
+        "take its root",
+    ),
+    (
+        check_noised,
+        lambda b, z, s, e: (1 - a_of(b, s)).sqrt() * z + a_of(b, s).sqrt() * e,
+        "each other's",
+    ),
+    (check_noised, lambda b, z, s, e: noised(b, z, s[-1:].expand(len(z)), e), "of the last one"),
+    (check_noised, lambda b, z, s, e: z, "the first one"),
+    (check_noised, lambda b, z, s, e: noised(b, z, s, e)[:1], "one noisy picture"),
+    (check_noised, lambda b, z, s, e: noised(b, z, (s + 1).clamp(max=1000), e), "at level 0"),
+    (check_noised, lambda b, z, s, e: noised(b, z, s // 2, e), "z_s is not"),
+    (check_two_stage, lambda sm, no, la, n, s: la(sm(n), s), "not for training only"),
+    (check_two_stage, lambda sm, no, la, n, s: la(sm(n), 0), "not for training only"),
+    (check_two_stage, lambda sm, no, la, n, s: la(no(sm(n), s), 0), "take the noise for cloth"),
+    (check_two_stage, lambda sm, no, la, n, s: la(no(no(sm(n), s), s), s), "more than once"),
+    (check_two_stage, lambda sm, no, la, n, s: no(la(sm(n), s), s), "put on the large"),
+    (check_two_stage, lambda sm, no, la, n, s: la(no(sm(n), s), s + 1), "it was told"),
+    (check_two_stage, lambda sm, no, la, n, s: sm(n), "were not enlarged"),
+    (check_two_stage, lambda sm, no, la, n, s: la(torch.zeros(n, 1, 4, 4), s), "nobody drew"),
+    (
+        check_two_stage,
+        lambda sm, no, la, n, s: torch.cat([two_stage(sm, no, la, 1, s) for _ in range(n)]),
+        "all n together",
+    ),
+    (check_two_stage, lambda sm, no, la, n, s: 2 * two_stage(sm, no, la, n, s), "as they were"),
+    (check_decibels, lambda k: -decibels(k), "the sign"),
+    (check_decibels, lambda k: 10 * math.log10(1 + k), "1/k"),
+    (check_decibels, lambda k: 2 * decibels(k), "20 is for amplitudes"),
+    (check_decibels, lambda k: 10 * math.log(1 + 1 / k), "base 10"),
+    (check_decibels, lambda k: 10 * math.log10(2), "whatever k"),
+    (check_decibels, lambda k: 1 + 1 / k, "ratio of the two errors"),
+    (check_decibels, lambda k: 10 * math.log10(2 / k), "does not fall to 0"),
+    (check_decibels, lambda k: 3.0 * k, "it is not 10 log10"),
+    (check_hole_loss, lambda e, h: e.square().mean(), "every pixel"),
+    (check_hole_loss, lambda e, h: (e.square() * h).mean(), "not by all"),
+    (check_hole_loss, lambda e, h: e.square()[h].mean(), "pools the pixels"),
+    (check_hole_loss, lambda e, h: per_hole(e.square(), h).sum(), "not the sum"),
+    (check_hole_loss, lambda e, h: per_hole(e.square(), h), "one number"),
+    (check_hole_loss, lambda e, h: (e.square() * h).flatten(1).sum(1).mean(), "does not grow"),
+    (check_hole_loss, lambda e, h: per_hole(e, h).mean(), "square the errors"),
+    (check_hole_loss, lambda e, h: per_hole(e.abs(), h).mean(), "absolute errors"),
+    (check_hole_loss, lambda e, h: (e.square() * ~h).flatten(1).sum(1).mean(), "outside"),
+    (check_hole_loss, lambda e, h: per_hole(e.square(), h).mean() / 2, "it is not the mean"),
+]
