@@ -46,7 +46,7 @@ class LPIPS(nn.Module):
             seen.append(x / (x.square().sum(1, keepdim=True).sqrt() + 1e-10))
         return seen
 
-    def forward(self, first: Colour, second: Colour) -> Float[Tensor, " batch"]:
+    def forward(self, first: Colour, second: Tensor) -> Float[Tensor, " batch"]:
         """Raises ValueError for pictures of unequal shapes, or smaller than 32 pixels."""
         if first.shape != second.shape:
             raise ValueError(
