@@ -50,7 +50,7 @@ def test_it_is_a_distance(lpips: LPIPS):
 
 def test_blur_looks_worse_than_a_shift_by_one_pixel(lpips: LPIPS):
     x = draw_scenes(16, size=64)[0] / 127.5 - 1
-    assert (lpips(x, changed(x, "blur")) > 1.5 * lpips(x, changed(x, "shift"))).all()
+    assert lpips(x, changed(x, "blur")).mean() > 2 * lpips(x, changed(x, "shift")).mean()
 
 
 def test_a_gradient_reaches_the_picture_and_not_the_ruler(lpips: LPIPS):
