@@ -249,3 +249,29 @@ def test_pictures_and_captions_come_in_equal_numbers():
     images, captions = draw_scenes(3, size=16)
     with pytest.raises(ValueError, match="3 pictures but 2 captions"):
         obeyed(images, captions[:2])
+
+
+# ---- smaller worlds -----------------------------------------------------------------------
+
+
+def test_a_smaller_world_has_only_what_was_asked_for():
+    world = {"colours": ("red", "blue"), "shapes": ("circle", "cross"), "backgrounds": ("black",)}
+    _, captions = draw_scenes(40, size=16, tasks=("relation",), **world)
+    for scene in map(parse, captions):
+        assert scene.background == "black"
+        assert {t.colour for t in things(scene)} == {"red", "blue"}
+        assert {t.shape for t in things(scene)} == {"circle", "cross"}
+    whole = draw_scenes(5, size=16)
+    again = draw_scenes(5, size=16, colours=list(COLOURS), shapes=SHAPES)
+    assert whole[1] == again[1] and torch.equal(whole[0], again[0])
+
+
+def test_a_world_that_cannot_be_is_refused():
+    with pytest.raises(ValueError, match="unknown colour 'mauve'"):
+        draw_scenes(1, colours=("red", "mauve"))
+    with pytest.raises(ValueError, match="unknown shape 'blob'"):
+        draw_scenes(1, shapes=("blob",))
+    with pytest.raises(ValueError, match="need 2 or more colours and shapes"):
+        draw_scenes(1, colours=("red",), tasks=("pair",))
+    with pytest.raises(ValueError, match="no scene of train was found"):
+        draw_scenes(1, colours=("green",), shapes=("circle",), tasks=("single",))

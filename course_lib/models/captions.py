@@ -1,0 +1,142 @@
+"""A U-Net that reads a caption: as a bag of words, or piece by piece.
+
+Both are networks `net(x_t, t, tokens=...)`, so all that chapters 14 to 19 do with labels works with
+captions. `tokens` are rows of `Tokenizer.batch`; the empty caption is the null condition. Used in
+chapter 20, where the two are set against each other.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from course_lib.core.types import Images, Time
+from course_lib.diffusion.denoiser import Denoiser
+from course_lib.diffusion.schedules import cosine
+from course_lib.diffusion.training import stratified_times
+from course_lib.models.tokenizer import END, PAD, START
+from course_lib.nn.attention import CrossAttention2d
+from course_lib.nn.transformer import BagOfWords, TextTransformer
+from course_lib.nn.unet import UNet
+
+Ids = Int[Tensor, "batch length"]
+
+
+class BagUNet(nn.Module):
+    """The mean of the words' vectors joins the time's: a caption as if it were a label."""
+
+    def __init__(
+        self, vocabulary: int, *, widths: Sequence[int] = (32, 64), blocks: int = 1, heads: int = 4
+    ):
+        super().__init__()
+        self.unet = UNet(
+            3,
+            3,
+            widths=widths,
+            blocks=blocks,
+            attention_at=(len(widths) - 1,),
+            heads=heads,
+            groups=8,
+        )
+        self.bag = BagOfWords(vocabulary, self.unet.embedding_dim, PAD)
+
+    def forward(self, x_t: Images, t: Time, tokens: Ids) -> Images:
+        return self.unet(x_t, t, also=self.bag(tokens))
+
+
+class TokenUNet(nn.Module):
+    """A text transformer gives a state for each piece, and the pixels look at them.
+
+    Attention stands at the lowest resolution, on the way down, in the middle and on the way up.
+    positions, causal, depth   of the text transformer (nn/transformer.py)
+    """
+
+    def __init__(
+        self,
+        vocabulary: int,
+        length: int,
+        *,
+        widths: Sequence[int] = (32, 64),
+        blocks: int = 1,
+        heads: int = 4,
+        dim: int = 64,
+        depth: int = 2,
+        positions: str = "learned",
+        causal: bool = False,
+    ):
+        super().__init__()
+        self.tower = TextTransformer(
+            vocabulary,
+            length,
+            dim=dim,
+            depth=depth,
+            heads=heads,
+            positions=positions,
+            causal=causal,
+            pad=PAD,
+        )
+        self.unet = UNet(
+            3,
+            3,
+            widths=widths,
+            blocks=blocks,
+            attention_at=(len(widths) - 1,),
+            heads=heads,
+            groups=8,
+            context_dim=dim,
+        )
+
+    def forward(self, x_t: Images, t: Time, tokens: Ids) -> Images:
+        return self.unet(x_t, t, context=self.tower(tokens), context_mask=self.tower.mask(tokens))
+
+    @torch.no_grad()
+    def looks(
+        self, x_t: Images, t: Time, tokens: Ids
+    ) -> dict[str, Float[Tensor, "batch heads length rows columns"]]:
+        """Where the pixels look, by the name of the layer: a map for each head and piece."""
+        maps: dict[str, Tensor] = {}
+        handles = []
+        for name, part in self.unet.named_modules():
+            if isinstance(part, CrossAttention2d):
+
+                def keep(
+                    module: nn.Module, given: tuple[Tensor, ...], _: Tensor, name: str = name
+                ) -> None:
+                    assert isinstance(module, CrossAttention2d)
+                    maps[name.removesuffix(".read")] = module.weights(*given)
+
+                handles.append(part.register_forward_hook(keep))
+        try:
+            self(x_t, t, tokens)
+        finally:
+            for handle in handles:
+                handle.remove()
+        return maps
+
+
+def reader(net: nn.Module) -> Denoiser:
+    """The course's text-to-scene model: predicts v, on the cosine schedule of 1,000 steps."""
+    return Denoiser(net, cosine(), predicts="v")
+
+
+def empty(tokens: Ids) -> Ids:
+    """The empty caption for each row: START, END, and padding."""
+    none = torch.full_like(tokens, PAD)
+    none[:, 0], none[:, 1] = START, END
+    return none
+
+
+def caption_drop_loss(
+    model: Denoiser, x_0: Images, tokens: Ids, p_uncond: float = 0.1
+) -> Float[Tensor, ""]:
+    """Mean squared error of what the network predicts; now and then the caption is hidden.
+
+    Each by its own chance, as labels in chapter 17 (Ho & Salimans 2022, algorithm 1).
+    """
+    if not 0 <= p_uncond <= 1:
+        raise ValueError(f"p_uncond is a probability, from 0 to 1, got {p_uncond}")
+    t = stratified_times(model.schedule, len(x_0), x_0.device)
+    dropped = torch.rand(len(tokens), 1, device=tokens.device) < p_uncond
+    given = torch.where(dropped, empty(tokens), tokens)
+    return model.loss(x_0, t, torch.randn_like(x_0), tokens=given).mean()

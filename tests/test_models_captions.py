@@ -1,0 +1,78 @@
+"""What a caption can tell each of the two networks, whatever they have learnt."""
+
+import pytest
+import torch
+from torch import nn
+
+from course_lib.models.captions import BagUNet, TokenUNet, caption_drop_loss, empty, reader
+from course_lib.models.tokenizer import END, START
+
+ONE = torch.tensor([[START, 5, 6, 7, 8, 9, END, 0, 0]])
+SWAPPED = torch.tensor([[START, 8, 9, 7, 5, 6, END, 0, 0]])
+X, T = torch.randn(1, 3, 16, 16, generator=torch.Generator().manual_seed(0)), torch.tensor([400])
+
+
+def awake(net: nn.Module) -> nn.Module:
+    """As after some training: no layer is zero."""
+    torch.manual_seed(1)
+    for weight in net.parameters():
+        if weight.ndim > 1 and not weight.any():
+            nn.init.normal_(weight, std=0.1)
+    return net.eval()
+
+
+@pytest.mark.parametrize(
+    ("build", "told_apart"),
+    [
+        (lambda: BagUNet(12, widths=(8, 16)), False),
+        (lambda: TokenUNet(12, 9, widths=(8, 16), dim=16), True),
+        (lambda: TokenUNet(12, 9, widths=(8, 16), dim=16, positions="sinusoidal"), True),
+        (lambda: TokenUNet(12, 9, widths=(8, 16), dim=16, positions="none"), False),
+        (lambda: TokenUNet(12, 9, widths=(8, 16), dim=16, positions="none", causal=True), True),
+        (lambda: TokenUNet(12, 9, widths=(8, 16), dim=16, positions="none", depth=0), False),
+    ],
+)
+def test_who_can_tell_a_caption_from_its_words_in_another_order(build, told_apart):
+    torch.manual_seed(0)
+    net = awake(build())
+    apart = (net(X, T, tokens=ONE) - net(X, T, tokens=SWAPPED)).abs().max()
+    assert (apart > 1e-4) if told_apart else (apart < 1e-5)
+    other = ONE.clone()
+    other[0, 1] = 10
+    assert (net(X, T, tokens=ONE) - net(X, T, tokens=other)).abs().max() > 1e-4
+    longer = nn.functional.pad(ONE[:, :7], (0, 1))
+    torch.testing.assert_close(net(X, T, tokens=longer), net(X, T, tokens=ONE))
+
+
+def test_where_pixels_look():
+    torch.manual_seed(0)
+    net = awake(TokenUNet(12, 9, widths=(8, 16), dim=16, heads=2))
+    maps = net.looks(X, T, ONE)
+    assert list(maps) == [
+        "down.1.blocks.0.1",
+        "middle.1",
+        "up.0.blocks.0.1",
+        "up.0.blocks.1.1",
+    ]
+    for found in maps.values():
+        assert found.shape == (1, 2, 9, 8, 8) and not found[:, :, 7:].any()
+        torch.testing.assert_close(found.sum(2), torch.ones(1, 2, 8, 8))
+    assert not any(part._forward_hooks for part in net.modules())
+
+
+def test_the_empty_caption():
+    assert empty(ONE).tolist() == [[START, END, 0, 0, 0, 0, 0, 0, 0]]
+
+
+@pytest.mark.parametrize("p", [0, 1])
+def test_hidden_captions_tell_nothing(p):
+    torch.manual_seed(0)
+    model = reader(awake(BagUNet(12, widths=(8, 16))))
+    x_0 = torch.randn(4, 3, 16, 16)
+    losses = []
+    for tokens in (ONE, ONE + 2 * (ONE == 5)):
+        torch.manual_seed(3)
+        losses.append(caption_drop_loss(model, x_0, tokens.expand(4, -1), p))
+    assert (losses[0] == losses[1]) == bool(p)
+    with pytest.raises(ValueError, match="probability"):
+        caption_drop_loss(model, x_0, ONE.expand(4, -1), 1.5)
