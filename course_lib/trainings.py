@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 
+import numpy as np
 import torch
 from jaxtyping import Int
 from torch import Tensor, nn
@@ -21,17 +22,21 @@ from course_lib.core.tensors import pick_device, seed_everything, to_unit
 from course_lib.core.types import Images, Points
 from course_lib.data.batches import random_batches
 from course_lib.data.digits import TOP, load_digits
+from course_lib.data.emoji import concepts
 from course_lib.data.fashion_mnist import load_fashion_mnist
 from course_lib.data.points import swiss_roll
+from course_lib.data.scenes import caption, draw_scenes, random_scene
 from course_lib.data.sequences import heartbeats
 from course_lib.diffusion.denoiser import Denoiser
 from course_lib.diffusion.distillation import Halving
 from course_lib.diffusion.schedules import cosine, linear, zero_terminal
 from course_lib.diffusion.variance import LearnedVariance
 from course_lib.features import train_features
+from course_lib.models.captions import BagUNet, TokenUNet, caption_drop_loss, reader
 from course_lib.models.cascade import AUG_MAX, StageLoss, SuperResolver, shrink, stage
 from course_lib.models.palette import PaletteLoss, Restorer, restorer
 from course_lib.models.style import StyleGAN, style_gan_loss
+from course_lib.models.tokenizer import Tokenizer, learn_merges
 from course_lib.models.vae import fashion_vae, vae_loss
 from course_lib.nn.ablations import (
     with_rescaled_blocks,
@@ -175,6 +180,31 @@ def framed_garments() -> Images:
     return F.pad(garments(), (2, 2, 2, 2), value=-1.0)
 
 
+# Chapter 20's small world: two things, one beside or above the other, 16 × 16 pixels.
+SMALL_WORLD = {
+    "colours": ("red", "yellow", "blue"),
+    "shapes": ("circle", "square", "cross"),
+    "backgrounds": ("black",),
+}
+CAPTION_LENGTH = 24  # in pieces, START and END included
+
+
+@cache
+def caption_tokenizer(merges: int = 300) -> Tokenizer:
+    """Byte-level BPE learnt from the emoji's labels and 2,000 captions of drawn scenes."""
+    rng = np.random.default_rng(0)
+    texts = [caption(random_scene(rng)) for _ in range(2000)]
+    texts += [one.label for one in concepts().values()]
+    return Tokenizer(tuple(learn_merges(texts, merges)))
+
+
+@cache
+def small_scenes() -> tuple[Images, Int[Tensor, "n length"]]:
+    """4,000 training scenes of the small world in [-1, 1], and their captions in pieces."""
+    images, captions = draw_scenes(4000, size=16, tasks=("relation",), **SMALL_WORLD)
+    return to_unit(images), caption_tokenizer().batch(captions, CAPTION_LENGTH)
+
+
 def digit_labels() -> Int[Tensor, " n"]:
     """The classes of `digits`, 0 to 9."""
     return load_digits("train")[1]
@@ -212,6 +242,7 @@ _HYBRID = TrainConfig(final_steps=1000, total_steps=2000, precision="fp32")
 _SECOND_HEAD = TrainConfig(lr=2e-3, final_steps=400, total_steps=800, precision="fp32")
 _EXPOSED = TrainConfig(lr=3e-3, final_steps=300, total_steps=500, precision="fp32")
 
+_SCENES = TrainConfig(lr=2e-3, final_steps=1500, total_steps=5000)
 _ABLATION = TrainConfig(lr=2e-3, final_steps=200, total_steps=600, precision="fp32")
 
 
@@ -243,6 +274,12 @@ def label_readers(model: nn.Module) -> nn.Module:
     net = model.get_submodule("net")
     assert isinstance(net, UNet)
     return net.readers()
+
+
+def _reads(net: Callable[[], nn.Module]) -> Training:
+    """A network that learns the small world's scenes by their captions."""
+    scenes, tokens = lambda: small_scenes()[0], lambda: small_scenes()[1]
+    return Training(lambda: reader(net()), caption_drop_loss, scenes, 64, _SCENES, labels=tokens)
 
 
 def _ablated(net: Callable[[], nn.Module], predicts: str = "eps") -> Training:
@@ -399,6 +436,16 @@ TRAININGS: dict[str, Callable[..., nn.Module]] = {
         small_garments,
         64,
         replace(_STAGE, total_steps=3000, final_steps=1000),
+    ),
+    # Chapter 20: the same scenes by a bag of words, by a sequence of pieces, and by a set of them.
+    "scenes_bag": _reads(lambda: BagUNet(len(caption_tokenizer()), widths=(24, 48))),
+    "scenes_tokens": _reads(
+        lambda: TokenUNet(len(caption_tokenizer()), CAPTION_LENGTH, widths=(24, 48))
+    ),
+    "scenes_set": _reads(
+        lambda: TokenUNet(
+            len(caption_tokenizer()), CAPTION_LENGTH, widths=(24, 48), positions="none"
+        )
     ),
     # Chapter 17: digits and garments by class, the label dropped now and then. All go on from
     # shipped models, to be short; the third, at full size, from one that it leaves nearly whole.
