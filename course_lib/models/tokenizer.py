@@ -65,11 +65,11 @@ def _kind(sign: str) -> str:
 def merge(ids: Sequence[int], pair: Pair, new: int) -> list[int]:
     """Each place where `pair` stands becomes `new`, from left to right."""
     merged: list[int] = []
-    for one in ids:
-        if merged and (merged[-1], one) == pair:
-            merged[-1] = new
-        else:
-            merged.append(one)
+    at = 0
+    while at < len(ids):
+        found = tuple(ids[at : at + 2]) == pair
+        merged.append(new if found else ids[at])
+        at += 2 if found else 1  # what has gone into a piece is gone
     return merged
 
 
