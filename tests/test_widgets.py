@@ -52,6 +52,7 @@ from course_lib.widgets.start_here import QUESTIONS, ROUTES, start_here_quiz
 from course_lib.widgets.unet_map import UNetMap
 from course_lib.widgets.variance_dial import DialChain, VarianceDial
 from course_lib.widgets.walker_race import WalkerRace
+from course_lib.widgets.word_look import WordLook
 
 ROOT = Path(__file__).resolve().parent.parent
 NAMES = sorted(path.stem for path in HERE.glob("*.js") if path.stem != "kit")
@@ -1284,3 +1285,63 @@ def test_the_page_finds_small_and_large_pictures_of_a_cascade(tmp_path):
 def test_a_cascade_dial_that_does_not_fit_is_refused(changes, error, words):
     with pytest.raises(error, match=words):
         cascade_dial(**changes)
+
+
+# ---- WordLook -----------------------------------------------------------------------------------
+
+STOPS = np.arange(2 * 4 * 4 * 3, dtype=np.uint8).reshape(2, 4, 4, 3)
+LOOKS = np.random.default_rng(0).dirichlet(np.ones(3), (2, 2, 2, 2)).transpose(0, 1, 4, 2, 3)
+
+
+def word_look(**changes):
+    told = {
+        "noised": STOPS,
+        "guessed": STOPS[::-1],
+        "maps": LOOKS,
+        "words": ["a", "red", "ring"],
+        "layers": ["down", "up"],
+        "times": [900, 100],
+    }
+    return WordLook(**(told | changes))
+
+
+def test_the_page_finds_the_map_of_a_word(tmp_path):
+    widget = word_look(word=1, layer=1)
+    assert (widget.word, widget.layer, widget.time) == (1, 1, 0)
+    maps = f"Uint8Array.from({list(widget.maps)})"
+    found = javascript(
+        tmp_path, "word_look", f"Array.from(m.mapOf({maps}, {widget.shape}, 1, 0, 2))"
+    )
+    np.testing.assert_allclose(np.array(found) / 255, LOOKS[1, 0, 2].ravel(), atol=0.5 / 255 + 1e-9)
+    part = javascript(tmp_path, "word_look", f"m.shares({maps}, {widget.shape}, 0, 1)")
+    np.testing.assert_allclose(part, LOOKS[0, 1].mean((1, 2)), atol=0.002)
+    assert sum(part) == pytest.approx(1, abs=0.01)
+
+
+def test_a_pixel_is_as_bright_as_it_looks(tmp_path):
+    picture, shape = [100] * 48, word_look().shape
+    call = f"Array.from(m.lit({picture}, [0, 50, 100, 200], {shape}, 100))"
+    light = np.array(javascript(tmp_path, "word_look", call)).reshape(4, 4, 3)
+    quarters = light[::2, ::2, 0]
+    assert quarters.tolist() == [[20, 83], [146, 146]]
+    assert (light == np.repeat(np.repeat(quarters, 2, 0), 2, 1)[..., None]).all()
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "words"),
+    [
+        ({"noised": STOPS / 255}, TypeError, "uint8"),
+        ({"noised": STOPS[:1]}, ValueError, "noised and guessed must be"),
+        ({"maps": LOOKS[0]}, ValueError, "maps"),
+        ({"maps": LOOKS[:1]}, ValueError, "maps at 1"),
+        ({"maps": 2 * LOOKS}, ValueError, "must be shares"),
+        ({"maps": -LOOKS}, ValueError, "must be shares"),
+        ({"times": [1]}, ValueError, "1 times, but 2 pictures"),
+        ({"words": ["a"]}, ValueError, "each of the 3"),
+        ({"layers": ["down"]}, ValueError, "each of the 2"),
+        ({"word": 3}, ValueError, "index must lie in 0..2"),
+    ],
+)
+def test_a_word_look_that_does_not_fit_is_refused(changes, error, words):
+    with pytest.raises(error, match=words):
+        word_look(**changes)
