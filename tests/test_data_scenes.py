@@ -33,6 +33,7 @@ from course_lib.data.scenes import (
     layout,
     parse,
     random_scene,
+    relations,
     render,
     split,
     things,
@@ -275,3 +276,11 @@ def test_a_world_that_cannot_be_is_refused():
         draw_scenes(1, colours=("red",), tasks=("pair",))
     with pytest.raises(ValueError, match="no scene of train was found"):
         draw_scenes(1, colours=("green",), shapes=("circle",), tasks=("single",))
+
+
+def test_relations_are_all_scenes_of_two_things_and_a_bag_has_four():
+    every = relations(("red", "blue", "pink"), ("ring", "star", "heart"), ("gray",))
+    assert len(set(every)) == len(every) == 9 * 4 * 4
+    bags = Counter(tuple(sorted(caption(scene).split())) for scene in every)
+    assert set(bags.values()) == {4}
+    assert len(relations()) == 3 * 64 * 49 * 4

@@ -4,7 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from course_lib.models.captions import BagUNet, TokenUNet, caption_drop_loss, empty, reader
+from course_lib.diffusion.denoiser import Denoiser
+from course_lib.diffusion.schedules import edm
+from course_lib.models.captions import BagUNet, TokenUNet, caption_drop_loss, draw, empty, reader
 from course_lib.models.tokenizer import END, START
 
 ONE = torch.tensor([[START, 5, 6, 7, 8, 9, END, 0, 0]])
@@ -76,3 +78,17 @@ def test_hidden_captions_tell_nothing(p):
     assert (losses[0] == losses[1]) == bool(p)
     with pytest.raises(ValueError, match="probability"):
         caption_drop_loss(model, x_0, ONE.expand(4, -1), 1.5)
+
+
+def test_a_picture_is_drawn_for_each_caption():
+    torch.manual_seed(0)
+    model = reader(awake(TokenUNet(12, 9, widths=(8, 16), dim=16)))
+    tokens = torch.cat([ONE, SWAPPED])
+    both = draw(model, tokens, 16, steps=3)
+    assert both.shape == (2, 3, 16, 16) and both.abs().max() <= 1.5
+    torch.testing.assert_close(draw(model, tokens[:1], 16, steps=3), both[:1])
+    assert (draw(model, tokens, 16, steps=3, seed=1) - both).abs().max() > 1e-3
+    same = draw(model, tokens, 16, steps=3, scale=0)
+    torch.testing.assert_close(same[:1], draw(model, empty(ONE), 16, steps=3, scale=0))
+    with pytest.raises(ValueError, match="whole steps"):
+        draw(Denoiser(model.net, edm, "v"), tokens, 16)

@@ -130,3 +130,26 @@ def test_samples_depend_on_the_seed_alone() -> None:
     torch.testing.assert_close(draw(model, shape), draw(model, shape), atol=0, rtol=0)
     assert not torch.equal(draw(model, shape), ship_weights.Sampler(steps=3, seed=6)(model, shape))
     assert float(draw(model, shape).abs().max()) <= 1
+
+
+def test_a_model_that_reads_captions_is_judged_by_the_oracle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = ship_weights.MODELS["scenes_bag"]
+    short = replace(row, config=replace(row.config, total_steps=2, final_steps=0), batch=4)
+    short(tmp_path / "run", device="cpu")
+    few = ship_weights.SMALL_WORLD | {"colours": ("red", "blue"), "shapes": ("circle", "cross")}
+    monkeypatch.setattr(ship_weights, "SMALL_WORLD", few)
+    words = [
+        "scenes_bag",
+        "--run",
+        str(tmp_path / "run"),
+        "--folder",
+        str(tmp_path),
+        "--device",
+        "cpu",
+    ]
+    assert ship_weights.main([*words, "--repeats", str(tmp_path / "run")]) == 0
+    about = manifest(tmp_path)["scenes_bag"]
+    assert about["obeyed"].keys() >= {"binding", "relation", "all"}
+    assert about["repeats"] == [about["obeyed"]]

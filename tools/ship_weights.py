@@ -22,11 +22,13 @@ import torch
 from safetensors import safe_open
 from torch import Tensor, nn
 
-from course_lib.core.tensors import pick_device, seeded_randn_like, to_unit
+from course_lib.core.tensors import pick_device, seeded_randn_like, to_pixels, to_unit
 from course_lib.core.types import Images
 from course_lib.data.digits import TOP, load_digits
 from course_lib.data.fashion_mnist import load_fashion_mnist
 from course_lib.data.files import checksums
+from course_lib.data.oracle import obeyed
+from course_lib.data.scenes import caption, relations
 from course_lib.diffusion import discrete
 from course_lib.diffusion.denoiser import Denoiser
 from course_lib.diffusion.discrete import BitDenoiser
@@ -38,12 +40,20 @@ from course_lib.diffusion.samplers import ddim_step, ddpm_step, heun_step, sampl
 from course_lib.diffusion.schedules import DiscreteSchedule, geometric_times, linear, spaced_times
 from course_lib.evaluation import evaluate
 from course_lib.metrics import Measured
+from course_lib.models.captions import draw
 from course_lib.models.style import StyleGenerator
 from course_lib.models.vae import VAE, draw_pixels, iwae_bound, log_weights
 from course_lib.nn.classifier import NoisyClassifier
 from course_lib.nn.unet import Head
 from course_lib.recipes import LOWEST
-from course_lib.trainings import CHECKPOINT, TRAININGS, Training
+from course_lib.trainings import (
+    CAPTION_LENGTH,
+    CHECKPOINT,
+    SMALL_WORLD,
+    TRAININGS,
+    Training,
+    caption_tokenizer,
+)
 from course_lib.weights import WEIGHTS, save_weights
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -224,6 +234,8 @@ def main(arguments: list[str] | None = None) -> int:
         # Alone a stage or a head draws nothing that could be compared: chapter 18 judges them and
         # the chain, `tools/measure_variance.py` the bits of a variance.
         return ship_whole(options, training, model, record, fashion_reference(), {})
+    if options.name.startswith("scenes"):
+        return ship_reader(options, training, model, record)
     if options.name in TAUGHT:
         # At which scale? Chapter 17 judges these at many: benchmarks/guidance.py.
         return ship_taught(options, training, model, record)
@@ -285,6 +297,31 @@ def ship_taught(
     about |= {"from": start, "made": made if part is model else f"{made}, whose other layers stay"}
     print(save_weights(options.name, part, about, folder=options.folder).name, about["made"])
     return 0
+
+
+def ship_reader(
+    options: argparse.Namespace, training: Training, model: nn.Module, record: dict[str, Any]
+) -> int:
+    """Ship a model that reads captions: the oracle judges it on every caption of its world."""
+    pixels = training.data()
+    digest = hashlib.sha256(pixels.numpy().tobytes()).hexdigest()
+    reference = Reference("drawn scenes, small world", digest, pixels)
+    model = model.to(pick_device(options.device))
+    runs = [obedience(model, pixels.shape[-1], options.seed)]
+    for folder in options.repeats:
+        other, _ = averaged(MODELS[options.name].model(), folder / CHECKPOINT)
+        runs.append(obedience(other, pixels.shape[-1], options.seed))
+    found = {"obeyed": runs[0], "repeats": runs[1:]}
+    return ship_whole(options, training, model, record, reference, found)
+
+
+def obedience(model: nn.Module, side: int, seed: int = 0) -> dict[str, float]:
+    """The share of captions of the small world whose picture obeys, claim by claim."""
+    captions = [caption(scene) for scene in relations(**SMALL_WORLD)]
+    device = next(model.parameters()).device
+    tokens = caption_tokenizer().batch(captions, CAPTION_LENGTH).to(device)
+    images = to_pixels(draw(model, tokens, side, seed=seed).cpu())
+    return {claim: round(share, 4) for claim, share in obeyed(images, captions).items()}
 
 
 def ship_whole(

@@ -357,6 +357,23 @@ def render(
     return np.round(image).astype(np.uint8)
 
 
+def relations(
+    colours: Sequence[str] = tuple(COLOURS),
+    shapes: Sequence[str] = SHAPES,
+    backgrounds: Sequence[str] = tuple(BACKGROUNDS),
+) -> list[Pair]:
+    """Every scene of two things, one beside or above the other, held out or not."""
+    every = [Thing(colour, shape) for colour in colours for shape in shapes]
+    return [
+        Pair(first, second, relation, background)
+        for background in backgrounds
+        for first in every
+        for second in every
+        for relation in RELATIONS
+        if first.colour != second.colour and first.shape != second.shape
+    ]
+
+
 # ---- a data set ---------------------------------------------------------------------------
 
 
