@@ -29,6 +29,7 @@ from course_lib.data.scenes import (
     caption,
     coverage,
     distances,
+    draw_scene,
     draw_scenes,
     layout,
     parse,
@@ -284,3 +285,11 @@ def test_relations_are_all_scenes_of_two_things_and_a_bag_has_four():
     bags = Counter(tuple(sorted(caption(scene).split())) for scene in every)
     assert set(bags.values()) == {4}
     assert len(relations()) == 3 * 64 * 49 * 4
+
+
+def test_one_scene_is_drawn_from_its_caption():
+    text = "a red circle left of a blue square on a black background"
+    image = draw_scene(text, size=64, seed=3)
+    assert image.shape == (3, 64, 64) and judge(image, text)["all"]
+    assert torch.equal(image, draw_scene(parse(text), 64, 3))
+    assert not torch.equal(image, draw_scene(text, 64, 4))
