@@ -131,7 +131,7 @@ class SelfAttention2d(nn.Module):
 class CrossAttention2d(nn.Module):
     """Every pixel looks at the tokens of a context, beside a shortcut.
 
-    As Rombach et al. 2022, section 3.3: the queries are pixels, keys and values are tokens.
+    As Rombach et al. 2021, section 3.3: the queries are pixels, keys and values are tokens.
     """
 
     def __init__(
