@@ -131,7 +131,7 @@ MUTANTS = [
     ),
     Mutant(
         "diffusion/schedules.py",
-        "torch.linspace(schedule.T, 0, steps + 1",
+        "torch.linspace(schedule.T, stop, steps + 1",
         "torch.linspace(schedule.T, 1, steps + 1",
         "index: times end at 1",
     ),
@@ -1256,12 +1256,7 @@ MUTANTS = [
         "index",
     ),
     Mutant("models/cascade.py", "x if truncated else augment(", "augment(", "noised twice"),
-    Mutant(
-        "models/cascade.py",
-        "linspace(schedule.T, stop,",
-        "linspace(schedule.T, 0,",
-        "end of the walk",
-    ),
+    Mutant("models/cascade.py", "steps=steps, stop=stop", "steps=steps, stop=0", "end of the walk"),
     Mutant("models/cascade.py", "for _ in range(noises)]", "for _ in range(1)]", "one noise"),
     Mutant("models/palette.py", "square() * hole", "square()", "outside of the hole"),
     Mutant("models/palette.py", "hole.expand_as(x_0).flatten(1).sum(1)", "hole.sum()", "divisor"),
