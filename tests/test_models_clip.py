@@ -11,15 +11,20 @@ from course_lib.models.clip import (
     CLIP,
     MAX_SCALE,
     BagOfWords,
+    ConvLevel,
     ImageTower,
     clip_loss,
     clip_score,
     cosines,
+    emoji_clip,
     in_places,
     info_nce,
     information,
     modality_gap,
     recall_at,
+    scene_clip,
+    scene_clip_loss,
+    seen_anew,
     siglip_loss,
     vector_tower,
     word_ids,
@@ -120,6 +125,10 @@ def test_information_stays_below_the_true_one_and_comes_near_it(rho: float, dims
     assert dims > 1 or means[2] > true - 0.05
 
 
+def test_scores_that_say_nothing_carry_no_information():
+    assert float(information(torch.zeros(5, 8))) == pytest.approx(0, abs=1e-6)
+
+
 def test_another_score_finds_less():
     right = [gaussian_scores(0.9, 64, seed) for seed in range(20)]
     for wrong in (0.3, 3.0):
@@ -201,6 +210,14 @@ def test_a_tower_reads_any_size_and_gives_a_vector():
     assert vector_tower(384, 16)(torch.randn(5, 384)).shape == (5, 16)
 
 
+def test_a_level_adds_to_what_it_is_given():
+    level, x = ConvLevel(3, 8, stride=2), torch.randn(2, 3, 16, 16)
+    before = level(x)
+    torch.nn.init.zeros_(level.norms[1].weight)  # now the second convolution adds nothing
+    assert (level(x) - before).abs().max() > 0.01
+    assert torch.allclose(level(x), F.silu(level.norms[0](level.first(x))))
+
+
 def small_clip() -> CLIP:
     torch.manual_seed(0)
     return CLIP(ImageTower(8, widths=(8, 8)), vector_tower(6, 8, 8))
@@ -220,6 +237,41 @@ def test_the_scale_is_held_and_can_come_back():
     model.train()(torch.randn(3, 3, 32, 32), torch.randn(3, 6)).sum().backward()
     assert float(model.scale.detach()) == pytest.approx(MAX_SCALE)
     assert model.log_scale.grad is not None and model.log_scale.grad.abs() > 0
+
+
+# ---- what the course trains ---------------------------------------------------------------
+
+
+def test_cut_outs_stand_on_plain_grounds_of_their_own():
+    cut = torch.zeros(3, 4, 32, 32, dtype=torch.uint8)
+    cut[:, 0, 8:24, 8:24] = cut[:, 3, 8:24, 8:24] = 255  # a red square
+    torch.manual_seed(0)
+    x = seen_anew(cut)
+    assert x.min() >= -1 and x.max() <= 1
+    assert torch.allclose(x[:, :, 16, 16], torch.tensor([1.0, -1, -1]).expand(3, 3), atol=1e-5)
+    corners = x[:, :, [0, 0, -1, -1], [0, -1, 0, -1]]
+    assert (corners - corners[..., :1]).abs().max() < 1e-5
+    assert (corners[0] - corners[1]).abs().max() > 0.05
+    assert (x[0] - x[1])[:, 12:20, 12:20].abs().max() < 1e-5  # moved and grown, but not by much
+    edge = (x[:, :, :, 16] - corners[..., :1]).abs().amax(1) > 0.02
+    assert edge.sum(1).unique().numel() > 1 and (edge.sum(1) - 16).abs().max() <= 4
+
+
+def test_losses_of_the_course_are_clip_losses():
+    torch.manual_seed(0)
+    model, x = scene_clip(20), torch.randint(0, 256, (4, 3, 32, 32), dtype=torch.uint8)
+    right, wrong = torch.randint(1, 20, (2, 4, 9))
+    scores = model(x / 127.5 - 1, torch.cat([right, wrong]))
+    assert torch.allclose(scene_clip_loss(model, x, right), clip_loss(scores[:, :4]))
+    both = torch.stack([right, wrong], 1)
+    assert torch.allclose(scene_clip_loss(model, x, both), clip_loss(scores))
+
+
+def test_the_shipped_models_stay_small():
+    sizes = [
+        sum(p.numel() for p in model.parameters()) for model in (emoji_clip(), scene_clip(230))
+    ]
+    assert sizes[0] + 3 * sizes[1] < 0.94e6  # in 8.5 bits a number: under 1 MB in all
 
 
 # ---- beside transformers ------------------------------------------------------------------

@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -162,8 +162,13 @@ class BagOfWords(nn.Module):
 
 
 def vector_tower(given: int = 384, dim: int = 128, width: int = 128) -> nn.Module:
-    """Two layers on top of another model's frozen text vectors."""
-    return nn.Sequential(nn.Linear(given, width), nn.SiLU(), nn.Linear(width, dim))
+    """Two layers on top of another model's frozen text vectors, of whatever length these are."""
+    return nn.Sequential(
+        nn.LayerNorm(given, elementwise_affine=False),
+        nn.Linear(given, width),
+        nn.SiLU(),
+        nn.Linear(width, dim),
+    )
 
 
 def word_ids(texts: Sequence[str], vocabulary: Sequence[str], places: int) -> Words:
@@ -228,3 +233,55 @@ class CLIP(nn.Module):
             with torch.no_grad():
                 self.log_scale.clamp_(max=math.log(MAX_SCALE))
         return self.scale * self.embed_images(x) @ self.embed_texts(texts).T
+
+
+# ---- what the course trains ---------------------------------------------------------------
+
+
+def seen_anew(cut_outs: UInt8[Tensor, "n 4 rows columns"]) -> Images:
+    """Cut-outs at a random place and size, each on a plain ground of its own; in [-1, 1].
+
+    cut_outs   red, green, blue, already multiplied by cover, and cover; 0 to 255
+
+    They move by up to 6 % of a side and grow or shrink by up to 12 %. They are not mirrored:
+    "left arrow" would become a lie.
+    """
+    n, device = len(cut_outs), cut_outs.device
+    size, shift = (0.12 * (2 * torch.rand(n, 2, 1, device=device) - 1) for _ in range(2))
+    where = torch.cat([torch.eye(2, device=device) * (1 + size[:, :1]), shift], 2)
+    grid = F.affine_grid(where, list(cut_outs.shape), align_corners=False)
+    pictures = F.grid_sample(cut_outs.float() / 127.5, grid, align_corners=False)
+    colour, cover = pictures[:, :3], pictures[:, 3:] / 2
+    return colour + (1 - cover) * 2 * torch.rand(n, 3, 1, 1, device=device) - 1
+
+
+def emoji_clip() -> CLIP:
+    """Emoji at 32 x 32 and MiniLM's vectors of their labels."""
+    return CLIP(ImageTower(), vector_tower())
+
+
+def emoji_clip_loss(
+    model: CLIP, cut_outs: UInt8[Tensor, "n 4 rows columns"], texts: Float[Tensor, "n given"]
+) -> Tensor:
+    """`clip_loss` of a batch of cut-outs and their labels' vectors.
+
+    Two designs of one concept in a batch are each other's wrong answer. That lifts the loss, and
+    not the best score: it is as likely for every score (chapter 21).
+    """
+    return clip_loss(model(seen_anew(cut_outs), texts))
+
+
+def scene_clip(words: int) -> CLIP:
+    """Scenes at 32 x 32 and a bag of numbers, of which there are `words`."""
+    return CLIP(ImageTower(64, (16, 32, 48)), BagOfWords(words))
+
+
+def scene_clip_loss(model: CLIP, x: UInt8[Tensor, "n 3 rows columns"], texts: Tensor) -> Tensor:
+    """`clip_loss` of a batch of scenes and the numbers of their words, [n, places].
+
+    Or [n, 2, places]: then the second of each two is a wrong caption that nobody else would have
+    brought up, as in NegCLIP (Yuksekgonul et al. 2023).
+    """
+    if texts.dim() == 3:
+        texts = texts.transpose(0, 1).flatten(0, 1)  # all right ones, then all wrong ones
+    return clip_loss(model(x / 127.5 - 1, texts))
