@@ -29,6 +29,7 @@ from course_lib.data.scenes import (
     caption,
     coverage,
     distances,
+    draw_captions,
     draw_scenes,
     layout,
     parse,
@@ -249,3 +250,16 @@ def test_pictures_and_captions_come_in_equal_numbers():
     images, captions = draw_scenes(3, size=16)
     with pytest.raises(ValueError, match="3 pictures but 2 captions"):
         obeyed(images, captions[:2])
+
+
+def test_what_a_caption_asks_for_is_drawn():
+    asked = [
+        "three pink stars on a black background",
+        "a red ring above a blue heart on a white background",
+    ]
+    images = draw_captions(asked, size=64, seed=3)
+    assert images.shape == (2, 3, 64, 64) and images.dtype == torch.uint8
+    assert obeyed(images, asked)["all"] == 1
+    assert torch.equal(images, draw_captions(asked, size=64, seed=3))
+    with pytest.raises(ValueError, match="not a caption"):
+        draw_captions(["a nice picture"])
