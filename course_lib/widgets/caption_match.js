@@ -141,7 +141,7 @@ function render({ model, el }) {
       ["captions in place", `${right} of ${n}`], ["the model agrees", `${agreed(byRow ? answer : turned(answer))} of ${n}`],
     ]);
     said.textContent = picked >= 0 ? `"${captions[order[picked]]}" is picked: choose where it goes.`
-      : byRow ? "Each row adds up to 100 %: which caption is this picture's?" : "Each column adds up to 100 %: which picture is this caption's?";
+      : `Rows are pictures, columns the captions under them. ${byRow ? "Each row adds up to 100 %: which caption is this picture's?" : "Each column adds up to 100 %: which picture is this caption's?"}`;
     dial.set(scales.indexOf(scale));
     question.set(model.get("asks"));
   };
