@@ -14,6 +14,7 @@ from course_lib.data.emoji import (
     colour_shares,
     concepts,
     from_sheet,
+    lab,
     label_embeddings,
     load_emoji,
     shown_on,
@@ -152,6 +153,19 @@ def test_a_plain_colour_is_called_by_its_name():
         shares = colour_shares(plain)
         assert shares[number] == 1 and shares.sum() == 1
     assert not colour_shares(np.zeros((64, 64, 4), np.uint8)).any()
+
+
+@pytest.mark.parametrize(
+    ("rgb", "expected"),
+    [
+        ((255, 255, 255), (100, 0, 0)),
+        ((255, 0, 0), (53.24, 80.09, 67.20)),  # as every table of the colour space has it
+        ((0, 0, 255), (32.30, 79.19, -107.86)),
+        ((0, 0, 0), (0, 0, 0)),
+    ],
+)
+def test_colours_stand_where_the_eye_has_them(rgb, expected):
+    assert lab(np.array(rgb)) == pytest.approx(expected, abs=0.05)
 
 
 # ---- words --------------------------------------------------------------------------------

@@ -98,6 +98,10 @@ def test_what_is_held_out_is_a_combination_never_a_part():
     assert {s.number for s in parts["train"] if isinstance(s, Count)} == {2, 3, 4}
     relations = {s.relation for s in parts["train"] if isinstance(s, Pair)}
     assert relations == {*RELATIONS, "and"}
+    for scene in parts["train"]:
+        if isinstance(scene, Pair):  # else swapped colours could not be told apart
+            assert scene.first.colour != scene.second.colour
+            assert scene.first.shape != scene.second.shape
     pairs = Counter((s.number, s.thing.shape) for s in parts["test_count"] if isinstance(s, Count))
     assert len(pairs) == 3
 

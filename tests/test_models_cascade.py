@@ -18,7 +18,6 @@ from course_lib.models.cascade import (
     sees,
     shrink,
     stage,
-    times_to,
 )
 
 
@@ -95,11 +94,10 @@ def seeing():
 
 def test_times_end_where_they_are_told_to():
     schedule = cosine()
-    assert torch.equal(times_to(schedule, 20), spaced_times(schedule, 20))
-    early = times_to(schedule, 7, 300)
+    early = spaced_times(schedule, 7, 300)
     assert early[0] == 1000 and early[-1] == 300 and len(early) == 8
     with pytest.raises(ValueError, match="20 steps from 1000 cannot end at 990"):
-        times_to(schedule, 20, 990)
+        spaced_times(schedule, 20, 990)
 
 
 def test_a_stage_bound_to_its_small_picture_is_clipped_and_told_the_level():
@@ -158,3 +156,17 @@ def test_a_chain_needs_a_level_for_each_stage():
     base, (_, first) = Denoiser(Plain(), cosine(), "x_0"), seeing()
     with pytest.raises(ValueError, match=r"1 stages need as many levels, got \[\]"):
         list(chain(base, [first], 2, levels=[]))
+
+
+def test_a_stage_that_is_stopped_leaves_a_picture_as_noisy_as_the_next_one_wants_it():
+    class Empty(Plain):
+        def forward(self, x_t, t, low_res=None, aug_t=None):
+            return 0 * x_t
+
+    nothing = Denoiser(Empty(), cosine(), "x_0")
+    told = {"levels": (300, 200), "truncated": True, "steps": 5}
+    small, middle, large = chain(nothing, [nothing, nothing], 64, **told)
+    _, sigma = cosine()(torch.tensor([300, 200]), like=torch.zeros(2))
+    assert small.std() == pytest.approx(float(sigma[0]), rel=0.05)
+    assert middle.std() == pytest.approx(float(sigma[1]), rel=0.05)
+    assert not large.any()

@@ -58,7 +58,7 @@ def test_a_word_comes_apart_from_its_longest_beginning():
 def test_what_is_lost_is_named(toy: MiniLM):
     assert toy.ignored("a red aqua apple") == ["aqua"]
     assert toy.ignored("two red apples", length=5) == ["apples"]
-    assert toy.ignored("") == []
+    assert toy.ignored("red apple", length=4) == toy.ignored("") == []
     assert toy.tokenise(["two red apples"], length=5)[0].tolist() == [
         [VOCABULARY.index(one) for one in ("[CLS]", "two", "red", "apple", "[SEP]")]
     ]

@@ -48,7 +48,10 @@ def test_ships_the_average_with_its_origin_and_metrics(run: Path, tmp_path: Path
         TRAININGS["digits_ddpm"].model(), run / ship_weights.CHECKPOINT
     )
     for name, value in trained.state_dict().items():
-        torch.testing.assert_close(shipped.state_dict()[name], value, atol=1e-3, rtol=1e-3)
+        coarse = (
+            float(value.abs().max()) / 250 + 4e-6
+        )  # half of one of 127 steps; a scale's own 16 bits
+        torch.testing.assert_close(shipped.state_dict()[name], value, atol=coarse, rtol=1e-3)
 
 
 def test_replaces_only_when_asked(

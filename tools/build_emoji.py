@@ -30,7 +30,7 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from course_lib.core.tensors import atomic_write
-from course_lib.data.emoji import COLOURS, FOLDERS, SIDE, colour_shares, shown_on, to_sheet
+from course_lib.data.emoji import COLOURS, FOLDERS, SIDE, Concept, colour_shares, shown_on, to_sheet
 from course_lib.data.files import ROOT, pixels_sha256
 
 SOURCE = json.loads((ROOT / "tools" / "sources.lock.json").read_text())["emoji"]
@@ -39,17 +39,6 @@ DRAWN = 256  # pixels a side before the average over blocks of 4 x 4
 LEVELS = 64  # of each colour; the sheets shrink by a third and nobody sees it
 
 Picture = UInt8[np.ndarray, "64 64 4"]
-
-
-@dataclass(frozen=True)
-class Concept:
-    """What an emoji shows, whoever drew it."""
-
-    code: str
-    emoji: str
-    label: str
-    tags: list[str]
-    group: str
 
 
 @dataclass(frozen=True)
@@ -128,7 +117,9 @@ def all_concepts(labels: dict[str, Any]) -> dict[str, Concept]:
         ):
             continue
         code = plain(one["hexcode"])
-        concepts[code] = Concept(code, one["emoji"], one["label"], one.get("tags", []), group)
+        concepts[code] = Concept(
+            code, one["emoji"], one["label"], tuple(one.get("tags", [])), group
+        )
     return concepts
 
 

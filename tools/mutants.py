@@ -90,6 +90,11 @@ TESTS = {
     "nn/modulation.py": ["tests/test_nn_modulation.py"],
     "train.py": ["tests/test_train.py"],
     "weights.py": ["tests/test_weights.py"],
+    "data/scenes.py": ["tests/test_data_scenes.py"],
+    "data/oracle.py": ["tests/test_data_scenes.py"],
+    "data/emoji.py": ["tests/test_data_emoji.py"],
+    "models/minilm.py": ["tests/test_models_minilm.py"],
+    "nn/perceptual.py": ["tests/test_nn_perceptual.py"],
 }
 
 MUTANTS = [
@@ -127,7 +132,7 @@ MUTANTS = [
     ),
     Mutant(
         "diffusion/schedules.py",
-        "torch.linspace(schedule.T, 0, steps + 1",
+        "torch.linspace(schedule.T, stop, steps + 1",
         "torch.linspace(schedule.T, 1, steps + 1",
         "index: times end at 1",
     ),
@@ -1252,12 +1257,7 @@ MUTANTS = [
         "index",
     ),
     Mutant("models/cascade.py", "x if truncated else augment(", "augment(", "noised twice"),
-    Mutant(
-        "models/cascade.py",
-        "linspace(schedule.T, stop,",
-        "linspace(schedule.T, 0,",
-        "end of the walk",
-    ),
+    Mutant("models/cascade.py", "steps=steps, stop=stop", "steps=steps, stop=0", "end of the walk"),
     Mutant("models/cascade.py", "for _ in range(noises)]", "for _ in range(1)]", "one noise"),
     Mutant("models/palette.py", "square() * hole", "square()", "outside of the hole"),
     Mutant("models/palette.py", "hole.expand_as(x_0).flatten(1).sum(1)", "hole.sum()", "divisor"),
@@ -1493,6 +1493,76 @@ MUTANTS = [
         "return self.scale * self.embed_images",
         "return self.embed_images",
         "no scale",
+    ),
+    # weights in 8 bits, words and captioned data
+    Mutant("weights.py", ".amax(1) / 127", ".amax(1) / 100", "the largest is cut"),
+    Mutant("weights.py", "blocks.abs().amax(1)", "blocks.amax(1)", "negative ones unscaled"),
+    Mutant("weights.py", "whole.float() * each", "whole.float() / each", "inverse"),
+    Mutant("weights.py", "value.dim() > 1", "value.dim() > 0", "biases in 8 bits"),
+    Mutant("data/scenes.py", "% 8 == 3", "% 8 == 9", "no pair held out"),
+    Mutant(
+        "data/scenes.py", "scene.number) % 8 == 6", "scene.number) % 8 == 9", "no count held out"
+    ),
+    Mutant("data/scenes.py", "dx * right + dy * down", "dx * right - dy * down", "sign"),
+    Mutant("data/scenes.py", "second.colour == first.colour or", "False or", "colours may agree"),
+    Mutant("data/scenes.py", "0.5 - radius * apart", "0.5 + radius * apart", "inside out"),
+    Mutant("data/scenes.py", "sign * np.sqrt(nearest)", "np.sqrt(nearest)", "no inside"),
+    Mutant("data/scenes.py", "default_rng([seed, n])", "default_rng([seed, count])", "all alike"),
+    Mutant("data/oracle.py", "total / area) ** 0.5", "total / area)", "root"),
+    Mutant(
+        "data/oracle.py",
+        "y - radius * down",
+        "y + radius * down",
+        "sign",
+    ),
+    Mutant("data/oracle.py", "Counter(seen) == Counter(asked)", "True", "binding unasked"),
+    Mutant("data/oracle.py", "(one.radius > 0.125) ==", "(one.radius > 0) ==", "size unasked"),
+    Mutant("data/oracle.py", "a.x - b.x, a.y - b.y", "b.x - a.x, b.y - a.y", "the other way round"),
+    Mutant(
+        "data/oracle.py",
+        "3 * _third(one.y) + _third(one.x)",
+        "3 * _third(one.x) + _third(one.y)",
+        "transposed",
+    ),
+    Mutant(
+        "data/emoji.py",
+        "asarray(background, np.float32) * (1 - cover)",
+        "asarray(background, np.float32) * cover",
+        "cover",
+    ),
+    Mutant("data/emoji.py", 'split in ("all", part)', "True", "splits ignored"),
+    Mutant("data/emoji.py", "apart.argmin(1)", "apart.argmax(1)", "the farthest colour"),
+    Mutant(
+        "data/emoji.py",
+        "116 * y - 16, 500 * (x - y)",
+        "116 * y - 16, 50 * (x - y)",
+        "factor",
+    ),
+    Mutant(
+        "models/minilm.py", "attn_mask=mask[:, None, None]", "attn_mask=None", "padding is read"
+    ),
+    Mutant(
+        "models/minilm.py",
+        "range(len(word), start, -1)",
+        "range(start + 1, len(word) + 1)",
+        "shortest first",
+    ),
+    Mutant("models/minilm.py", "x + self.mix(", "self.mix(", "no shortcut"),
+    Mutant("models/minilm.py", " + self.segment.weight[0]", "", "no segment"),
+    Mutant("models/minilm.py", "states * mask[..., None]", "states", "padding is averaged"),
+    Mutant("models/minilm.py", "left < 0", "left < 1", "one piece early"),
+    Mutant("nn/perceptual.py", "(x - self.shift) / self.scale", "x", "not ImageNet's scale"),
+    Mutant(
+        "nn/perceptual.py",
+        "if number in (1, 2) else x",
+        "if number in (1,) else x",
+        "one pooling less",
+    ),
+    Mutant(
+        "nn/perceptual.py",
+        "x.square().sum(1, keepdim=True).sqrt()",
+        "x.square().sum(1, keepdim=True)",
+        "root",
     ),
 ]
 

@@ -85,7 +85,7 @@ def shown_on(
     return flat.reshape(len(flat), size, block, size, block, 3).mean((2, 4))
 
 
-def _lab(rgb: np.ndarray) -> Float[np.ndarray, "... 3"]:
+def lab(rgb: np.ndarray) -> Float[np.ndarray, "... 3"]:
     """sRGB of 0 to 255 as CIE L*a*b* (D65), in which distances are near to what the eye sees."""
     c = np.asarray(rgb, np.float64) / 255
     linear = np.where(c > 0.04045, ((c + 0.055) / 1.055) ** 2.4, c / 12.92)
@@ -106,7 +106,7 @@ def colour_shares(picture: UInt8[np.ndarray, "height width 4"]) -> Float[np.ndar
     drawn = picture[picture[..., 3] > 200][:, :3]
     if len(drawn) < 50:
         return np.zeros(len(COLOURS))
-    apart = ((_lab(drawn)[:, None] - _lab(np.array(list(COLOURS.values())))) ** 2).sum(-1)
+    apart = ((lab(drawn)[:, None] - lab(np.array(list(COLOURS.values())))) ** 2).sum(-1)
     return np.bincount(apart.argmin(1), minlength=len(COLOURS)) / len(drawn)
 
 

@@ -68,8 +68,9 @@ def detect(image: Picture) -> tuple[list[Found], str]:
     smooth = ndimage.median_filter(pixels, (3, 3, 1)) if size >= 64 else pixels
     apart = ((smooth[..., None, :] - PALETTE) ** 2).sum(-1)
 
-    border = np.concatenate([apart[:2], apart[-2:], *(s.swapaxes(0, 1) for s in _sides(apart))], 1)
-    ground = _N + int(np.bincount(border[..., _N:].argmin(-1).ravel(), minlength=3).argmax())
+    border = np.ones((size, size), bool)
+    border[2:-2, 2:-2] = False
+    ground = _N + int(np.bincount(apart[border][:, _N:].argmin(1), minlength=3).argmax())
     drawn = (apart[..., :_N].min(-1) < apart[..., ground]) & (apart[..., ground] > 40**2)
     labels, _ = ndimage.label(drawn, np.ones((3, 3)))
 
@@ -88,10 +89,6 @@ def detect(image: Picture) -> tuple[list[Found], str]:
         cover = _cover(pixels, labels, number, window, colour, ground)
         found.append(_fit(cover, window, list(COLOURS)[colour], size))
     return found, list(BACKGROUNDS)[ground - _N]
-
-
-def _sides(apart: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return apart[:, :2], apart[:, -2:]
 
 
 def _cover(

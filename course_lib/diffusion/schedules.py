@@ -137,14 +137,17 @@ rectified = NoiseSchedule(lambda t: 1 - t, lambda t: t)
 edm = NoiseSchedule(torch.ones_like, lambda t: t, t_max=80.0)
 
 
-def spaced_times(schedule: DiscreteSchedule, steps: int) -> Int[Tensor, " times"]:
-    """`steps` + 1 integer times from T down to 0, as evenly spaced as integers allow.
+def spaced_times(schedule: DiscreteSchedule, steps: int, stop: int = 0) -> Int[Tensor, " times"]:
+    """`steps` + 1 integer times from T down to `stop`, as evenly spaced as integers allow.
 
-    With steps = T these are all of T, T-1, ..., 0. Raises ValueError unless 1 <= steps <= T.
+    With steps = T these are all of T, T-1, ..., 0. A walk that stops above 0 ends on a picture that
+    is still noisy. Raises ValueError unless 1 <= steps <= T - stop and stop >= 0.
     """
     if not 1 <= steps <= schedule.T:
         raise ValueError(f"steps must be 1..{schedule.T} for this schedule, got {steps}")
-    return torch.linspace(schedule.T, 0, steps + 1, dtype=torch.float64).round().long()
+    if not 0 <= stop <= schedule.T - steps:
+        raise ValueError(f"{steps} steps from {schedule.T} cannot end at {stop}")
+    return torch.linspace(schedule.T, stop, steps + 1, dtype=torch.float64).round().long()
 
 
 def respaced(schedule: DiscreteSchedule, times: Int[Tensor, " times"]) -> DiscreteSchedule:

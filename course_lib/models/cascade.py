@@ -7,7 +7,7 @@ how much noise was put on it (Ho et al. 2021, "CDM": conditioning augmentation).
 from collections.abc import Iterator, Sequence
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -15,7 +15,7 @@ from course_lib.core.types import Denoise, Images, RandnLike, Time
 from course_lib.diffusion.denoiser import Denoiser
 from course_lib.diffusion.guidance import clip, given
 from course_lib.diffusion.samplers import Step, ddim_step, sample
-from course_lib.diffusion.schedules import DiscreteSchedule, NoiseSchedule, cosine, spaced_times
+from course_lib.diffusion.schedules import NoiseSchedule, cosine, spaced_times
 from course_lib.diffusion.training import stratified_times
 from course_lib.nn.embeddings import TimeMLP
 from course_lib.nn.unet import UNet
@@ -84,18 +84,6 @@ class StageLoss:
         return model.loss(x_0, t, torch.randn_like(x_0), low_res=low_res, aug_t=aug_t).mean()
 
 
-def times_to(schedule: DiscreteSchedule, steps: int, stop: int = 0) -> Int[Tensor, " times"]:
-    """`steps` + 1 times from T down to `stop`: a walk that ends early, on a picture still noisy.
-
-    Raises ValueError unless `stop` leaves room for that many steps.
-    """
-    if not 0 <= stop <= schedule.T - steps:
-        raise ValueError(f"{steps} steps from {schedule.T} cannot end at {stop}")
-    if stop == 0:
-        return spaced_times(schedule, steps)
-    return torch.linspace(schedule.T, stop, steps + 1, dtype=torch.float64).round().long()
-
-
 def sees(model: Denoiser, low_res: LowRes, s: int | Time) -> Denoise:
     """A stage that looks at these small pictures, noised to time `s`: a denoiser like any other.
 
@@ -133,12 +121,16 @@ def grow(
     s: int = 0,
     *,
     steps: int = 20,
+    stop: int = 0,
     step: Step = ddim_step,
     randn_like: RandnLike = torch.randn_like,
 ) -> Images:
-    """Draw a large picture for each small one, which is as noisy as at time `s` already."""
+    """Draw a large picture for each small one, which is as noisy as at time `s` already.
+
+    stop   where the walk ends; above 0 the large pictures are still as noisy as at that time
+    """
     noise = randn_like(low_res.new_empty(len(low_res), low_res.shape[1], side, side))
-    times = spaced_times(model.schedule, steps)
+    times = spaced_times(model.schedule, steps, stop)
     return sample(step, sees(model, low_res, s), model.schedule, noise, times)
 
 
@@ -167,13 +159,11 @@ def chain(
         raise ValueError(f"{len(stages)} stages need as many levels, got {list(levels)}")
     stops = [*levels, 0] if truncated else [0] * (len(stages) + 1)
     x = randn_like(torch.empty(n, 1, side, side))
-    x = sample(step, clip(base), base.schedule, x, times_to(base.schedule, steps, stops[0]))
+    x = sample(step, clip(base), base.schedule, x, spaced_times(base.schedule, steps, stops[0]))
     yield x
     for model, s, stop in zip(stages, levels, stops[1:], strict=True):
         now = torch.full((n,), s, device=x.device)
         low_res = x if truncated else augment(model.schedule, x, now, randn_like)
         side *= 2
-        noise = randn_like(x.new_empty(n, 1, side, side))
-        times = times_to(model.schedule, steps, stop)
-        x = sample(step, sees(model, low_res, s), model.schedule, noise, times)
+        x = grow(model, low_res, side, s, steps=steps, stop=stop, step=step, randn_like=randn_like)
         yield x
