@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -22,10 +22,17 @@ from course_lib.core.tensors import pick_device, seed_everything, to_unit
 from course_lib.core.types import Images, Points
 from course_lib.data.batches import random_batches
 from course_lib.data.digits import TOP, load_digits
-from course_lib.data.emoji import concepts
+from course_lib.data.emoji import concepts, label_embeddings, load_emoji
 from course_lib.data.fashion_mnist import load_fashion_mnist
 from course_lib.data.points import swiss_roll
-from course_lib.data.scenes import caption, draw_scenes, random_scene
+from course_lib.data.scenes import (
+    BACKGROUNDS,
+    COLOURS,
+    SHAPES,
+    caption,
+    draw_scenes,
+    random_scene,
+)
 from course_lib.data.sequences import heartbeats
 from course_lib.diffusion.denoiser import Denoiser
 from course_lib.diffusion.distillation import Halving
@@ -34,6 +41,14 @@ from course_lib.diffusion.variance import LearnedVariance
 from course_lib.features import train_features
 from course_lib.models.captions import BagUNet, TokenUNet, caption_drop_loss, reader
 from course_lib.models.cascade import AUG_MAX, StageLoss, SuperResolver, shrink, stage
+from course_lib.models.clip import (
+    emoji_clip,
+    emoji_clip_loss,
+    in_places,
+    scene_clip,
+    scene_clip_loss,
+    word_ids,
+)
 from course_lib.models.palette import PaletteLoss, Restorer, restorer
 from course_lib.models.style import StyleGAN, style_gan_loss
 from course_lib.models.tokenizer import Tokenizer, learn_merges
@@ -220,6 +235,60 @@ def roll() -> Points:
     return swiss_roll(50_000, noise=0.01)
 
 
+def emoji_cut_outs() -> UInt8[Tensor, "n 4 32 32"]:
+    """The training emoji of seven designs at 32 x 32, ready for any ground."""
+    return load_emoji("train").cut_outs(32)
+
+
+def emoji_vectors(split: str = "train") -> Float[Tensor, "n 384"]:
+    """MiniLM's vector of each emoji's label, in the order of `load_emoji`."""
+    vectors = label_embeddings()
+    return torch.stack([vectors[concept.code] for concept in load_emoji(split).concepts])
+
+
+# The captions of two things, "a red circle and an orange square on a gray background".
+PAIR_WORDS = ("a", "an", "and", "on", "background", *COLOURS, *SHAPES, *BACKGROUNDS)
+PAIR_PLACES = 11
+PAIR_SHAPES = (2, 6)  # where the shapes stand
+
+
+@cache
+def _pairs() -> tuple[Tensor, Tensor]:
+    images, captions = draw_scenes(20_000, tasks=("pair",))
+    return images, word_ids(captions, PAIR_WORDS, PAIR_PLACES)
+
+
+def pair_scenes() -> UInt8[Tensor, "n 3 32 32"]:
+    """20,000 scenes of two things, "and" between them."""
+    return _pairs()[0]
+
+
+def pair_texts(places: bool = False, swaps: bool = False) -> Int[Tensor, "n *two places"]:
+    """The words of their captions as numbers.
+
+    places   another number for the same word at another place
+    swaps    with each caption the one whose shapes have changed places: [n, 2, places]
+    """
+    ids = _pairs()[1]
+    numbered = partial(in_places, words=len(PAIR_WORDS) + 1) if places else lambda one: one
+    return torch.stack([numbered(ids), numbered(swapped(ids))], 1) if swaps else numbered(ids)
+
+
+def swapped(ids: Int[Tensor, "n places"]) -> Int[Tensor, "n places"]:
+    """Numbers of words with the shapes' places exchanged: who is red, who is blue?
+
+    Shapes, and not colours: "an red circle" could be found out by its grammar.
+    """
+    ids, (first, second) = ids.clone(), PAIR_SHAPES
+    ids[:, [first, second]] = ids[:, [second, first]]
+    return ids
+
+
+def pair_clip(places: bool = False) -> nn.Module:
+    """A small CLIP of scenes for the numbers that `pair_texts` gives."""
+    return scene_clip((len(PAIR_WORDS) + 1) * (PAIR_PLACES if places else 1))
+
+
 # Long enough for clear digits, short enough to repeat: a minute or two on a core of its own.
 _DIGITS = TrainConfig(lr=2e-3, final_steps=500, total_steps=1500)
 _LONG = TrainConfig(lr=2e-3, final_steps=3000, total_steps=8000)
@@ -245,6 +314,9 @@ _EXPOSED = TrainConfig(lr=3e-3, final_steps=300, total_steps=500, precision="fp3
 _SCENES = TrainConfig(lr=2e-3, final_steps=1500, total_steps=5000)
 _ABLATION = TrainConfig(lr=2e-3, final_steps=200, total_steps=600, precision="fp32")
 
+
+_CLIP = TrainConfig(lr=2e-3, final_steps=400, total_steps=1000, ema_decay=0.99)
+_PAIRS = TrainConfig(lr=2e-3, final_steps=600, total_steps=2000, ema_decay=0.99)
 
 _LABELS = TrainConfig(lr=2e-3, warmup_steps=50, final_steps=250, total_steps=600)
 
@@ -482,6 +554,30 @@ TRAININGS: dict[str, Callable[..., nn.Module]] = {
         TrainConfig(lr=5e-3, warmup_steps=50, final_steps=600, total_steps=1200, ema_decay=0.99),
         labels=garment_labels,
         ships=label_readers,
+    ),
+    # Chapter 21: emoji and their labels in one space; then scenes of two things, by a bag of words,
+    # by words at their places, and by these with a wrong caption for each right one.
+    "emoji_clip": Training(
+        emoji_clip, emoji_clip_loss, emoji_cut_outs, 256, _CLIP, labels=emoji_vectors
+    ),
+    "scene_clip_bag": Training(
+        pair_clip, scene_clip_loss, pair_scenes, 128, _PAIRS, labels=pair_texts
+    ),
+    "scene_clip_places": Training(
+        partial(pair_clip, True),
+        scene_clip_loss,
+        pair_scenes,
+        128,
+        _PAIRS,
+        labels=partial(pair_texts, True),
+    ),
+    "scene_clip_swaps": Training(
+        partial(pair_clip, True),
+        scene_clip_loss,
+        pair_scenes,
+        128,
+        _PAIRS,
+        labels=partial(pair_texts, True, True),
     ),
     # What samples are looked at with; these two measure and ship themselves.
     "digits_features": partial(train_features, "digits_features"),

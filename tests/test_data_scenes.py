@@ -29,6 +29,7 @@ from course_lib.data.scenes import (
     caption,
     coverage,
     distances,
+    draw_captions,
     draw_scene,
     draw_scenes,
     layout,
@@ -297,3 +298,16 @@ def test_one_scene_is_drawn_from_its_caption():
     assert image.shape == (3, 64, 64) and judge(image, text)["all"]
     assert torch.equal(image, draw_scene(parse(text), 64, 3))
     assert not torch.equal(image, draw_scene(text, 64, 4))
+
+
+def test_what_a_caption_asks_for_is_drawn():
+    asked = [
+        "three pink stars on a black background",
+        "a red ring above a blue heart on a white background",
+    ]
+    images = draw_captions(asked, size=64, seed=3)
+    assert images.shape == (2, 3, 64, 64) and images.dtype == torch.uint8
+    assert obeyed(images, asked)["all"] == 1
+    assert torch.equal(images, draw_captions(asked, size=64, seed=3))
+    with pytest.raises(ValueError, match="not a caption"):
+        draw_captions(["a nice picture"])

@@ -7,6 +7,9 @@ import pytest
 import torch
 
 from course_lib import trainings
+from course_lib.data.emoji import label_embeddings, load_emoji
+from course_lib.data.scenes import Pair, Thing, caption, draw_scenes, parse
+from course_lib.models.clip import word_ids
 from course_lib.train import TrainConfig
 from course_lib.weights import load_weights
 
@@ -114,3 +117,34 @@ def test_full_size_garments_by_class_change_what_reads_the_label_alone(tmp_path)
 
 def both(name, one, other):
     return one.net.get_parameter(name), other.net.get_parameter(name)
+
+
+def test_captions_of_two_things_and_their_swaps(monkeypatch):
+    images, captions = draw_scenes(6, tasks=("pair",))
+    ids = word_ids(captions, trainings.PAIR_WORDS, trainings.PAIR_PLACES)
+    monkeypatch.setattr(trainings, "_pairs", lambda: (images, ids))
+
+    def said(row):
+        return " ".join(trainings.PAIR_WORDS[n - 1] for n in row.tolist() if n)
+
+    assert [said(row) for row in trainings.pair_texts()] == captions
+    both = trainings.pair_texts(swaps=True)
+    for text, (right, wrong) in zip(captions, both, strict=True):
+        scene = parse(text)
+        other = Pair(
+            Thing(scene.first.colour, scene.second.shape),
+            Thing(scene.second.colour, scene.first.shape),
+            "and",
+            scene.background,
+        )
+        assert said(right) == text and said(wrong) == caption(other)
+    at_places = trainings.pair_texts(places=True)
+    assert at_places.max() < (len(trainings.PAIR_WORDS) + 1) * trainings.PAIR_PLACES
+    assert len(at_places.unique()) > len(ids.unique())
+
+
+def test_emoji_and_their_vectors_stand_in_one_order():
+    vectors = trainings.emoji_vectors("test_pair")
+    emoji = load_emoji("test_pair")
+    assert len(vectors) == len(emoji)
+    assert torch.equal(vectors[7], label_embeddings()[emoji.concepts[7].code])

@@ -21,6 +21,7 @@ from course_lib.diffusion.likelihood import gaussian_kl, prior_bits
 from course_lib.diffusion.samplers import ddim_step, heun_step, walk
 from course_lib.diffusion.solvers import DPMSolver2M
 from course_lib.metrics import frechet_distance, precision_recall
+from course_lib.models.clip import clip_loss
 from course_lib.models.vae import mlp
 from course_lib.nn.anatomy import anatomy, feature_maps
 from course_lib.nn.embeddings import FourierFeatures, sinusoidal
@@ -30,6 +31,7 @@ from course_lib.widgets.base import HERE, module, style
 from course_lib.widgets.bit_budget import BitBudget
 from course_lib.widgets.bound_gap import BoundGap
 from course_lib.widgets.bound_lab import BoundLab
+from course_lib.widgets.caption_match import CaptionMatch
 from course_lib.widgets.cascade_dial import CascadeDial
 from course_lib.widgets.denoiser_playground import DenoiserPlayground
 from course_lib.widgets.embedding_lab import EmbeddingLab
@@ -1345,3 +1347,56 @@ def test_a_pixel_is_as_bright_as_it_looks(tmp_path):
 def test_a_word_look_that_does_not_fit_is_refused(changes, error, words):
     with pytest.raises(error, match=words):
         word_look(**changes)
+
+
+# ---- CaptionMatch -------------------------------------------------------------------------------
+
+FOUR = np.arange(4 * 2 * 2 * 3, dtype=np.uint8).reshape(4, 2, 2, 3)
+COSINES = np.cos(np.arange(16.0)).reshape(4, 4)
+
+
+def caption_match(**changes):
+    told = {"images": FOUR, "captions": ["a", "b", "c", "d"], "cosines": COSINES}
+    return CaptionMatch(**(told | changes))
+
+
+@pytest.mark.parametrize("scale", [1.0, 20.0])
+def test_the_page_has_the_loss_of_the_library(tmp_path, scale: float):
+    order = [2, 0, 3, 1]
+    widget = caption_match(order=order, scale=scale)
+    placed = f"m.placed({widget.cosines}, {widget.order}, {widget.scale})"
+    page = javascript(tmp_path, "caption_match", f"m.answers({placed})")
+    scores = scale * torch.tensor(widget.cosines, dtype=torch.float64)[:, order]
+    assert page["loss"] == pytest.approx(float(clip_loss(scores)))
+    assert page["rows"] == pytest.approx(np.array(scores.softmax(1).tolist()))
+    assert page["columns"] == pytest.approx(np.array(scores.softmax(0).tolist()))
+
+
+def test_the_page_swaps_captions_and_counts_agreement(tmp_path):
+    assert javascript(tmp_path, "caption_match", "m.exchanged([2, 0, 1], 0, 2)") == [1, 0, 2]
+    tied = [[0.5, 0.5, 0], [0.1, 0.8, 0.1], [0.9, 0, 0.1]]
+    assert javascript(tmp_path, "caption_match", f"m.agreed({tied})") == 1
+    assert javascript(tmp_path, "caption_match", "m.turned([[1, 2], [3, 4]])") == [[1, 3], [2, 4]]
+
+
+def test_captions_begin_under_the_wrong_pictures():
+    widget = caption_match()
+    assert widget.order == [1, 2, 3, 0] and widget.shape == [4, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "words"),
+    [
+        ({"images": FOUR / 2}, TypeError, "uint8"),
+        ({"images": FOUR[..., :1]}, ValueError, "2 to 8"),
+        ({"cosines": COSINES[:3]}, ValueError, r"\[4, 4\]"),
+        ({"cosines": 2 * COSINES}, ValueError, "from -1 to 1"),
+        ({"captions": ["a"]}, ValueError, "captions must name each of the 4"),
+        ({"order": [0, 0, 1, 2]}, ValueError, "each of 0..3 once"),
+        ({"scale": 3.0}, ValueError, "unknown scale"),
+        ({"asks": "why?"}, ValueError, "unknown question"),
+    ],
+)
+def test_what_no_match_can_show_is_refused(changes, error, words):
+    with pytest.raises(error, match=words):
+        caption_match(**changes)

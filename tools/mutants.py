@@ -53,6 +53,7 @@ TESTS = {
     "diffusion/distillation.py": ["tests/test_diffusion_distillation.py"],
     "models/cascade.py": ["tests/test_models_cascade.py"],
     "models/palette.py": ["tests/test_models_palette.py"],
+    "models/clip.py": ["tests/test_models_clip.py"],
     "diffusion/training.py": ["tests/test_diffusion_training.py", "tests/test_improved.py"],
     "diffusion/variance.py": ["tests/test_diffusion_variance.py"],
     "diffusion/exact.py": [
@@ -1449,6 +1450,77 @@ MUTANTS = [
         "snr(t).clamp(max=gamma) / own",
         "snr(t).clamp(max=gamma) * own",
         "factor",
+    ),
+    Mutant(
+        "models/clip.py",
+        "info_nce(scores) + info_nce(scores[:, :n].T)",
+        "info_nce(scores) + info_nce(scores[:, :n])",
+        "one question twice",
+    ),
+    Mutant(
+        "models/clip.py", "info_nce(scores[:, :n].T)) / 2", "info_nce(scores[:, :n].T))", "factor 2"
+    ),
+    Mutant("models/clip.py", "if m < n:", "if m <= n - 3:", "refuses too late"),
+    Mutant(
+        "models/clip.py",
+        "math.log(scores.shape[1]) - info_nce",
+        "math.log(scores.shape[0] - 1) - info_nce",
+        "off by one",
+    ),
+    Mutant("models/clip.py", "2 * torch.eye(", "torch.eye(", "sign of the pairs"),
+    Mutant(
+        "models/clip.py",
+        "F.logsigmoid(sign * (scores + bias)).sum(1)",
+        "F.logsigmoid(sign * (scores - bias)).sum(1)",
+        "sign",
+    ),
+    Mutant(
+        "models/clip.py",
+        "(scores + bias)).sum(1).mean()",
+        "(scores + bias)).mean()",
+        "sum is a mean",
+    ),
+    Mutant(
+        "models/clip.py",
+        "(scores > own).sum(1), (scores == own)",
+        "(scores < own).sum(1), (scores == own)",
+        "order",
+    ),
+    Mutant(
+        "models/clip.py",
+        "((k - better) / equal).clamp(0, 1)",
+        "(k - better).clamp(0, 1)",
+        "ties all count",
+    ),
+    Mutant("models/clip.py", "dim=1).clamp(min=0)", "dim=1)", "negative scores"),
+    Mutant(
+        "models/clip.py", "F.normalize(images, dim=1).mean(0)", "images.mean(0)", "lengths count"
+    ),
+    Mutant("models/clip.py", "F.normalize(images, dim=1) @", "images @", "lengths count"),
+    Mutant("models/clip.py", "return x + F.silu(", "return F.silu(", "no shortcut"),
+    Mutant("models/clip.py", "self.table(ids).sum(1)", "self.table(ids).mean(1)", "no words count"),
+    Mutant("models/clip.py", "enumerate(vocabulary, 1)", "enumerate(vocabulary)", "off by one"),
+    Mutant(
+        "models/clip.py",
+        "torch.where(ids > 0, ids + place, 0)",
+        "ids + place",
+        "no words get numbers",
+    ),
+    Mutant(
+        "models/clip.py", "place = words * torch.arange(", "place = torch.arange(", "places overlap"
+    ),
+    Mutant(
+        "models/clip.py",
+        "self.log_scale.clamp_(max=math.log(MAX_SCALE))",
+        "self.log_scale.clamp_(max=MAX_SCALE)",
+        "log",
+    ),
+    Mutant("models/clip.py", "torch.tensor(math.log(scale))", "torch.tensor(scale)", "log"),
+    Mutant(
+        "models/clip.py",
+        "return self.scale * self.embed_images",
+        "return self.embed_images",
+        "no scale",
     ),
     # weights in 8 bits, words and captioned data
     Mutant("weights.py", ".amax(1) / 127", ".amax(1) / 100", "the largest is cut"),

@@ -436,3 +436,16 @@ def draw_scenes(
         images[n] = render(layout(scene, rng), scene.background, size)
         captions.append(caption(scene))
     return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(), captions
+
+
+def draw_captions(
+    captions: Sequence[str], *, size: int = 32, seed: int = 0
+) -> UInt8[Tensor, "n 3 size size"]:
+    """A picture for each caption, laid out at random: what you ask for, you get.
+
+    Raises ValueError for a caption outside the grammar, as `parse` does.
+    """
+    rng = np.random.default_rng(seed)
+    asked = [parse(text) for text in captions]
+    drawn = [render(layout(scene, rng), scene.background, size) for scene in asked]
+    return torch.from_numpy(np.stack(drawn)).permute(0, 3, 1, 2).contiguous()
