@@ -69,7 +69,8 @@ class Gaussian(Plain):
     def forward(self, h: Tensor) -> tuple[Latents, Number]:
         mean, log_var = self.moments(h)
         nats = kl_to_prior(mean, log_var).sum(1).mean()  # of one place
-        return reparametrise(mean, log_var, torch.randn_like(mean)), self.weight * nats / self.values
+        z = reparametrise(mean, log_var, torch.randn_like(mean))
+        return z, self.weight * nats / self.values
 
     def settled(self, h: Tensor) -> Latents:
         """The mean of q(z | x)."""
@@ -89,9 +90,7 @@ class Quantiser(Plain):
 
     used: Tensor
 
-    def __init__(
-        self, channels: int, codes: int = 512, commit: float = 0.25, restart: bool = True
-    ):
+    def __init__(self, channels: int, codes: int = 512, commit: float = 0.25, restart: bool = True):
         super().__init__(channels)
         self.commit, self.restart = commit, restart
         self.codebook = nn.Parameter((2 * torch.rand(codes, channels) - 1) / codes)
@@ -142,7 +141,10 @@ class Quantiser(Plain):
 
 
 def straight_through(h: Tensor, rounded: Tensor) -> Tensor:
-    """`rounded` in value; its gradient goes to h unchanged (van den Oord et al. 2017, section 3.2)."""
+    """`rounded` in value; its gradient goes to h unchanged.
+
+    van den Oord et al. 2017, section 3.2.
+    """
     return h + (rounded - h).detach()
 
 
@@ -220,9 +222,7 @@ class Autoencoder(nn.Module):
     Convolutions only: any height and width that f divides will do.
     """
 
-    def __init__(
-        self, widths: Sequence[int], bottleneck: Plain, blocks: tuple[int, int] = (1, 2)
-    ):
+    def __init__(self, widths: Sequence[int], bottleneck: Plain, blocks: tuple[int, int] = (1, 2)):
         super().__init__()
         self.f, self.bottleneck = 2 ** len(widths), bottleneck
         self.encoder = encoder(widths, bottleneck.reads, blocks[0])
