@@ -18,7 +18,7 @@ from course_lib.core.types import Images
 from course_lib.models.vae import kl_to_prior, reparametrise
 from course_lib.nn.blocks import group_norm
 
-Latents = Float[Tensor, "batch channels rows columns"]
+Latents = Float[Tensor, "batch latent rows columns"]
 Number = Float[Tensor, ""]
 Compare = Callable[[Tensor, Tensor], Tensor]  # two batches of pictures -> a distance for each pair
 
@@ -397,7 +397,9 @@ class AutoencoderLoss(nn.Module):
 # ---- what the course trains ---------------------------------------------------------------------
 
 
-def close_ups(cut_outs: UInt8[Tensor, "n 4 64 64"], side: int = 32, whole: float = 0.25) -> Images:
+def close_ups(
+    cut_outs: UInt8[Tensor, "n 4 rows columns"], side: int = 32, whole: float = 0.25
+) -> Images:
     """Each cut-out from close up or as a whole, on a plain ground, mirrored or not; in [-1, 1].
 
     cut_outs   red, green, blue, already multiplied by cover, and cover; 0 to 255
