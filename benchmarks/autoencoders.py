@@ -25,12 +25,13 @@ from typing import Any
 import torch
 from PIL import Image
 from torch import Tensor
+from torch.nn.functional import avg_pool2d
 
 from course_lib.core.tensors import atomic_write, seed_everything, seeded_randn_like, to_pixels
 from course_lib.data.batches import random_batches
 from course_lib.data.emoji import load_emoji
 from course_lib.data.files import ROOT
-from course_lib.metrics import psnr
+from course_lib.metrics import energy_distance, psnr
 from course_lib.models.autoencoder import (
     Autoencoder,
     Gaussian,
@@ -81,6 +82,17 @@ def sheet(rows: list[Tensor]) -> str:
     return base64.b64encode(out.getvalue()).decode()
 
 
+def coarse(x: Tensor) -> Tensor:
+    """Pictures as 8 x 8 means, one row each: where light and colour are, and no detail."""
+    return avg_pool2d(x.clamp(-1, 1), 4).flatten(1)
+
+
+def neighbours(z: Tensor) -> float:
+    """The correlation of a latent with its right neighbour, averaged over channels."""
+    z = (z - z.mean(0)) / z.std((0, 2, 3), keepdim=True)
+    return float((z[..., 1:] * z[..., :-1]).mean())
+
+
 @torch.no_grad()
 def kl_row(weight: float, seed: int, steps: int) -> Row:
     """One stop of the dial: bits, error, moments of the latents, and pictures."""
@@ -97,9 +109,12 @@ def kl_row(weight: float, seed: int, steps: int) -> Row:
         "std": float(z.std()),
         "noise": float((log_var / 2).exp().mean()),
         "alive": float((mean.var(0) > 0.1 * log_var.exp().mean(0)).double().mean()),
+        "neighbours": neighbours(z),
     }
-    drawn = model.decode(seeded_randn_like(2)(z[:400]))
-    row["prior colours"] = float((drawn.mean((0, 2, 3)) - x.mean((0, 2, 3))).abs().mean())
+    drawn = model.decode(seeded_randn_like(2)(z))
+    row["gap"] = energy_distance(coarse(drawn), coarse(x))
+    row["gap again"] = energy_distance(coarse(made), coarse(x))
+    row["floor"] = energy_distance(coarse(faces("train")), coarse(x))
     if seed == 0:
         pick = torch.linspace(0, len(x) - 1, SHOWN).long()
         row["sheet"] = sheet([made[pick], drawn[:SHOWN]])
