@@ -10,14 +10,14 @@ export function written(weight) {
   return `10${String(power).replace(/[-\d]/g, (d) => (d === "-" ? "⁻" : "⁰¹²³⁴⁵⁶⁷⁸⁹"[d]))}`;
 }
 
-// The powers of ten that lie between two numbers above 0.
-export function tens(low, high) {
-  const all = [];
-  for (let k = Math.ceil(Math.log10(low) - 1e-9); k <= Math.log10(high) + 1e-9; k++) all.push(10 ** k);
-  return all;
+// Ticks from 0 up to a number: about four, at 1, 2 or 5 times a power of ten.
+export function ticks(high) {
+  const rough = high / 4, power = 10 ** Math.floor(Math.log10(rough));
+  const step = [1, 2, 5, 10].map((k) => k * power).find((k) => k >= rough);
+  return Array.from({ length: Math.floor(high / step + 1e-9) + 1 }, (_, k) => Number((k * step).toPrecision(3)));
 }
 
-// Where a value lies between two others on a logarithmic scale: 0 to 1.
+// Where a weight lies between two others on a logarithmic scale: 0 to 1.
 export const share = (value, low, high) => Math.log(value / low) / Math.log(high / low);
 
 function render({ model, el }) {
@@ -45,12 +45,12 @@ function render({ model, el }) {
 
   const plot = (at) => {
     const wide = Math.max(260, Math.min(620, root.clientWidth - 30));
-    const all = [...again, ...drawn, floor], low = Math.min(...all) / 1.3, high = Math.max(...all) * 1.3;
+    const high = 1.08 * Math.max(...again, ...drawn, floor);
     const x = (k) => LEFT + share(weights[k], weights[0], weights[weights.length - 1]) * (wide - LEFT - RIGHT);
-    const y = (value) => TALL - BOTTOM - share(value, low, high) * (TALL - TOP - BOTTOM);
+    const y = (value) => TALL - BOTTOM - (value / high) * (TALL - TOP - BOTTOM);
     const svg = s("svg", { width: wide, height: TALL, viewBox: `0 0 ${wide} ${TALL}`, role: "img", "aria-label": `distance from real faces over the weight; here ${short(again[at])} for faces drawn again, ${short(drawn[at])} for draws from the prior` });
     svg.append(s("text", { class: "cw-title", x: 2, y: 14 }, "distance from real faces"));
-    for (const value of tens(low, high)) svg.append(
+    for (const value of ticks(high)) svg.append(
       s("line", { class: "cw-grid", x1: LEFT, x2: wide - RIGHT, y1: y(value), y2: y(value) }),
       s("text", { x: LEFT - 5, y: y(value) + 4, "text-anchor": "end" }, String(value)),
     );

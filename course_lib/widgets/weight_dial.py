@@ -16,14 +16,14 @@ class WeightDial(LiveFigure):
     """The same pictures through autoencoders that differ in the weight of the KL.
 
     originals: uint8 `[n, H, W, 3]`.
-    sheets: for each weight a WebP in base 64, two rows of n pictures: the originals drawn again, and
-        what the decoder makes of draws from N(0, I).
+    sheets: for each weight a WebP in base 64, two rows of n pictures: the originals drawn again,
+        and what the decoder makes of draws from N(0, I).
     weights: the stops of the dial, rising, above 0.
     bits: what the KL costs at each, per picture; psnr: in dB, of the pictures drawn again.
-    again, drawn: how far both rows are from real pictures, above 0; floor: what real ones score.
+    again, drawn: how far both rows are from real pictures, 0 or more; floor: what real ones score.
     index: the stop shown first.
     Raises TypeError for originals that are not uint8, ValueError for counts that disagree, weights
-    that do not rise, distances that are not above 0, and an index without a stop.
+    that do not rise, distances below 0, and an index without a stop.
     """
 
     _esm = module("weight_dial")
@@ -59,8 +59,8 @@ class WeightDial(LiveFigure):
             raise ValueError(f"give one of each for every stop of the dial, got {counts}")
         if weights[0] <= 0 or any(b <= a for a, b in zip(weights, weights[1:], strict=False)):
             raise ValueError(f"weights must rise, from above 0; got {list(weights)}")
-        if min(*again, *drawn, floor) <= 0:
-            raise ValueError("distances and their floor must be above 0: they stand on a log scale")
+        if min(*again, *drawn, floor) < 0:
+            raise ValueError("distances and their floor must be 0 or more")
         super().__init__(
             originals=as_webp(shown),
             count=len(shown),
