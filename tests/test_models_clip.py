@@ -26,6 +26,7 @@ from course_lib.models.clip import (
     scene_clip_loss,
     seen_anew,
     siglip_loss,
+    told_apart,
     vector_tower,
 )
 from course_lib.models.tokenizer import Tokenizer
@@ -158,6 +159,13 @@ def test_scores_that_say_nothing_score_chance():
 def test_k_must_be_a_number_of_columns(k: int):
     with pytest.raises(ValueError, match="1 to 3"):
         recall_at(torch.zeros(2, 3), k)
+
+
+def test_of_two_texts_the_nearer_one_is_believed_and_rounding_is_no_opinion():
+    u = torch.tensor([[1.0, 0]]).expand(4, 2)
+    right = torch.tensor([[9.0, 1], [1, 2], [1, 1], [1, 1.000001]])
+    wrong = torch.tensor([[1.0, 1], [1, 1], [2, 2], [1, 1]])
+    assert told_apart(u, right, wrong).tolist() == [1, 0, 0.5, 0.5]
 
 
 def test_clip_score_is_a_cosine_that_is_never_negative():
