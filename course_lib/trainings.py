@@ -201,6 +201,7 @@ SMALL_WORLD = {
     "colours": ("red", "yellow", "blue"),
     "shapes": ("circle", "square", "cross"),
     "backgrounds": ("black",),
+    "related": ("left of", "above"),
 }
 CAPTION_LENGTH = 24  # in pieces, START and END included
 
@@ -317,7 +318,7 @@ _HYBRID = TrainConfig(final_steps=1000, total_steps=2000, precision="fp32")
 _SECOND_HEAD = TrainConfig(lr=2e-3, final_steps=400, total_steps=800, precision="fp32")
 _EXPOSED = TrainConfig(lr=3e-3, final_steps=300, total_steps=500, precision="fp32")
 
-_SCENES = TrainConfig(lr=2e-3, final_steps=1500, total_steps=5000)
+_SCENES = TrainConfig(lr=2e-3, final_steps=1000, total_steps=3000)
 _ABLATION = TrainConfig(lr=2e-3, final_steps=200, total_steps=600, precision="fp32")
 
 
@@ -359,7 +360,7 @@ def label_readers(model: nn.Module) -> nn.Module:
 def _reads(net: Callable[[], nn.Module]) -> Training:
     """A network that learns the small world's scenes by their captions."""
     scenes, tokens = lambda: small_scenes()[0], lambda: small_scenes()[1]
-    return Training(lambda: reader(net()), caption_drop_loss, scenes, 64, _SCENES, labels=tokens)
+    return Training(lambda: reader(net()), caption_drop_loss, scenes, 32, _SCENES, labels=tokens)
 
 
 def _matches(net: Callable[[], nn.Module], captions: Callable[[], Tensor]) -> Training:
@@ -536,7 +537,7 @@ TRAININGS: dict[str, Callable[..., nn.Module]] = {
         replace(_STAGE, total_steps=3000, final_steps=1000),
     ),
     # Chapter 20: the same scenes by a bag of words, by a sequence of pieces, and by a set of them.
-    "scenes_bag": _reads(lambda: BagUNet(len(caption_tokenizer()), widths=(24, 48))),
+    "scenes_bag": _reads(lambda: BagUNet(len(caption_tokenizer()), widths=(24, 40))),
     "scenes_tokens": _reads(
         lambda: TokenUNet(len(caption_tokenizer()), CAPTION_LENGTH, widths=(24, 48))
     ),

@@ -279,6 +279,8 @@ def test_a_world_that_cannot_be_is_refused():
         draw_scenes(1, colours=("red", "mauve"))
     with pytest.raises(ValueError, match="unknown shape 'blob'"):
         draw_scenes(1, shapes=("blob",))
+    with pytest.raises(ValueError, match="unknown relation 'beside'"):
+        draw_scenes(1, related=("beside",))
     with pytest.raises(ValueError, match="need 2 or more colours and shapes"):
         draw_scenes(1, colours=("red",), tasks=("pair",))
     with pytest.raises(ValueError, match="no scene of train was found"):
@@ -291,6 +293,13 @@ def test_relations_are_all_scenes_of_two_things_and_a_bag_has_four():
     bags = Counter(tuple(sorted(caption(scene).split())) for scene in every)
     assert set(bags.values()) == {4}
     assert len(relations()) == 3 * 64 * 49 * 4
+    few = relations(related=("above", "left of"))
+    assert len(few) == 3 * 64 * 49 * 2 and {one.relation for one in few} == {"left of", "above"}
+
+
+def test_a_world_may_have_fewer_relations():
+    _, captions = draw_scenes(20, size=16, tasks=("relation",), related=("above",))
+    assert {parse(text).relation for text in captions} == {"above"}
 
 
 def test_one_scene_is_drawn_from_its_caption():

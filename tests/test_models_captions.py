@@ -6,7 +6,15 @@ from torch import nn
 
 from course_lib.diffusion.denoiser import Denoiser
 from course_lib.diffusion.schedules import edm
-from course_lib.models.captions import BagUNet, TokenUNet, caption_drop_loss, draw, empty, reader
+from course_lib.models.captions import (
+    BagUNet,
+    TokenUNet,
+    caption_drop_loss,
+    draw,
+    empty,
+    reader,
+    with_places,
+)
 from course_lib.models.tokenizer import END, START
 
 ONE = torch.tensor([[START, 5, 6, 7, 8, 9, END, 0, 0]])
@@ -44,6 +52,14 @@ def test_who_can_tell_a_caption_from_its_words_in_another_order(build, told_apar
     assert (net(X, T, tokens=ONE) - net(X, T, tokens=other)).abs().max() > 1e-4
     longer = nn.functional.pad(ONE[:, :7], (0, 1))
     torch.testing.assert_close(net(X, T, tokens=longer), net(X, T, tokens=ONE))
+
+
+def test_pixels_are_told_where_they_are():
+    x = torch.randn(2, 3, 4, 6)
+    told = with_places(x)
+    assert told.shape == (2, 5, 4, 6) and torch.equal(told[:, :3], x)
+    assert torch.equal(told[1, 3, 2], torch.linspace(-1, 1, 6))  # to the right
+    assert torch.equal(told[1, 4, :, 5], torch.linspace(-1, 1, 4))  # down
 
 
 def test_where_pixels_look():

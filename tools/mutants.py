@@ -1209,6 +1209,7 @@ MUTANTS = [
     Mutant("nn/transformer.py", "self.attend(self.norm1(x)", "self.attend((x)", "no norm"),
     Mutant("nn/transformer.py", "x + self.think", "self.think", "no shortcut"),
     Mutant("nn/transformer.py", "/ there.sum(1)", "/ there.shape[1]", "mean over padding"),
+    Mutant("nn/transformer.py", "* there).sum(1)", ").sum(1)", "padding counts"),
     Mutant("models/tokenizer.py", "(-pairs[pair], pair)", "(pairs[pair], pair)", "rarest first"),
     Mutant("models/tokenizer.py", "(-pairs[pair], pair)", "-pairs[pair]", "equals in any order"),
     Mutant("models/tokenizer.py", "pairs[best] < least", "pairs[best] <= least", "off by one"),
@@ -1216,6 +1217,7 @@ MUTANTS = [
     Mutant("models/tokenizer.py", "[: length - 2], END]", "[: length - 1], END]", "too long"),
     Mutant("models/tokenizer.py", "ids[length - 2 :]", "ids[length:]", "what is lost is not said"),
     Mutant("models/captions.py", "also=self.bag(tokens)", "also=None", "deaf"),
+    Mutant("models/captions.py", "stack([right, down])", "stack([down, right])", "sides swapped"),
     Mutant("models/captions.py", "none[:, 1] = START, END", "none[:, 1] = START, PAD", "no end"),
     Mutant(
         "models/captions.py",

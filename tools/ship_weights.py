@@ -12,7 +12,7 @@ import math
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -28,8 +28,8 @@ from course_lib.data.digits import TOP, load_digits
 from course_lib.data.emoji import label_embeddings, load_emoji
 from course_lib.data.fashion_mnist import load_fashion_mnist
 from course_lib.data.files import checksums
-from course_lib.data.oracle import obeyed
-from course_lib.data.scenes import caption, draw_scenes, relations, swapped
+from course_lib.data.oracle import judge, obeyed
+from course_lib.data.scenes import caption, draw_scenes, relations, split, swapped
 from course_lib.data.scenes import parse as parse_caption
 from course_lib.diffusion import discrete
 from course_lib.diffusion.denoiser import Denoiser
@@ -312,21 +312,50 @@ def ship_reader(
     digest = hashlib.sha256(pixels.numpy().tobytes()).hexdigest()
     reference = Reference("drawn scenes, small world", digest, pixels)
     model = model.to(pick_device(options.device))
-    runs = [obedience(model, pixels.shape[-1], options.seed)]
+    side = pixels.shape[-1]
+    found: dict[str, Any] = {"obeyed": obedience(model, side, options.seed), "repeats": []}
     for folder in options.repeats:
-        other, _ = averaged(MODELS[options.name].model(), folder / CHECKPOINT)
-        runs.append(obedience(other, pixels.shape[-1], options.seed))
-    found = {"obeyed": runs[0], "repeats": runs[1:]}
+        other, run = averaged(MODELS[options.name].model(), folder / CHECKPOINT)
+        again = {"seed": run["config"]["seed"]} | obedience(other, side, options.seed)
+        found["repeats"].append(again)
     return ship_whole(options, training, model, record, reference, found)
 
 
-def obedience(model: nn.Module, side: int, seed: int = 0) -> dict[str, float]:
-    """The share of captions of the small world whose picture obeys, claim by claim."""
-    captions = [caption(scene) for scene in relations(**SMALL_WORLD)]
+def obedience(
+    model: nn.Module,
+    side: int,
+    seed: int = 0,
+    scales: Sequence[int] = (1, 2, 4),
+    noises: int = 3,
+) -> dict[str, dict[str, Any]]:
+    """The share of captions of the small world whose picture obeys, by the scale of guidance.
+
+    train, held_out   claim by claim, averaged over `noises` seeds of noise, from `seed` on
+    whole             of all captions, trained or not, those obeyed in every claim, by seed of noise
+    """
+    every = relations(**SMALL_WORLD)
+    captions = [caption(scene) for scene in every]
+    trained = torch.tensor([split(scene) == "train" for scene in every])
     device = next(model.parameters()).device
     tokens = caption_tokenizer().batch(captions, CAPTION_LENGTH).to(device)
-    images = to_pixels(draw(model, tokens, side, seed=seed).cpu())
-    return {claim: round(share, 4) for claim, share in obeyed(images, captions).items()}
+
+    def share(verdicts: list[dict[str, bool]]) -> dict[str, float]:
+        claims = verdicts[0] if verdicts else ()
+        return {c: round(sum(v[c] for v in verdicts) / len(verdicts), 4) for c in claims}
+
+    found: dict[str, dict[str, Any]] = {}
+    for scale in scales:
+        drawn = [draw(model, tokens, side, scale=scale, seed=seed + n).cpu() for n in range(noises)]
+        told = [
+            [judge(image, text) for image, text in zip(to_pixels(images), captions, strict=True)]
+            for images in drawn
+        ]
+        found[str(scale)] = {
+            "train": share([one[n] for one in told for n in trained.nonzero().flatten()]),
+            "held_out": share([one[n] for one in told for n in (~trained).nonzero().flatten()]),
+            "whole": [share(one)["all"] for one in told],
+        }
+    return found
 
 
 def ship_matcher(

@@ -216,6 +216,7 @@ def random_scene(
     colours: Sequence[str] = tuple(COLOURS),
     shapes: Sequence[str] = SHAPES,
     backgrounds: Sequence[str] = tuple(BACKGROUNDS),
+    related: Sequence[str] = tuple(RELATIONS),
 ) -> Scene:
     """A scene of a random task, all of whose parts are drawn evenly."""
     task, background = _any(tasks, rng), _any(backgrounds, rng)
@@ -227,7 +228,7 @@ def random_scene(
     second = _any_thing(rng, colours, shapes)
     while second.colour == first.colour or second.shape == first.shape:
         second = _any_thing(rng, colours, shapes)  # else swapped colours could not be told apart
-    relation = _any(list(RELATIONS), rng) if task == "relation" else "and"
+    relation = _any(related, rng) if task == "relation" else "and"
     return Pair(first, second, relation, background)
 
 
@@ -371,6 +372,7 @@ def relations(
     colours: Sequence[str] = tuple(COLOURS),
     shapes: Sequence[str] = SHAPES,
     backgrounds: Sequence[str] = tuple(BACKGROUNDS),
+    related: Sequence[str] = tuple(RELATIONS),
 ) -> list[Pair]:
     """Every scene of two things, one beside or above the other, held out or not."""
     every = [Thing(colour, shape) for colour in colours for shape in shapes]
@@ -379,7 +381,7 @@ def relations(
         for background in backgrounds
         for first in every
         for second in every
-        for relation in RELATIONS
+        for relation in related
         if first.colour != second.colour and first.shape != second.shape
     ]
 
@@ -404,6 +406,7 @@ def draw_scenes(
     colours: Sequence[str] = tuple(COLOURS),
     shapes: Sequence[str] = SHAPES,
     backgrounds: Sequence[str] = tuple(BACKGROUNDS),
+    related: Sequence[str] = tuple(RELATIONS),
 ) -> tuple[UInt8[Tensor, "count 3 size size"], list[str]]:
     """Pictures and their captions. The n-th depends on the seed and n, not on `count`.
 
@@ -412,19 +415,21 @@ def draw_scenes(
     tasks  of `TASKS`
     colours, shapes, backgrounds   fewer of them are a smaller world, for a small model; two colours
                                    and two shapes at least if a task has two things
+    related   which of `RELATIONS` there are
 
-    Raises ValueError for an unknown part, task, colour, shape or background, a size below 16, a
-    part that the tasks or the world lack, a world too small for its tasks.
+    Raises ValueError for an unknown part, task, colour, shape, background or relation, a size below
+    16, a part that the tasks or the world lack, a world too small for its tasks.
     """
     one_of(part, (*SPLITS, "all"), "part of the drawn scenes")
     for task in tasks:
         one_of(task, TASKS, "task")
     asked = {"colour": (colours, COLOURS), "shape": (shapes, SHAPES)}
-    for what, (some, known) in (asked | {"background": (backgrounds, BACKGROUNDS)}).items():
+    asked |= {"background": (backgrounds, BACKGROUNDS), "relation": (related, RELATIONS)}
+    for what, (some, known) in asked.items():
         for one in some:
             one_of(one, known, what)
     least = 2 if {"pair", "relation"} & set(tasks) else 1
-    if min(len(set(colours)), len(set(shapes))) < least or not backgrounds:
+    if min(len(set(colours)), len(set(shapes))) < least or not backgrounds or not related:
         raise ValueError(
             f"these tasks need {least} or more colours and shapes, and a background, got "
             f"{list(colours)}, {list(shapes)} and {list(backgrounds)}"
@@ -438,7 +443,7 @@ def draw_scenes(
     for n in range(count):
         rng = np.random.default_rng([seed, n])
         for _ in range(10_000):
-            scene = random_scene(rng, tasks, colours, shapes, backgrounds)
+            scene = random_scene(rng, tasks, colours, shapes, backgrounds, related)
             if part in ("all", split(scene)):
                 break
         else:

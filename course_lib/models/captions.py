@@ -25,6 +25,21 @@ from course_lib.nn.unet import UNet
 Ids = Int[Tensor, "batch length"]
 
 
+def with_places(x: Images) -> Float[Tensor, "batch more rows columns"]:
+    """Two more channels: how far right and how far down each pixel is, from -1 to 1.
+
+    Pixels are to know left from right, and neither convolutions nor attention tell them where they
+    are (Liu et al. 2018).
+    """
+    rows, columns = x.shape[2:]
+    down, right = torch.meshgrid(
+        torch.linspace(-1, 1, rows, device=x.device, dtype=x.dtype),
+        torch.linspace(-1, 1, columns, device=x.device, dtype=x.dtype),
+        indexing="ij",
+    )
+    return torch.cat([x, torch.stack([right, down]).expand(len(x), -1, -1, -1)], 1)
+
+
 class BagUNet(nn.Module):
     """The mean of the words' vectors joins the time's: a caption as if it were a label."""
 
@@ -33,7 +48,7 @@ class BagUNet(nn.Module):
     ):
         super().__init__()
         self.unet = UNet(
-            3,
+            3 + 2,
             3,
             widths=widths,
             blocks=blocks,
@@ -44,7 +59,7 @@ class BagUNet(nn.Module):
         self.bag = BagOfWords(vocabulary, self.unet.embedding_dim, PAD)
 
     def forward(self, x_t: Images, t: Time, tokens: Ids) -> Images:
-        return self.unet(x_t, t, also=self.bag(tokens))
+        return self.unet(with_places(x_t), t, also=self.bag(tokens))
 
 
 class TokenUNet(nn.Module):
@@ -79,7 +94,7 @@ class TokenUNet(nn.Module):
             pad=PAD,
         )
         self.unet = UNet(
-            3,
+            3 + 2,
             3,
             widths=widths,
             blocks=blocks,
@@ -90,7 +105,8 @@ class TokenUNet(nn.Module):
         )
 
     def forward(self, x_t: Images, t: Time, tokens: Ids) -> Images:
-        return self.unet(x_t, t, context=self.tower(tokens), context_mask=self.tower.mask(tokens))
+        context, mask = self.tower(tokens), self.tower.mask(tokens)
+        return self.unet(with_places(x_t), t, context=context, context_mask=mask)
 
     @torch.no_grad()
     def looks(
