@@ -5,11 +5,12 @@ model. None writes to `data/weights`: `tools/ship_weights.py` measures a model a
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import torch
@@ -22,6 +23,7 @@ from course_lib.core.tensors import pick_device, seed_everything, to_unit
 from course_lib.core.types import Images, Points
 from course_lib.data.batches import random_batches
 from course_lib.data.digits import TOP, load_digits
+from course_lib.data.emoji import COLOURS as EMOJI_COLOURS
 from course_lib.data.emoji import concepts, label_embeddings, load_emoji
 from course_lib.data.fashion_mnist import load_fashion_mnist
 from course_lib.data.points import swiss_roll
@@ -40,7 +42,14 @@ from course_lib.diffusion.distillation import Halving
 from course_lib.diffusion.schedules import cosine, linear, zero_terminal
 from course_lib.diffusion.variance import LearnedVariance
 from course_lib.features import train_features
-from course_lib.models.autoencoder import AutoencoderLoss, Contest, emoji_autoencoder, square_loss
+from course_lib.models.autoencoder import (
+    AutoencoderLoss,
+    Contest,
+    LatentSpace,
+    emoji_autoencoder,
+    scale_factor,
+    square_loss,
+)
 from course_lib.models.captions import BagUNet, TokenUNet, caption_drop_loss, reader
 from course_lib.models.cascade import AUG_MAX, StageLoss, SuperResolver, shrink, stage
 from course_lib.models.clip import (
@@ -49,6 +58,7 @@ from course_lib.models.clip import (
     scene_clip,
     scene_clip_loss,
 )
+from course_lib.models.latent import LENGTH, latent_reader, prompt
 from course_lib.models.palette import PaletteLoss, Restorer, restorer
 from course_lib.models.style import StyleGAN, style_gan_loss
 from course_lib.models.tokenizer import Tokenizer, learn_merges
@@ -255,6 +265,71 @@ def _eye() -> LPIPS:
 def lpips(first: Images, second: Images) -> Float[Tensor, " batch"]:
     """LPIPS with the shipped weights."""
     return _eye().to(first.device)(first, second)
+
+
+# What chapter 24's model draws: people come in too many kinds, and symbols look alike.
+GROUPS = (
+    "smileys-emotion",
+    "animals-nature",
+    "food-drink",
+    "travel-places",
+    "activities",
+    "objects",
+)
+
+
+@cache
+def latent_space() -> LatentSpace:
+    """The shipped autoencoder of f = 4 and the scale that its latents want, measured on emoji."""
+    autoencoder = load_weights("emoji_kl_4", emoji_autoencoder(4)).requires_grad_(False)
+    some = load_emoji("train", groups=GROUPS).pick(range(0, 5000, 10)).on()
+    return LatentSpace(autoencoder, scale_factor(autoencoder.encode(some)))
+
+
+def prompt_tokenizer() -> Tokenizer:
+    """Chapter 20's, with more merges: most words of the labels are one piece or two."""
+    return caption_tokenizer(1000)
+
+
+@cache
+def _prompted(views: int = 4, seed: int = 0) -> tuple[Tensor, Tensor]:
+    """Latents and prompts of the training emoji: once on white, then on grounds that are named.
+
+    One prompt in five leaves out the style, so that the label alone draws too. No ground has the
+    colour of what stands on it.
+    """
+    emoji, space, rng = load_emoji("train", groups=GROUPS), latent_space(), Random(seed)
+    cut_outs = emoji.cut_outs()
+    latents, told = [], []
+    for view in range(views):
+        grounds = ["" if view == 0 else rng.choice(free) for free in map(_free, emoji.colours)]
+        shades = torch.tensor([EMOJI_COLOURS[one] if one else (255, 255, 255) for one in grounds])
+        for start in range(0, len(emoji), 256):
+            part, ground = cut_outs[start : start + 256].float(), shades[start : start + 256]
+            x = part[:, :3] + (1 - part[:, 3:] / 255) * ground[:, :, None, None]
+            latents.append(space.encode(x / 127.5 - 1).half())
+        pairs = zip(emoji.concepts, emoji.styles, grounds, strict=True)
+        told += [prompt(c.label, style if rng.random() < 0.8 else "", g) for c, style, g in pairs]
+    return torch.cat(latents), prompt_tokenizer().batch(told, LENGTH)
+
+
+def _free(colours: Sequence[str]) -> list[str]:
+    return [name for name in EMOJI_COLOURS if name not in colours and name != "white"]
+
+
+def prompted_latents() -> Float[Tensor, "n 4 16 16"]:
+    """Four views of each training emoji of `GROUPS` in latents of variance 1, half precision."""
+    return _prompted()[0]
+
+
+def prompt_tokens() -> Int[Tensor, "n length"]:
+    """Their prompts in pieces."""
+    return _prompted()[1]
+
+
+def latent_loss(model: Denoiser, z_0: Tensor, tokens: Tensor) -> Tensor:
+    """`caption_drop_loss` of latents in half precision."""
+    return caption_drop_loss(model, z_0.float(), tokens)
 
 
 def emoji_vectors(split: str = "train") -> Float[Tensor, "n 384"]:
@@ -598,6 +673,15 @@ TRAININGS: dict[str, Callable[..., nn.Module]] = {
     "emoji_kl_8": _autoencodes(8, "kl", AutoencoderLoss(lpips, critic=0.5, start=1500)),
     "emoji_vq_4": _autoencodes(4, "vq", AutoencoderLoss(lpips, critic=0.5, start=1500)),
     "emoji_vq_8": _autoencodes(8, "vq", AutoencoderLoss(lpips, critic=0.5, start=1500)),
+    # Chapter 24: text to emoji in these latents.
+    "emoji_latent": Training(
+        lambda: latent_reader(len(prompt_tokenizer()), 4),
+        latent_loss,
+        prompted_latents,
+        32,
+        TrainConfig(lr=1e-3, final_steps=8000, total_steps=20_000),
+        labels=prompt_tokens,
+    ),
     # What samples are looked at with; these two measure and ship themselves.
     "digits_features": partial(train_features, "digits_features"),
     "fashion_features": partial(train_features, "fashion_features"),

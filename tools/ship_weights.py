@@ -28,7 +28,7 @@ from course_lib.data.digits import TOP, load_digits
 from course_lib.data.emoji import label_embeddings, load_emoji
 from course_lib.data.fashion_mnist import load_fashion_mnist
 from course_lib.data.files import checksums
-from course_lib.data.oracle import judge, obeyed
+from course_lib.data.oracle import judge
 from course_lib.data.scenes import caption, draw_scenes, relations, split, swapped
 from course_lib.data.scenes import parse as parse_caption
 from course_lib.diffusion import discrete
@@ -378,11 +378,11 @@ def emoji_found(model: CLIP) -> dict[str, dict[str, float]]:
     labels = label_embeddings()
     texts, order = model.embed_texts(torch.stack(list(labels.values()))), list(labels)
     found = {}
-    for split in ("test_pair", "test_concept"):
-        real = load_emoji(split)
+    for held_out in ("test_pair", "test_concept"):
+        real = load_emoji(held_out)
         own = torch.tensor([order.index(concept.code) for concept in real.concepts])
         scores = model.embed_images(real.on(size=32)) @ texts.T
-        found[split] = {
+        found[held_out] = {
             f"R@{k}": round(float(recall_at(scores, k, own).mean()), 4) for k in (1, 5, 10)
         }
     return found

@@ -67,6 +67,7 @@ class TokenUNet(nn.Module):
 
     Attention stands at the lowest resolution, on the way down, in the middle and on the way up.
     positions, causal, depth   of the text transformer (nn/transformer.py)
+    channels                   of the pictures: 3 of colour, or as many as latents have
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class TokenUNet(nn.Module):
         vocabulary: int,
         length: int,
         *,
+        channels: int = 3,
         widths: Sequence[int] = (32, 64),
         blocks: int = 1,
         heads: int = 4,
@@ -94,8 +96,8 @@ class TokenUNet(nn.Module):
             pad=PAD,
         )
         self.unet = UNet(
-            3 + 2,
-            3,
+            channels + 2,
+            channels,
             widths=widths,
             blocks=blocks,
             attention_at=(len(widths) - 1,),
