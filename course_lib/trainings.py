@@ -24,7 +24,7 @@ from course_lib.core.types import Images, Points
 from course_lib.data.batches import random_batches
 from course_lib.data.digits import TOP, load_digits
 from course_lib.data.emoji import COLOURS as EMOJI_COLOURS
-from course_lib.data.emoji import concepts, label_embeddings, load_emoji
+from course_lib.data.emoji import concepts, label_embeddings, load_emoji, prompt
 from course_lib.data.fashion_mnist import load_fashion_mnist
 from course_lib.data.points import swiss_roll
 from course_lib.data.scenes import (
@@ -58,7 +58,7 @@ from course_lib.models.clip import (
     scene_clip,
     scene_clip_loss,
 )
-from course_lib.models.latent import LENGTH, latent_reader, prompt
+from course_lib.models.latent import LENGTH, latent_reader
 from course_lib.models.palette import PaletteLoss, Restorer, restorer
 from course_lib.models.style import StyleGAN, style_gan_loss
 from course_lib.models.tokenizer import Tokenizer, learn_merges
@@ -328,7 +328,7 @@ def prompt_tokens() -> Int[Tensor, "n length"]:
 
 
 def latent_loss(model: Denoiser, z_0: Tensor, tokens: Tensor) -> Tensor:
-    """`caption_drop_loss` of latents in half precision."""
+    """`caption_drop_loss` of latents in half precision, at even times."""
     return caption_drop_loss(model, z_0.float(), tokens)
 
 

@@ -176,6 +176,20 @@ class Emoji:
         return [f"{style}: {concept.label}" for style, concept in pairs]
 
 
+def prompt(label: str, style: str = "", ground: str = "") -> str:
+    """What the model is told of a picture: "noto style: red apple on a blue background".
+
+    Style and ground may be left out; a picture whose ground is not named has a white one.
+
+    Raises ValueError for a ground that is no colour word of the data.
+    """
+    if ground and ground not in COLOURS:
+        raise ValueError(f"unknown ground {ground!r}; known are {', '.join(COLOURS)}")
+    before = f"{style} style: " if style else ""
+    article = "an" if ground[:1] in tuple("aeiou") else "a"
+    return before + label + (f" on {article} {ground} background" if ground else "")
+
+
 @cache
 def concepts() -> dict[str, Concept]:
     """Every concept by its code, in Unicode's order."""

@@ -12,7 +12,6 @@ from torch import Tensor
 
 from course_lib.core.tensors import seeded_randn_like
 from course_lib.core.types import Images
-from course_lib.data.emoji import COLOURS
 from course_lib.diffusion.denoiser import Denoiser
 from course_lib.diffusion.guidance import classifier_free
 from course_lib.diffusion.samplers import ddim_step, sample
@@ -21,20 +20,6 @@ from course_lib.models.autoencoder import LatentSpace
 from course_lib.models.captions import Ids, TokenUNet, empty, reader
 
 LENGTH = 24  # of a prompt in pieces, START and END included
-
-
-def prompt(label: str, style: str = "", ground: str = "") -> str:
-    """What the model is told of a picture: "noto style: red apple on a blue background".
-
-    Style and ground may be left out; a picture whose ground is not named has a white one.
-
-    Raises ValueError for a ground that is no colour word of the data.
-    """
-    if ground and ground not in COLOURS:
-        raise ValueError(f"unknown ground {ground!r}; known are {', '.join(COLOURS)}")
-    before = f"{style} style: " if style else ""
-    article = "an" if ground[:1] in tuple("aeiou") else "a"
-    return before + label + (f" on {article} {ground} background" if ground else "")
 
 
 def latent_reader(vocabulary: int, channels: int, widths: Sequence[int] = (64, 96)) -> Denoiser:
