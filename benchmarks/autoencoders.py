@@ -31,7 +31,8 @@ from course_lib.core.tensors import atomic_write, seed_everything, seeded_randn_
 from course_lib.data.batches import random_batches
 from course_lib.data.emoji import load_emoji
 from course_lib.data.files import ROOT
-from course_lib.metrics import energy_distance, psnr
+from course_lib.evaluation import frechet_emoji
+from course_lib.metrics import energy_distance, frechet_distance, psnr
 from course_lib.models.autoencoder import (
     Autoencoder,
     Gaussian,
@@ -141,11 +142,33 @@ def held_out() -> Tensor:
     return torch.cat([load_emoji(one).on(size=64) for one in ("test_pair", "test_concept")])
 
 
+@cache
+def windowed_train(n: int) -> Tensor:
+    """n training emoji on white, 64 x 64."""
+    train = load_emoji("train")
+    chosen = torch.randperm(len(train), generator=torch.Generator().manual_seed(0))[:n]
+    return train.pick(chosen.tolist()).on(size=64)
+
+
+def near(x: Tensor) -> float:
+    """Distance of the middles of pictures, 32 x 32 of 64 x 64, from those of held-out emoji."""
+    return frechet_distance(seen(x[..., 16:48, 16:48]), _seen_near())
+
+
+@cache
+def _seen_near() -> Tensor:
+    return seen(held_out()[..., 16:48, 16:48])
+
+
+def seen(x: Tensor) -> Tensor:
+    """What emoji_clip sees at its third level, as for `frechet_emoji`."""
+    tower: Any = trained("emoji_clip").get_submodule("image")
+    return torch.cat([tower.seen(part, levels=3) for part in x.split(100)])
+
+
 @torch.no_grad()
 def model_row(name: str, steps: int) -> Row:
     """Rate, distortion and realism of a shipped model."""
-    from course_lib.evaluation import frechet_emoji
-
     model, x = trained(name), held_out()
     made, bits, ids = [], [], []
     for part in x.split(128):
@@ -164,6 +187,8 @@ def model_row(name: str, steps: int) -> Row:
         "lpips": float(apart.mean()),
         "FD": found.value,
         "floor": found.floor,
+        "FD near": near(again),
+        "floor near": near(windowed_train(len(x))),
         "n": len(x),
     }
     if ids:
