@@ -48,7 +48,7 @@ NUMBERS = ROOT / "data" / "autoencoders.json"
 WEIGHTS = (1e-6, 1e-4, 1e-3, 1e-2, 0.1, 0.3, 1.0, 3.0)
 FACES = ("smileys-emotion",)
 SHOWN = 6
-MODELS = ("emoji_kl_2", "emoji_kl_4", "emoji_kl_8", "emoji_vq_4", "emoji_vq_8", "emoji_mse_4")
+MODELS = ("emoji_kl_2", "emoji_kl_4", "emoji_kl_8", "emoji_vq_4", "emoji_vq_8", "emoji_mse_8")
 Row = dict[str, Any]
 
 

@@ -589,14 +589,14 @@ TRAININGS: dict[str, Callable[..., nn.Module]] = {
     "scene_clip_bag": _matches(lambda: pair_clip(in_order=False), pair_captions),
     "scene_clip_tokens": _matches(pair_clip, pair_captions),
     "scene_clip_swaps": _matches(pair_clip, lambda: pair_captions(swaps=True)),
-    # Chapter 23: latents of emoji. The first is what later chapters diffuse in; the second differs
-    # from it by its loss alone.
+    # Chapter 23: latents of emoji. The first is what later chapters diffuse in; the last two differ
+    # by their loss alone.
     "emoji_kl_4": _autoencodes(4, "kl", AutoencoderLoss(lpips, critic=0.5, start=4000), 9000),
-    "emoji_mse_4": _autoencodes(4, "kl", AutoencoderLoss(pixels=square_loss), 9000),
     "emoji_kl_2": _autoencodes(2, "kl", AutoencoderLoss(lpips, critic=0.5, start=1500)),
     "emoji_kl_8": _autoencodes(8, "kl", AutoencoderLoss(lpips, critic=0.5, start=1500)),
     "emoji_vq_4": _autoencodes(4, "vq", AutoencoderLoss(lpips, critic=0.5, start=1500)),
     "emoji_vq_8": _autoencodes(8, "vq", AutoencoderLoss(lpips, critic=0.5, start=1500)),
+    "emoji_mse_8": _autoencodes(8, "vq", AutoencoderLoss(pixels=square_loss)),
     # What samples are looked at with; these two measure and ship themselves.
     "digits_features": partial(train_features, "digits_features"),
     "fashion_features": partial(train_features, "fashion_features"),
