@@ -207,7 +207,7 @@ def jobs(steps: int) -> Iterator[tuple[str, Callable[[], Row]]]:
         for weight in WEIGHTS if seed == 0 else (1e-6, 3.0):
             yield f"kl/{weight:g}/{seed}", partial(kl_row, weight, seed, steps)
         for restart in (True, False):
-            yield f"codes/{restart}/{seed}", partial(codes_row, restart, seed, steps)
+            yield f"codes/{restart}/{seed}", partial(codes_row, restart, seed, steps // 2)
     for name in MODELS:
         yield f"model/{name}", partial(model_row, name, steps)
 
