@@ -6,8 +6,8 @@
 Chapter 23 reads the file. Three kinds of rows:
 
 `kl/WEIGHT`   a small autoencoder of faces at 32 x 32, f = 4, squared error, trained with this
-              weight of the KL; with pictures: held-out faces drawn again, and what the decoder makes
-              of draws from N(0, I)
+              weight of the KL; with pictures: held-out faces drawn again, and what the decoder
+              makes of draws from N(0, I)
 `codes/RESTART/SEED`  the same with 512 codes, dead ones moved or not, for half the steps
 `model/NAME`  a shipped model: all held-out emoji at 64 x 64 drawn again
 """
