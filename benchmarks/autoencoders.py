@@ -109,7 +109,6 @@ def kl_row(weight: float, steps: int) -> Row:
         "psnr": psnr(made.clamp(-1, 1), x, peak=2.0),
         "std": float(z.std()),
         "noise": float((log_var / 2).exp().mean()),
-        "alive": float((mean.var(0) > 0.1 * log_var.exp().mean(0)).double().mean()),
         "neighbours": neighbours(z),
     }
     drawn = model.decode(seeded_randn_like(2)(z))
