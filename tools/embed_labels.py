@@ -15,13 +15,15 @@ from course_lib.core.tensors import atomic_write
 from course_lib.data.emoji import concepts
 from course_lib.data.files import ROOT
 from course_lib.models.minilm import load_minilm
+from course_lib.weights import quantise
 
 CHECKSUMS = ROOT / "data" / "checksums.json"
 
 
 def main() -> None:
     labels = [concept.label for concept in concepts().values()]
-    content = save({"labels": load_minilm().embed(labels).half()})
+    whole, scale = quantise(load_minilm().embed(labels))
+    content = save({"labels": whole, "scale": scale})
     name = "emoji/labels.safetensors"
     atomic_write(ROOT / "data" / name, content)
     record = json.loads(CHECKSUMS.read_text())
