@@ -400,7 +400,7 @@ _ABLATION = TrainConfig(lr=2e-3, final_steps=200, total_steps=600, precision="fp
 _CLIP = TrainConfig(lr=2e-3, final_steps=400, total_steps=1000, ema_decay=0.99)
 _PAIRS = TrainConfig(lr=2e-3, final_steps=400, total_steps=1200, ema_decay=0.99)
 
-_LATENT = TrainConfig(lr=2e-3, final_steps=2000, total_steps=3000, ema_decay=0.998)
+_LATENT = TrainConfig(lr=2e-3, ema_decay=0.998)
 
 _LABELS = TrainConfig(lr=2e-3, warmup_steps=50, final_steps=250, total_steps=600)
 
@@ -448,14 +448,16 @@ def _ablated(net: Callable[[], nn.Module], predicts: str = "eps") -> Training:
     return Training(lambda: model(net()), ddpm_loss, small_garments, 64, _ABLATION)
 
 
-def _autoencodes(f: int, kind: str, loss: AutoencoderLoss, steps: int = 3000) -> Training:
+def _autoencodes(
+    f: int, kind: str, loss: AutoencoderLoss, steps: int = 2000, final: int = 1000
+) -> Training:
     """An autoencoder of emoji; two players, so a short memory of the first moment."""
     return Training(
         lambda: Contest(emoji_autoencoder(f, kind)),
         loss,
         emoji_close_ups,
         32,
-        replace(_LATENT, total_steps=steps, final_steps=steps // 2),
+        replace(_LATENT, total_steps=steps, final_steps=final),
         betas=(0.5, 0.99),
         part="autoencoder",
     )
@@ -665,14 +667,14 @@ TRAININGS: dict[str, Callable[..., nn.Module]] = {
     "scene_clip_bag": _matches(lambda: pair_clip(in_order=False), pair_captions),
     "scene_clip_tokens": _matches(pair_clip, pair_captions),
     "scene_clip_swaps": _matches(pair_clip, lambda: pair_captions(swaps=True)),
-    # Chapter 23: latents of emoji. The first is what later chapters diffuse in; the second differs
-    # from it by its loss alone.
-    "emoji_kl_4": _autoencodes(4, "kl", AutoencoderLoss(lpips, critic=0.5, start=4000), 9000),
-    "emoji_mse_4": _autoencodes(4, "kl", AutoencoderLoss(pixels=square_loss), 9000),
-    "emoji_kl_2": _autoencodes(2, "kl", AutoencoderLoss(lpips, critic=0.5, start=1500)),
-    "emoji_kl_8": _autoencodes(8, "kl", AutoencoderLoss(lpips, critic=0.5, start=1500)),
-    "emoji_vq_4": _autoencodes(4, "vq", AutoencoderLoss(lpips, critic=0.5, start=1500)),
-    "emoji_vq_8": _autoencodes(8, "vq", AutoencoderLoss(lpips, critic=0.5, start=1500)),
+    # Chapter 23: latents of emoji. The first is what later chapters diffuse in; the last two differ
+    # by their loss alone.
+    "emoji_kl_4": _autoencodes(4, "kl", AutoencoderLoss(lpips, critic=0.5, start=4000), 6000, 2000),
+    "emoji_kl_2": _autoencodes(2, "kl", AutoencoderLoss(lpips, critic=0.5, start=1000)),
+    "emoji_kl_8": _autoencodes(8, "kl", AutoencoderLoss(lpips, critic=0.5, start=1000)),
+    "emoji_vq_4": _autoencodes(4, "vq", AutoencoderLoss(lpips, critic=0.5, start=1000)),
+    "emoji_vq_8": _autoencodes(8, "vq", AutoencoderLoss(lpips, critic=0.5, start=1000)),
+    "emoji_mse_8": _autoencodes(8, "vq", AutoencoderLoss(pixels=square_loss)),
     # Chapter 24: text to emoji in these latents.
     "emoji_latent": Training(
         lambda: latent_reader(len(prompt_tokenizer()), 4),

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 
 from course_lib.core.tensors import to_unit
 from course_lib.data.digits import TOP, load_digits
-from course_lib.data.emoji import load_emoji
+from course_lib.data.emoji import SPLITS, load_emoji
 from course_lib.data.fashion_mnist import load_fashion_mnist
 from course_lib.data.samples import load_samples
 from course_lib.evaluation import (
@@ -23,6 +23,8 @@ from course_lib.evaluation import (
 )
 from course_lib.features import classify, features
 from course_lib.metrics import frechet_distance, kernel_distance, precision_recall
+from course_lib.models.clip import emoji_clip
+from course_lib.weights import load_weights
 
 N = 400
 
@@ -235,6 +237,10 @@ def test_emoji_are_measured_beside_their_floor(drawn):
     assert real.n == 400 and 0.7 < real.value / real.floor < 1.4, real
     blurred = F.avg_pool2d(F.pad(on_white, [1] * 4, mode="replicate"), 3, 1)
     noisy = on_white + 0.3 * torch.randn(on_white.shape, generator=torch.Generator().manual_seed(0))
+    tower = load_weights("emoji_clip", emoji_clip()).image
+    held_out = torch.cat([load_emoji(part).on(size=32) for part in SPLITS[1:]])
+    rows = [tower.seen(x, levels=3) for x in (on_white, held_out)]
+    assert real.value == pytest.approx(frechet_distance(*rows), rel=1e-4)
     ordered = [frechet_emoji(x).value for x in (on_white, blurred, noisy)]
     assert ordered[2] > 1.5 * ordered[1] > 2.25 * ordered[0]
     assert frechet_emoji(drawn.on(size=64)).value == pytest.approx(real.value, rel=1e-3)

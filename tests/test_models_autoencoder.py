@@ -397,14 +397,20 @@ def test_a_picture_that_does_not_hold_whole_squares_is_refused():
 # ---- what is shipped ------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["emoji_kl_4", "emoji_mse_4"])
-def test_two_rows_differ_by_their_loss_alone(name):
-    row = trainings.TRAININGS[name]
-    assert row.part == "autoencoder" and row.config.total_steps == 9000
-    model = row.model().autoencoder
-    assert (
-        model.f == 4 and isinstance(model.bottleneck, Gaussian) and model.bottleneck.weight == 1e-6
-    )
+def test_two_rows_differ_by_their_loss_alone():
+    ours, squared = (trainings.TRAININGS[f"emoji_{name}_8"] for name in ("vq", "mse"))
+    assert ours.config == squared.config and ours.batch == squared.batch
+    assert squared.loss.perceptual is None and squared.loss.pixels is square_loss
+    for row in (ours, squared):
+        torch.manual_seed(0)
+        model = row.model().get_submodule(row.part)
+        assert model.f == 8 and isinstance(model.bottleneck, Quantiser)
+
+
+def test_what_later_chapters_diffuse_in():
+    model = trainings.TRAININGS["emoji_kl_4"].model().autoencoder
+    assert model.f == 4 and isinstance(model.bottleneck, Gaussian)
+    assert model.bottleneck.weight == 1e-6 and model.bottleneck.channels == 4
 
 
 def test_plain_latents_are_free():

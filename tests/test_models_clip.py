@@ -203,6 +203,7 @@ def test_a_sequence_is_read_at_its_end():
         short = BYTES.batch([text], len(text) + 2)
         assert torch.allclose(row, tower(short)[0], atol=1e-5)  # padding is not read
         assert torch.allclose(row, tower.head(tower.read(short)[0, -1]), atol=1e-5)
+    assert tower.read.causal
     shape = {name: tuple(p.shape) for name, p in tower.head.named_parameters()}
     assert shape == {"weight": (5, 8)}
 
@@ -211,6 +212,8 @@ def test_a_tower_reads_any_size_and_gives_a_vector():
     tower = ImageTower(16, widths=(8, 8, 8))
     for size in (32, 40):
         assert tower(torch.randn(2, 3, size, size)).shape == (2, 16)
+    x = torch.randn(2, 3, 32, 32)
+    assert torch.equal(tower.seen(x, levels=1), tower.levels[0](x).mean((2, 3)))
     assert vector_tower(384, 16)(torch.randn(5, 384)).shape == (5, 16)
 
 

@@ -253,9 +253,11 @@ class Autoencoder(nn.Module):
         return self.decoder(z), price
 
     @property
-    def last(self) -> nn.Parameter:
+    def last(self) -> Tensor:
         """The kernel of the layer that makes pixels, where gradients are weighed."""
-        return self.decoder[-2].weight
+        layer = self.decoder[-2]
+        assert isinstance(layer, nn.Conv2d)
+        return layer.weight
 
 
 class LatentSpace(nn.Module):
