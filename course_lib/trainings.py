@@ -312,7 +312,7 @@ _HYBRID = TrainConfig(final_steps=1000, total_steps=2000, precision="fp32")
 _SECOND_HEAD = TrainConfig(lr=2e-3, final_steps=400, total_steps=800, precision="fp32")
 _EXPOSED = TrainConfig(lr=3e-3, final_steps=300, total_steps=500, precision="fp32")
 
-_SCENES = TrainConfig(lr=2e-3, final_steps=1000, total_steps=3000)
+_SCENES = TrainConfig(final_steps=600, total_steps=1900)
 _ABLATION = TrainConfig(lr=2e-3, final_steps=200, total_steps=600, precision="fp32")
 
 

@@ -165,11 +165,14 @@ def caption_drop_loss(
 ) -> Float[Tensor, ""]:
     """Mean squared error of what the network predicts; now and then the caption is hidden.
 
-    Each by its own chance, as labels in chapter 17 (Ho & Salimans 2022, algorithm 1).
+    Each by its own chance, as labels in chapter 17 (Ho & Salimans 2022, algorithm 1). Late times are
+    drawn more often, as the root of an even one (so the first few never): where things stand is
+    decided there.
     """
     if not 0 <= p_uncond <= 1:
         raise ValueError(f"p_uncond is a probability, from 0 to 1, got {p_uncond}")
-    t = stratified_times(model.schedule, len(x_0), x_0.device)
+    times = stratified_times(model.schedule, len(x_0), x_0.device)
+    t = (model.schedule.T * (times / model.schedule.T).sqrt()).ceil().long()
     dropped = torch.rand(len(tokens), 1, device=tokens.device) < p_uncond
     given = torch.where(dropped, empty(tokens), tokens)
     return model.loss(x_0, t, torch.randn_like(x_0), tokens=given).mean()
