@@ -165,9 +165,10 @@ def caption_drop_loss(
 ) -> Float[Tensor, ""]:
     """Mean squared error of what the network predicts; now and then the caption is hidden.
 
-    Each by its own chance, as labels in chapter 17 (Ho & Salimans 2022, algorithm 1). Late times are
-    drawn more often, as the root of an even one (so the first few never): where things stand is
-    decided there.
+    Each by its own chance, as labels in chapter 17 (Ho & Salimans 2022, algorithm 1).
+
+    A time is the root of an even one, so late ones come more often (and the first few never): where
+    things stand is decided there.
     """
     if not 0 <= p_uncond <= 1:
         raise ValueError(f"p_uncond is a probability, from 0 to 1, got {p_uncond}")
