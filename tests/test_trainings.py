@@ -140,3 +140,21 @@ def test_emoji_and_their_vectors_stand_in_one_order():
     emoji = load_emoji("test_pair")
     assert len(vectors) == len(emoji)
     assert torch.equal(vectors[7], label_embeddings()[emoji.concepts[7].code])
+
+
+@pytest.mark.parametrize("name", ["scenes_tokens", "scenes_bag"])
+def test_who_learns_order_goes_on_from_who_has_none(monkeypatch, name):
+    first = trainings.TRAININGS["scenes_first"].model()
+    monkeypatch.setitem(trainings.TRAININGS, "scenes_first", lambda folder: first)
+    row = trainings.TRAININGS[name]
+    model = row.model()
+    row.start(model)
+    old, new = first.net.unet, model.net.unet
+    assert torch.equal(new.stem.weight[:, :3], old.stem.weight) and not new.stem.weight[:, 3:].any()
+    assert torch.equal(new.middle[0].conv1.weight, old.middle[0].conv1.weight)
+    if name == "scenes_tokens":  # which of the two is left of the other it does not see yet
+        x, t = torch.randn(1, 3, 16, 16), torch.tensor([500])
+        tokens = trainings.caption_tokenizer().batch(["a red circle"], 24)
+        torch.testing.assert_close(model(x, t, tokens=tokens), first(x, t, tokens=tokens))
+    else:
+        assert torch.equal(new.middle[1].query.weight, old.middle[1].look.query.weight)

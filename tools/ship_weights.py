@@ -318,6 +318,11 @@ def ship_reader(
     model = model.to(pick_device(options.device))
     side = pixels.shape[-1]
     found: dict[str, Any] = {"obeyed": obedience(model, side, options.seed), "repeats": []}
+    if options.name != "scenes_first":  # the others go on from there
+        about = (options.name, training, record, reference, options.hardware)
+        first, made = MODELS["scenes_first"], origin(*about)["made"]
+        before = f"{first.config.total_steps:,} steps of {first.batch}"
+        found |= {"from": "scenes_first", "made": f"{made}, from scenes_first on ({before})"}
     for folder in options.repeats:
         other, run = averaged(MODELS[options.name].model(), folder / CHECKPOINT)
         again = {"seed": run["config"]["seed"]} | obedience(other, side, options.seed)
