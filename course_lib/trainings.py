@@ -45,6 +45,7 @@ from course_lib.diffusion.training import stratified_times
 from course_lib.diffusion.variance import LearnedVariance
 from course_lib.features import train_features
 from course_lib.models.autoencoder import (
+    CHANNELS,
     AutoencoderLoss,
     Contest,
     LatentSpace,
@@ -66,7 +67,7 @@ from course_lib.models.clip import (
     scene_clip,
     scene_clip_loss,
 )
-from course_lib.models.latent import LENGTH, latent_reader
+from course_lib.models.latent import LENGTH, latent_reader, pixel_space
 from course_lib.models.palette import PaletteLoss, Restorer, restorer
 from course_lib.models.style import StyleGAN, style_gan_loss
 from course_lib.models.tokenizer import Tokenizer, learn_merges
@@ -341,6 +342,51 @@ def prompted_latents() -> Float[Tensor, "n 4 16 16"]:
 def prompt_tokens() -> Int[Tensor, "n length"]:
     """Their prompts in pieces."""
     return _prompted()[1]
+
+
+# Chapter 24's sweep: the small world at 32 x 32, in latents of four sizes, each for the same time.
+# Steps that took about eight minutes of one core, at the cost of a step measured beforehand.
+SWEPT = {1: 700, 2: 2800, 4: 6300, 8: 8800}
+
+
+@cache
+def world_32() -> tuple[Images, Int[Tensor, "n length"]]:
+    """4,000 training scenes of the small world at 32 × 32 and their captions in pieces."""
+    images, captions = draw_scenes(4000, size=32, tasks=("relation",), **SMALL_WORLD)
+    return to_unit(images), caption_tokenizer().batch(captions, CAPTION_LENGTH)
+
+
+@cache
+def scene_space(f: int) -> LatentSpace:
+    """Latents of scenes at 1/f of their size: chapter 23's autoencoder of emoji, scaled for scenes.
+
+    f = 1 is the pixels themselves.
+    """
+    if f == 1:
+        return pixel_space()
+    autoencoder = load_weights(f"emoji_kl_{f}", emoji_autoencoder(f)).requires_grad_(False)
+    return LatentSpace(autoencoder, scale_factor(autoencoder.encode(world_32()[0][:500])))
+
+
+def scene_latents(f: int) -> Float[Tensor, "n latent rows columns"]:
+    """The scenes of `world_32` in `scene_space(f)`."""
+    space = scene_space(f)
+    return torch.cat([space.encode(part) for part in world_32()[0].split(250)])
+
+
+def _swept(f: int) -> Training:
+    channels = 3 if f == 1 else CHANNELS[f]
+    steps = SWEPT[f]
+    return Training(
+        lambda: reader(
+            TokenUNet(len(caption_tokenizer()), CAPTION_LENGTH, channels=channels, widths=(24, 48))
+        ),
+        partial(caption_drop_loss, times=stratified_times),
+        lambda: scene_latents(f),
+        32,
+        replace(_LATENT, total_steps=steps, final_steps=steps // 3, ema_decay=0.99),
+        labels=lambda: world_32()[1],
+    )
 
 
 def latent_loss(model: Denoiser, z_0: Tensor, tokens: Tensor) -> Tensor:
@@ -744,6 +790,8 @@ TRAININGS: dict[str, Callable[..., nn.Module]] = {
         TrainConfig(lr=1e-3, final_steps=8000, total_steps=20_000),
         labels=prompt_tokens,
     ),
+    # Its sweep of f: four diffusions of scenes that cost the same time.
+    **{f"scenes_f{f}": _swept(f) for f in SWEPT},
     # What samples are looked at with; these two measure and ship themselves.
     "digits_features": partial(train_features, "digits_features"),
     "fashion_features": partial(train_features, "fashion_features"),

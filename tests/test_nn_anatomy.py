@@ -8,7 +8,7 @@ from torch import nn
 
 from course_lib.models.published import cifar10_unet
 from course_lib.nn.ablations import without_attention, without_norm, without_skips
-from course_lib.nn.anatomy import anatomy, feature_maps
+from course_lib.nn.anatomy import anatomy, feature_maps, multiply_adds
 from course_lib.nn.attention import SelfAttention2d
 from course_lib.nn.blocks import Downsample, ResBlock, Upsample
 from course_lib.nn.unet import UNet
@@ -191,3 +191,11 @@ def test_the_receptive_field_is_what_the_gradient_says(levels, blocks, size):
         net(x, torch.ones(1).double())[0, 0, pixel, size // 2].backward()
         rows = x.grad[0, 0].abs().sum(1).nonzero().flatten()
         assert (rows.min().item(), rows.max().item()) == reach(pixel, size, levels, blocks)
+
+
+def test_multiply_adds_of_a_convolution_and_of_attention():
+    conv = nn.Conv2d(3, 8, 3, padding=1, bias=False)
+    assert multiply_adds(conv, torch.zeros(2, 3, 16, 16)) == 2 * 16 * 16 * 3 * 8 * 9
+    look, places = SelfAttention2d(8, heads=2), 5 * 5
+    # four projections of 8 x 8 for each place; each place with each, twice
+    assert multiply_adds(look, torch.zeros(1, 8, 5, 5)) == 4 * 8 * 8 * places + 2 * places**2 * 8

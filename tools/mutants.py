@@ -54,6 +54,7 @@ TESTS = {
     "models/cascade.py": ["tests/test_models_cascade.py"],
     "models/palette.py": ["tests/test_models_palette.py"],
     "models/autoencoder.py": ["tests/test_models_autoencoder.py"],
+    "models/latent.py": ["tests/test_models_latent.py"],
     "models/clip.py": ["tests/test_models_clip.py"],
     "diffusion/training.py": ["tests/test_diffusion_training.py", "tests/test_improved.py"],
     "diffusion/variance.py": ["tests/test_diffusion_variance.py"],
@@ -1245,6 +1246,36 @@ MUTANTS = [
     Mutant(
         "nn/anatomy.py", "            skips -= 1\n", "            skips -= 2\n", "skips skipped"
     ),
+    # latent diffusion
+    Mutant("nn/anatomy.py", "counter.get_total_flops() // 2", "counter.get_total_flops()", "twice"),
+    Mutant(
+        "models/latent.py", "return space.decode(", "return space.autoencoder.decode(", "no scale"
+    ),
+    Mutant(
+        "models/latent.py",
+        "F.max_pool2d(hole.float(), f)",
+        "F.avg_pool2d(hole.float(), f).floor()",
+        "all of it",
+    ),
+    Mutant("models/latent.py", "2 * reach + 1", "reach + 1", "half the reach"),
+    Mutant("models/latent.py", "-limit, limit)", "-1, 1)", "limit ignored"),
+    Mutant("models/latent.py", "if limit is None", "if limit is not None", "limit inside out"),
+    Mutant(
+        "models/latent.py",
+        "keep_known(told, known, open_z)",
+        "keep_known(told, known, ~open_z)",
+        "inside out",
+    ),
+    Mutant(
+        "models/latent.py", "space.autoencoder.f, reach)", "space.autoencoder.f, 0)", "no reach"
+    ),
+    Mutant(
+        "models/latent.py",
+        "torch.where(hole, space.decode(z).clamp(-1, 1), pictures)",
+        "space.decode(z).clamp(-1, 1)",
+        "all pixels anew",
+    ),
+    Mutant("models/latent.py", "self.f, self.bottleneck = 1,", "self.f, self.bottleneck = 2,", "f"),
     Mutant("nn/anatomy.py", '"head", [unet.norm, unet.head]', '"head", [unet.head]', "a part lost"),
     Mutant("nn/anatomy.py", "SDPBackend.MATH", "SDPBackend.FLASH_ATTENTION", "attention uncounted"),
     Mutant("nn/anatomy.py", "tuple(inputs[0].shape[1:])", "tuple(inputs[0].shape)", "off by one"),

@@ -1,23 +1,26 @@
-"""Text to emoji: a diffusion model in an autoencoder's latents that reads captions.
+"""Diffusion in an autoencoder's latents that reads captions; text to emoji.
 
 The second stage of Rombach et al. 2021: a text transformer and a U-Net of latents with
-cross-attention, trained together (their section 3.3), and `imagine`, which draws for prompts.
-Chapter 24 builds it by hand and uses it whole.
+cross-attention, trained together (their section 3.3), `imagine`, which draws for prompts, and
+`repaint`, which draws a part of a picture anew. Chapter 24 builds them by hand and uses them whole.
 """
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from course_lib.core.tensors import seeded_randn_like
-from course_lib.core.types import Images
+from course_lib.core.types import Denoise, Images
 from course_lib.diffusion.denoiser import Denoiser
-from course_lib.diffusion.guidance import classifier_free
+from course_lib.diffusion.guidance import classifier_free, clip
 from course_lib.diffusion.samplers import ddim_step, sample
 from course_lib.diffusion.schedules import DiscreteSchedule, spaced_times
-from course_lib.models.autoencoder import LatentSpace
+from course_lib.models.autoencoder import Autoencoder, Latents, LatentSpace, Plain
 from course_lib.models.captions import Ids, TokenUNet, empty, reader
+from course_lib.models.palette import Hole, keep_known
 
 LENGTH = 24  # of a prompt in pieces, START and END included
 
@@ -26,6 +29,25 @@ def latent_reader(vocabulary: int, channels: int, widths: Sequence[int] = (64, 9
     """A denoiser of latents that reads prompts; it predicts v, on the cosine schedule."""
     net = TokenUNet(vocabulary, LENGTH, channels=channels, widths=widths, dim=96)
     return reader(net)
+
+
+class Pixels(nn.Module):
+    """An autoencoder that does nothing: f = 1, and diffusion in its latents is one in pixels."""
+
+    def __init__(self, channels: int = 3):
+        super().__init__()
+        self.f, self.bottleneck = 1, Plain(channels)
+
+    def encode(self, x: Images) -> Images:
+        return x
+
+    def decode(self, z: Images) -> Images:
+        return z
+
+
+def pixel_space() -> LatentSpace:
+    """Latents that are the pixels themselves, in [-1, 1] as they are."""
+    return LatentSpace(cast(Autoencoder, Pixels()), 1.0)
 
 
 @torch.no_grad()
@@ -38,25 +60,95 @@ def imagine(
     scale: float = 3.0,
     steps: int = 25,
     seed: int = 0,
+    limit: float | None = None,
 ) -> Images:
     """A picture for each prompt, in [-1, 1]: guided DDIM in latents, then the decoder.
 
-    tokens   rows of `Tokenizer.batch`, `LENGTH` long
+    tokens   rows of `Tokenizer.batch`, as long as the model reads
     side     of the pictures, a multiple of the autoencoder's f
     scale    of guidance; 1 is none
     seed     of the noise; the n-th picture of a batch begins at the seed's n-th noise
+    limit    keep each estimate of z within ± limit: 1 where latents are pixels. Others have no
+             range, and none is the default
 
     Raises ValueError for a side that f does not divide.
     """
+    return space.decode(_walk(model, space, tokens, side, scale, steps, seed, limit)).clamp(-1, 1)
+
+
+@torch.no_grad()
+def repaint(
+    model: Denoiser,
+    space: LatentSpace,
+    tokens: Ids,
+    pictures: Images,
+    hole: Hole,
+    *,
+    reach: int = 0,
+    scale: float = 3.0,
+    steps: int = 25,
+    seed: int = 0,
+) -> Images:
+    """Draw the holes of pictures anew by prompts: at each step the known latents are put back.
+
+    The estimate of z_0 is what is replaced (`palette.keep_known`); what is around the hole comes
+    back from the decoder and is replaced by the given pixels at the very end.
+
+    hole    True where the picture is to be made anew
+    reach   how many more latents round the hole are drawn anew (`latent_hole`)
+
+    Raises ValueError for a picture that is not square or whose side f does not divide.
+    """
+    if pictures.shape[-1] != pictures.shape[-2]:
+        raise ValueError(f"pictures must be square, got {list(pictures.shape)}")
+    known = space.encode(pictures)
+    open_z = latent_hole(hole, space.autoencoder.f, reach).expand(len(pictures), -1, -1, -1)
+    side = pictures.shape[-1]
+    z = _walk(model, space, tokens, side, scale, steps, seed, None, known, open_z)
+    return torch.where(hole, space.decode(z).clamp(-1, 1), pictures)
+
+
+def latent_hole(hole: Hole, f: int, reach: int = 0) -> Hole:
+    """Which latents a hole of the picture touches, and their neighbours up to `reach` away.
+
+    One pixel of the hole is enough to touch a latent. reach = 0 alone keeps latents that have seen
+    the hole, since convolutions look over the edge of their place (chapter 24 measures how far).
+
+    Raises ValueError for a size that f does not divide, and a reach below 0.
+    """
+    if hole.shape[-1] % f or hole.shape[-2] % f or reach < 0:
+        raise ValueError(
+            f"f must divide the sides of the hole and reach must be 0 or more, got"
+            f" {list(hole.shape[-2:])}, f = {f}, reach = {reach}"
+        )
+    touched = F.max_pool2d(hole.float(), f)
+    return F.max_pool2d(touched, 2 * reach + 1, stride=1, padding=reach) > 0
+
+
+def _walk(
+    model: Denoiser,
+    space: LatentSpace,
+    tokens: Ids,
+    side: int,
+    scale: float,
+    steps: int,
+    seed: int,
+    limit: float | None,
+    known: Latents | None = None,
+    open_z: Hole | None = None,
+) -> Latents:
     schedule, f = model.schedule, space.autoencoder.f
     if not isinstance(schedule, DiscreteSchedule):
-        raise ValueError(f"imagine needs a schedule of whole steps, got {type(schedule).__name__}")
+        raise ValueError(f"drawing needs a schedule of whole steps, got {type(schedule).__name__}")
     if side < f or side % f:
         raise ValueError(f"side must be a multiple of {f}, got {side}")
     channels = space.autoencoder.bottleneck.channels
     like = torch.empty(len(tokens), channels, side // f, side // f, device=tokens.device)
     noise = seeded_randn_like(seed)(like)
     null = {"tokens": empty(tokens[:1])}
-    told = classifier_free(model, {"tokens": tokens}, null, scale)
+    told: Denoise = classifier_free(model, {"tokens": tokens}, null, scale)
+    told = told if limit is None else clip(told, -limit, limit)
+    if known is not None and open_z is not None:
+        told = keep_known(told, known, open_z)
     z: Tensor = sample(ddim_step, told, schedule, noise, spaced_times(schedule, steps))
-    return space.decode(z).clamp(-1, 1)
+    return z

@@ -74,6 +74,17 @@ def anatomy(unet: UNet, height: int, width: int | None = None) -> list[Part]:
     ]
 
 
+def multiply_adds(module: nn.Module, *inputs: Tensor) -> int:
+    """Multiply-adds of the convolutions and matrix products of module(*inputs), for the batch.
+
+    Half of what PyTorch counts, since one multiplication with its addition is one here.
+    """
+    counter = FlopCounterMode(display=False)
+    with sdpa_kernel(SDPBackend.MATH), counter, torch.no_grad():
+        module(*inputs)
+    return counter.get_total_flops() // 2
+
+
 @torch.no_grad()
 def feature_maps(unet: UNet, x_t: Images, t: Time, label: Tensor | None = None) -> dict[str, Maps]:
     """What each part hands on when the network looks at x_t, by the part's name."""
