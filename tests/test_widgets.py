@@ -36,6 +36,7 @@ from course_lib.widgets.bound_gap import BoundGap
 from course_lib.widgets.bound_lab import BoundLab
 from course_lib.widgets.caption_match import CaptionMatch
 from course_lib.widgets.cascade_dial import CascadeDial
+from course_lib.widgets.compute_bars import ComputeBars
 from course_lib.widgets.denoiser_playground import DenoiserPlayground
 from course_lib.widgets.embedding_lab import EmbeddingLab
 from course_lib.widgets.fidelity_lab import FidelityLab
@@ -1456,3 +1457,44 @@ def test_the_page_writes_weights_and_ticks(tmp_path):
 def test_a_weight_dial_that_does_not_fit_is_refused(changes, error, words):
     with pytest.raises(error, match=words):
         weight_dial(**changes)
+
+
+# ---- ComputeBars --------------------------------------------------------------------------------
+
+
+def compute_bars(**changes):
+    rows = {"1": ("32 × 32 × 3", 90.0, 0.0, 0.0), "4": ("8 × 8 × 4", 6.0, 2.0, 5.0)}
+    return ComputeBars(**({"rows": rows} | changes))
+
+
+def test_compute_bars_hold_the_costs_of_each_f():
+    widget = compute_bars(stops=(2, 8), index=1, guided=False)
+    assert (widget.names, widget.unet) == (["1", "4"], [90.0, 6.0])
+    assert (widget.encode, widget.decode) == ([0.0, 2.0], [0.0, 5.0])
+    assert (widget.stops, widget.index, widget.guided) == ([2, 8], 1, False)
+
+
+def test_the_page_adds_steps_guidance_and_one_decoding(tmp_path):
+    calls = "[m.cost(6, 2, 5, 10, true, false), m.cost(6, 2, 5, 10, false, false)]"
+    assert javascript(tmp_path, "compute_bars", calls) == [[120, 5], [60, 5]]
+    assert javascript(tmp_path, "compute_bars", "m.cost(6, 2, 5, 10, true, true)") == [18, 2]
+    assert javascript(tmp_path, "compute_bars", "[m.counted(12), m.counted(1234)]") == [
+        "12 M",
+        "1.23 G",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"rows": {}}, "one row or more"),
+        ({"rows": {"1": ("a", 0.0, 0.0, 0.0)}}, "above 0"),
+        ({"rows": {"1": ("a", 1.0, -1.0, 0.0)}}, "0 or more"),
+        ({"stops": (0, 1)}, "stops must rise"),
+        ({"stops": (2, 2)}, "stops must rise"),
+        ({"index": 9}, "index must lie in 0..7"),
+    ],
+)
+def test_compute_bars_that_do_not_fit_are_refused(changes, words):
+    with pytest.raises(ValueError, match=words):
+        compute_bars(**changes)

@@ -53,7 +53,7 @@ TESTS = {
     "diffusion/distillation.py": ["tests/test_diffusion_distillation.py"],
     "models/cascade.py": ["tests/test_models_cascade.py"],
     "models/palette.py": ["tests/test_models_palette.py"],
-    "models/autoencoder.py": ["tests/test_models_autoencoder.py"],
+    "models/autoencoder.py": ["tests/test_models_autoencoder.py", "tests/test_models_latent.py"],
     "models/latent.py": ["tests/test_models_latent.py"],
     "models/clip.py": ["tests/test_models_clip.py"],
     "diffusion/training.py": ["tests/test_diffusion_training.py", "tests/test_improved.py"],
@@ -1275,7 +1275,9 @@ MUTANTS = [
         "space.decode(z).clamp(-1, 1)",
         "all pixels anew",
     ),
-    Mutant("models/latent.py", "self.f, self.bottleneck = 1,", "self.f, self.bottleneck = 2,", "f"),
+    Mutant(
+        "models/autoencoder.py", "self.f, self.bottleneck = 1,", "self.f, self.bottleneck = 2,", "f"
+    ),
     Mutant("nn/anatomy.py", '"head", [unet.norm, unet.head]', '"head", [unet.head]', "a part lost"),
     Mutant("nn/anatomy.py", "SDPBackend.MATH", "SDPBackend.FLASH_ATTENTION", "attention uncounted"),
     Mutant("nn/anatomy.py", "tuple(inputs[0].shape[1:])", "tuple(inputs[0].shape)", "off by one"),

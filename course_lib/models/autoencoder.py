@@ -260,6 +260,20 @@ class Autoencoder(nn.Module):
         return layer.weight
 
 
+class Pixels(nn.Module):
+    """An autoencoder that does nothing: f = 1, and diffusion in its latents is one in pixels."""
+
+    def __init__(self, channels: int = 3):
+        super().__init__()
+        self.f, self.bottleneck = 1, Plain(channels)
+
+    def encode(self, x: Images) -> Images:
+        return x
+
+    def decode(self, z: Images) -> Images:
+        return z
+
+
 class LatentSpace(nn.Module):
     """An autoencoder whose latents are scaled to variance 1, as the noise of diffusion has.
 
@@ -268,7 +282,7 @@ class LatentSpace(nn.Module):
 
     scale: Tensor
 
-    def __init__(self, autoencoder: Autoencoder, scale: float | Tensor):
+    def __init__(self, autoencoder: Autoencoder | Pixels, scale: float | Tensor):
         super().__init__()
         self.autoencoder = autoencoder
         self.register_buffer("scale", torch.as_tensor(scale, dtype=torch.float32))

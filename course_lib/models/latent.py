@@ -6,11 +6,11 @@ cross-attention, trained together (their section 3.3), `imagine`, which draws fo
 """
 
 from collections.abc import Sequence
-from typing import cast
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from jaxtyping import Bool
+from torch import Tensor
 
 from course_lib.core.tensors import seeded_randn_like
 from course_lib.core.types import Denoise, Images
@@ -18,9 +18,12 @@ from course_lib.diffusion.denoiser import Denoiser
 from course_lib.diffusion.guidance import classifier_free, clip
 from course_lib.diffusion.samplers import ddim_step, sample
 from course_lib.diffusion.schedules import DiscreteSchedule, spaced_times
-from course_lib.models.autoencoder import Autoencoder, Latents, LatentSpace, Plain
+from course_lib.models.autoencoder import Latents, LatentSpace, Pixels
 from course_lib.models.captions import Ids, TokenUNet, empty, reader
-from course_lib.models.palette import Hole, keep_known
+from course_lib.models.palette import keep_known
+
+Hole = Bool[Tensor, "some 1 high wide"]  # one for each picture, or one for all
+Open = Bool[Tensor, "some 1 rows columns"]
 
 LENGTH = 24  # of a prompt in pieces, START and END included
 
@@ -31,23 +34,9 @@ def latent_reader(vocabulary: int, channels: int, widths: Sequence[int] = (64, 9
     return reader(net)
 
 
-class Pixels(nn.Module):
-    """An autoencoder that does nothing: f = 1, and diffusion in its latents is one in pixels."""
-
-    def __init__(self, channels: int = 3):
-        super().__init__()
-        self.f, self.bottleneck = 1, Plain(channels)
-
-    def encode(self, x: Images) -> Images:
-        return x
-
-    def decode(self, z: Images) -> Images:
-        return z
-
-
 def pixel_space() -> LatentSpace:
     """Latents that are the pixels themselves, in [-1, 1] as they are."""
-    return LatentSpace(cast(Autoencoder, Pixels()), 1.0)
+    return LatentSpace(Pixels(), 1.0)
 
 
 @torch.no_grad()
@@ -108,7 +97,7 @@ def repaint(
     return torch.where(hole, space.decode(z).clamp(-1, 1), pictures)
 
 
-def latent_hole(hole: Hole, f: int, reach: int = 0) -> Hole:
+def latent_hole(hole: Hole, f: int, reach: int = 0) -> Open:
     """Which latents a hole of the picture touches, and their neighbours up to `reach` away.
 
     One pixel of the hole is enough to touch a latent. reach = 0 alone keeps latents that have seen
@@ -135,7 +124,7 @@ def _walk(
     seed: int,
     limit: float | None,
     known: Latents | None = None,
-    open_z: Hole | None = None,
+    open_z: Open | None = None,
 ) -> Latents:
     schedule, f = model.schedule, space.autoencoder.f
     if not isinstance(schedule, DiscreteSchedule):
