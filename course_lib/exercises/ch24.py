@@ -31,7 +31,12 @@ def check_there_and_back(answer: tuple[Callable[..., Any], Callable[..., Any]]) 
     x = torch.randn(500, 3)
     raw = encode(x)
     scale = 1 / raw.std()
-    z = torch.as_tensor(to_latents(x, encode, scale))
+    z, empty = (
+        to_latents(x, encode, scale),
+        "nothing is filled in. Write your own line for the `...`",
+    )
+    require(z is not None, f"{empty} of to_latents.")
+    z = torch.as_tensor(z)
     require(z.shape == raw.shape, f"latents of the shape {list(raw.shape)}, got {list(z.shape)}.")
     reject(
         equal(z, raw),
@@ -56,7 +61,9 @@ def check_there_and_back(answer: tuple[Callable[..., Any], Callable[..., Any]]) 
         "each number of the latents has its own scale here. One for all is given.",
     )
     require(equal(z, scale * raw), "the encoder's latents times the scale are asked.")
-    back = torch.as_tensor(to_pictures(z, decode, scale))
+    back = to_pictures(z, decode, scale)
+    require(back is not None, f"{empty} of to_pictures.")
+    back = torch.as_tensor(back)
     reject(
         equal(back, decode(z), 1e-3),
         "the decoder is given latents of variance 1, and knows only its own, larger ones: the scale"
