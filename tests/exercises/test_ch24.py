@@ -55,7 +55,7 @@ WRONG = [
     (check_there_and_back, (there, lambda z, d, s: d(s * z)), "scaled twice"),
     (check_there_and_back, (there, lambda z, d, s: d(z) / s), "picture is divided"),
     (check_there_and_back, (there, lambda z, d, s: 2 * d(z / s)), "where you began"),
-    (check_guided, guide(lambda c, u, s: (u + s * (c - u)).clamp(-1, 1)), r"within \[-1, 1\]"),
+    (check_guided, guide(lambda c, u, s: (u + s * (c - u)).clamp(-1, 1)), "within [-1, 1]"),
     (check_guided, guide(lambda c, u, s: c + s * (c - u)), "it is w"),
     (check_guided, guide(lambda c, u, s: c + s * (u - c)), "wrong way"),
     (check_guided, guide(lambda c, u, s: s * c + (1 + s) * u), "add up to 1"),
@@ -83,5 +83,5 @@ WRONG = [
     (check_open, grown_first, "meant in latents"),
     (check_open, crossed, "corners"),
     (check_open, lambda hole, f, reach: opened(hole, f, 3), "not the latents"),
-    (check_open, lambda hole, f, reach: opened(hole, f, 1), "both are arguments|no more"),
+    (check_open, lambda hole, f, reach: opened(hole, f, 1), "both are arguments"),
 ]
