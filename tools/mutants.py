@@ -1280,7 +1280,18 @@ MUTANTS = [
         "models/autoencoder.py", "self.f, self.bottleneck = 1,", "self.f, self.bottleneck = 2,", "f"
     ),
     Mutant("nn/anatomy.py", '"head", [unet.norm, unet.head]', '"head", [unet.head]', "a part lost"),
-    Mutant("nn/anatomy.py", "SDPBackend.MATH", "SDPBackend.FLASH_ATTENTION", "attention uncounted"),
+    Mutant(
+        "nn/anatomy.py",
+        "stack.enter_context(sdpa_kernel(SDPBackend.MATH))",
+        "stack.enter_context(sdpa_kernel(SDPBackend.FLASH_ATTENTION))",
+        "attention uncounted",
+    ),
+    Mutant(
+        "nn/anatomy.py",
+        "with sdpa_kernel(SDPBackend.MATH), counter",
+        "with sdpa_kernel(SDPBackend.FLASH_ATTENTION), counter",
+        "attention uncounted",
+    ),
     Mutant("nn/anatomy.py", "tuple(inputs[0].shape[1:])", "tuple(inputs[0].shape)", "off by one"),
     Mutant("nn/ablations.py", "output / math.sqrt(2)", "output / 2", "the root of 2"),
     Mutant("nn/ablations.py", "skips.pop()", "skips.pop(0)", "first in, first out"),
