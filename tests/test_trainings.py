@@ -158,3 +158,19 @@ def test_who_learns_order_goes_on_from_who_has_none(monkeypatch, name):
         torch.testing.assert_close(model(x, t, tokens=tokens), first(x, t, tokens=tokens))
     else:
         assert torch.equal(new.middle[1].query.weight, old.middle[1].look.query.weight)
+
+
+@pytest.mark.parametrize("f", [1, 4])
+def test_scenes_are_swept_in_latents_of_one_size_of_numbers(f, monkeypatch):
+    few = trainings.world_32()[0][:40], trainings.world_32()[1][:40]
+    monkeypatch.setattr(trainings, "world_32", lambda: few)
+    trainings.scene_space.cache_clear()
+    latents = trainings.scene_latents(f)
+    trainings.scene_space.cache_clear()
+    assert latents.shape == (40, 3 if f == 1 else 4, 32 // f, 32 // f)
+    if f == 1:
+        assert latents.equal(few[0])
+    else:
+        assert latents.std() == pytest.approx(1, abs=1e-3)
+    model = trainings.TRAININGS[f"scenes_f{f}"].model()
+    assert model.net.unet.in_channels == latents.shape[1] + 2

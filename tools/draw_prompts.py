@@ -1,0 +1,107 @@
+"""Draw 64 fixed prompts with the text-to-emoji model: `docs/prompts.png` and `docs/prompts.md`.
+
+python tools/draw_prompts.py
+
+A person looks at the sheet and says which pictures follow their prompts: `--follow 1,2,5` writes
+the numbers of those that do into the list, which is kept beside the sheet.
+"""
+
+import argparse
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from course_lib import trainings
+from course_lib.core.tensors import to_pixels
+from course_lib.data.emoji import load_emoji, prompt
+from course_lib.data.files import ROOT
+from course_lib.models.latent import LENGTH, imagine
+
+ACROSS, SCALE, STEPS = 8, 3.0, 25
+# Two words that a concept of the data has, put together as no emoji has them; and plain speech.
+INVENTED = (
+    "red cat face",
+    "blue banana",
+    "green pig face",
+    "purple apple",
+    "pizza on a pink background",
+    "a dog with sunglasses",
+    "a house and a tree",
+    "ghost with a crown",
+)
+
+
+def prompts() -> list[tuple[str, str]]:
+    """Eight kinds of eight: what is asked of the model, and the prompt.
+
+    Four rows are pairs of design and concept that no training had, two are concepts that no design
+    of the training has, one names a ground, one is invented.
+    """
+    pairs = load_emoji("test_pair", groups=trainings.GROUPS)
+    new = load_emoji("test_concept", groups=trainings.GROUPS)
+    kinds = [
+        ("held-out pair", prompt(pairs.concepts[n].label, pairs.styles[n]))
+        for n in _spread(len(pairs), 32)
+    ]
+    labels = list(dict.fromkeys(concept.label for concept in new.concepts))
+    kinds += [("held-out concept", prompt(labels[n])) for n in _spread(len(labels), 16)]
+    grounds = ("blue", "black", "yellow", "pink", "green", "orange", "purple", "gray")
+    taught = load_emoji("train", groups=trainings.GROUPS).concepts
+    kinds += [
+        ("named ground", prompt(taught[n].label, "", ground))
+        for n, ground in zip(_spread(len(taught), 8), grounds, strict=True)
+    ]
+    return kinds + [("invented", text) for text in INVENTED]
+
+
+def _spread(count: int, n: int) -> list[int]:
+    return [int(place) for place in np.linspace(0, count - 1, n).round()]
+
+
+def listed(kinds: Sequence[tuple[str, str]], follow: Sequence[int] | None = None) -> str:
+    """The prompts as a table, numbered from 1 as they stand on the sheet, row by row."""
+    lines = [
+        "# What the text-to-emoji model draws",
+        "",
+        f"`python tools/draw_prompts.py` draws `prompts.png`: {len(kinds)} prompts, eight a row, by"
+        f" `emoji_latent` with guidance {SCALE:g} and {STEPS} steps, the first picture of each.",
+    ]
+    if follow is not None:
+        lines += ["", f"A person, looking: {len(follow)} of {len(kinds)} show what was asked."]
+        lines += [
+            f"{kind}: {sum(k == kind and n in follow for n, (k, _) in enumerate(kinds, 1))}"
+            f" of {sum(k == kind for k, _ in kinds)}."
+            for kind in dict.fromkeys(kind for kind, _ in kinds)
+        ]
+    lines += ["", "| | kind | prompt | shows it |", "|---|---|---|---|"]
+    for n, (kind, text) in enumerate(kinds, 1):
+        shows = "" if follow is None else ("yes" if n in follow else "no")
+        lines.append(f"| {n} | {kind} | {text} | {shows} |")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    # The sheet is written as the other contact sheets are.
+    from draw_data import write
+
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--follow", help="numbers of the prompts that are followed, as 1,2,5")
+    options = parser.parse_args()
+    kinds = prompts()
+    follow = options.follow and [int(n) for n in options.follow.split(",")]
+    if not follow:
+        model, space = trainings.trained("emoji_latent"), trainings.latent_space()
+        tokens = trainings.prompt_tokenizer().batch([text for _, text in kinds], LENGTH)
+        made = torch.cat(
+            [imagine(model, space, part, scale=SCALE, steps=STEPS) for part in tokens.split(16)]
+        )
+        grid = to_pixels(made).permute(0, 2, 3, 1).numpy()
+        side = grid.shape[1]
+        sheet = grid.reshape(-1, ACROSS, side, side, 3).swapaxes(1, 2)
+        write("prompts.png", sheet.reshape(-1, ACROSS * side, 3).astype(np.float32))
+    (ROOT / "docs" / "prompts.md").write_text(listed(kinds, follow or None), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
