@@ -25,10 +25,10 @@ from torch import Tensor, nn
 from course_lib.core.tensors import pick_device, seeded_randn_like, to_pixels, to_unit
 from course_lib.core.types import Images
 from course_lib.data.digits import TOP, load_digits
-from course_lib.data.emoji import label_embeddings, load_emoji
+from course_lib.data.emoji import label_embeddings, load_emoji, prompt
 from course_lib.data.fashion_mnist import load_fashion_mnist
 from course_lib.data.files import checksums
-from course_lib.data.oracle import judge
+from course_lib.data.oracle import judge, obeyed
 from course_lib.data.scenes import caption, draw_scenes, relations, split, swapped
 from course_lib.data.scenes import parse as parse_caption
 from course_lib.diffusion import discrete
@@ -40,11 +40,12 @@ from course_lib.diffusion.likelihood import bound_terms, prior_bits
 from course_lib.diffusion.reverse import ReverseGaussian, bound_bits, walk_back
 from course_lib.diffusion.samplers import ddim_step, ddpm_step, heun_step, sample
 from course_lib.diffusion.schedules import DiscreteSchedule, geometric_times, linear, spaced_times
-from course_lib.evaluation import evaluate
-from course_lib.metrics import Measured, psnr
+from course_lib.evaluation import evaluate, frechet_emoji, prompt_recall
+from course_lib.metrics import Measured, frechet_distance, psnr
 from course_lib.models.autoencoder import Autoencoder
 from course_lib.models.captions import draw
 from course_lib.models.clip import CLIP, recall_at, told_apart
+from course_lib.models.latent import LENGTH, imagine
 from course_lib.models.style import StyleGenerator
 from course_lib.models.vae import VAE, draw_pixels, iwae_bound, log_weights
 from course_lib.nn.classifier import NoisyClassifier
@@ -53,11 +54,17 @@ from course_lib.recipes import LOWEST
 from course_lib.trainings import (
     CAPTION_LENGTH,
     CHECKPOINT,
+    GROUPS,
     SMALL_WORLD,
+    SWEPT,
     TRAININGS,
     Training,
     caption_tokenizer,
+    latent_space,
     lpips,
+    prompt_tokenizer,
+    scene_space,
+    trained,
 )
 from course_lib.weights import WEIGHTS, save_weights
 
@@ -239,6 +246,8 @@ def main(arguments: list[str] | None = None) -> int:
         # Alone a stage or a head draws nothing that could be compared: chapter 18 judges them and
         # the chain, `tools/measure_variance.py` the bits of a variance.
         return ship_whole(options, training, model, record, fashion_reference(), {})
+    if options.name in ("emoji_latent", *(f"scenes_f{f}" for f in SWEPT)):
+        return ship_second_stage(options, training, model, record)
     if options.name.startswith("scenes"):
         return ship_reader(options, training, model, record)
     if isinstance(model, CLIP):
@@ -328,6 +337,93 @@ def ship_reader(
         again = {"seed": run["config"]["seed"]} | obedience(other, side, options.seed)
         found["repeats"].append(again)
     return ship_whole(options, training, model, record, reference, found)
+
+
+def ship_second_stage(
+    options: argparse.Namespace, training: Training, model: nn.Module, record: dict[str, Any]
+) -> int:
+    """Ship a diffusion model of latents: scenes by the oracle, emoji by CLIP, both by distance."""
+    latents = training.data()
+    digest = hashlib.sha256(latents.numpy().tobytes()).hexdigest()
+    model = model.to(pick_device(options.device))
+    if options.name == "emoji_latent":
+        reference = Reference("emoji train, latents of emoji_kl_4", digest, latents)
+        found: dict[str, Any] = {"prompted": prompted(model, options.seed)}
+    else:
+        f = int(options.name.removeprefix("scenes_f"))
+        reference = Reference(f"drawn scenes, small world, f = {f}", digest, latents)
+        found = {"swept": swept(model, f, options.seed)}
+    return ship_whole(options, training, model, record, reference, found)
+
+
+def swept(model: nn.Module, f: int, seed: int = 0, noises: int = 2) -> dict[str, Any]:
+    """What the oracle says of a picture for each caption of the small world, and the distance.
+
+    ceiling   what it says of as many real scenes, packed and unpacked
+    frechet   of features of `scene_clip_tokens`; floor: of as many other real scenes
+    """
+    every = [caption(scene) for scene in relations(**SMALL_WORLD)]
+    tokens = caption_tokenizer().batch(every, CAPTION_LENGTH)
+    space, limit = scene_space(f), 1.0 if f == 1 else None
+    made = torch.cat(
+        [
+            imagine(model, space, tokens, side=32, scale=2.0, steps=16, seed=seed + n, limit=limit)
+            for n in range(noises)
+        ]
+    )
+    n, eye = len(made), trained("scene_clip_tokens").image
+    world = {"size": 32, "tasks": ("relation",)} | SMALL_WORLD
+    real, texts = draw_scenes(2 * n, "all", seed=11, **world)
+    with torch.no_grad():
+        rows, others, test = (eye.seen(x, levels=3) for x in (made, *to_unit(real).split(n)))
+        copies = space.decode(space.encode(to_unit(real[:n]))).clamp(-1, 1)
+    return {
+        "obeyed": _rounded(obeyed(to_pixels(made), every * noises)),
+        "ceiling": _rounded(obeyed(to_pixels(copies), texts[:n])),
+        "frechet": round(float(frechet_distance(rows, test)), 4),
+        "floor": round(float(frechet_distance(others, test)), 4),
+        "n": n,
+    }
+
+
+def prompted(
+    model: nn.Module, seed: int = 0, scales: Sequence[float] = (1, 2, 3, 5), most: int = 400
+) -> dict[str, Any]:
+    """Recall and distance of pictures of held-out pairs of design and concept, by the scale.
+
+    real       what the pairs' own pictures score; shuffled: the drawn ones with others' prompts
+    """
+    pairs = load_emoji("test_pair", groups=GROUPS)
+    step = max(1, math.ceil(len(pairs) / most))
+    pairs = pairs.pick(range(0, len(pairs), step))
+    told = [prompt(c.label, style) for c, style in zip(pairs.concepts, pairs.styles, strict=True)]
+    tokens = prompt_tokenizer().batch(told, LENGTH)
+    codes = [concept.code for concept in pairs.concepts]
+    found: dict[str, Any] = {"n": len(pairs), "real": _recalled(pairs.on(), codes)}
+    for scale in scales:
+        parts = tokens.split(50)
+        made = torch.cat(
+            [
+                imagine(model, latent_space(), part, scale=scale, seed=seed + n)
+                for n, part in enumerate(parts)
+            ]
+        )
+        distance = frechet_emoji(made)
+        found[f"{scale:g}"] = _recalled(made, codes) | {
+            "frechet": round(distance.value, 4),
+            "floor": round(distance.floor, 4),
+        }
+        if scale == 3:
+            found["shuffled"] = _recalled(made.roll(len(made) // 2, 0), codes)
+    return found
+
+
+def _recalled(pictures: Images, codes: Sequence[str]) -> dict[str, float]:
+    return {f"R@{k}": round(prompt_recall(pictures, codes, k).value, 4) for k in (1, 5)}
+
+
+def _rounded(shares: dict[str, float]) -> dict[str, float]:
+    return {name: round(share, 4) for name, share in shares.items()}
 
 
 def obedience(
