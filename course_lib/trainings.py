@@ -5,14 +5,15 @@ model. None writes to `data/weights`: `tools/ship_weights.py` measures a model a
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 
+import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -21,17 +22,44 @@ from course_lib.core.tensors import pick_device, seed_everything, to_unit
 from course_lib.core.types import Images, Points
 from course_lib.data.batches import random_batches
 from course_lib.data.digits import TOP, load_digits
+from course_lib.data.emoji import concepts, label_embeddings, load_emoji
 from course_lib.data.fashion_mnist import load_fashion_mnist
 from course_lib.data.points import swiss_roll
+from course_lib.data.scenes import (
+    BACKGROUNDS,
+    COLOURS,
+    RELATIONS,
+    SHAPES,
+    caption,
+    draw_scenes,
+    random_scene,
+)
 from course_lib.data.sequences import heartbeats
 from course_lib.diffusion.denoiser import Denoiser
 from course_lib.diffusion.distillation import Halving
 from course_lib.diffusion.schedules import cosine, linear, zero_terminal
+from course_lib.diffusion.training import stratified_times
 from course_lib.diffusion.variance import LearnedVariance
 from course_lib.features import train_features
+from course_lib.models.captions import (
+    BagUNet,
+    OrderFirst,
+    TokenUNet,
+    caption_drop_loss,
+    reader,
+)
 from course_lib.models.cascade import AUG_MAX, StageLoss, SuperResolver, shrink, stage
+from course_lib.models.clip import (
+    emoji_clip,
+    emoji_clip_loss,
+    in_places,
+    scene_clip,
+    scene_clip_loss,
+    word_ids,
+)
 from course_lib.models.palette import PaletteLoss, Restorer, restorer
 from course_lib.models.style import StyleGAN, style_gan_loss
+from course_lib.models.tokenizer import Tokenizer, learn_merges
 from course_lib.models.vae import fashion_vae, vae_loss
 from course_lib.nn.ablations import (
     with_rescaled_blocks,
@@ -81,6 +109,7 @@ class Training:
     betas   of AdamW
     part    which submodule is wanted in the end, if the model also holds what only training needs
     ships   what of it goes into a file, if the rest is in another model's, from which it started
+    start   fills a new model from another run that must come first
     """
 
     model: Callable[[], nn.Module]
@@ -92,6 +121,7 @@ class Training:
     part: str = ""
     labels: Callable[[], Tensor] | None = None
     ships: Callable[[nn.Module], nn.Module] = lambda wanted: wanted
+    start: Callable[[nn.Module], object] = lambda model: None
 
     def __call__(
         self,
@@ -109,7 +139,10 @@ class Training:
         place = pick_device(device)
         config = replace(self.config, precision=precision, seed=seed)
         seed_everything(seed)
-        model = self.model().to(place)
+        model = self.model()
+        if not (folder / CHECKPOINT).exists():
+            self.start(model)
+        model = model.to(place)
         data = [self.data()] if self.labels is None else [self.data(), self.labels()]
         batches = random_batches(*[one.to(place) for one in data], size=self.batch)
         loss = deepcopy(self.loss)  # one that remembers starts afresh with each run
@@ -175,6 +208,35 @@ def framed_garments() -> Images:
     return F.pad(garments(), (2, 2, 2, 2), value=-1.0)
 
 
+# Chapter 20's small world: two things, one beside or above the other, 16 × 16 pixels.
+SMALL_WORLD = {
+    "colours": ("red", "yellow", "blue"),
+    "shapes": ("circle", "square", "cross"),
+    "backgrounds": ("black",),
+    "related": ("left of", "above"),
+}
+CAPTION_LENGTH = 24  # in pieces, START and END included
+
+
+@cache
+def caption_tokenizer(merges: int = 300) -> Tokenizer:
+    """Byte-level BPE learnt from the emoji's labels and 2,000 captions of drawn scenes."""
+    rng = np.random.default_rng(0)
+    texts = [caption(random_scene(rng)) for _ in range(2000)]
+    texts += [one.label for one in concepts().values()]
+    return Tokenizer(tuple(learn_merges(texts, merges)))
+
+
+@cache
+def small_scenes(
+    related: Sequence[str] = SMALL_WORLD["related"],
+) -> tuple[Images, Int[Tensor, "n length"]]:
+    """4,000 training scenes of the small world in [-1, 1], and their captions in pieces."""
+    world = SMALL_WORLD | {"related": related}
+    images, captions = draw_scenes(4000, size=16, tasks=("relation",), **world)
+    return to_unit(images), caption_tokenizer().batch(captions, CAPTION_LENGTH)
+
+
 def digit_labels() -> Int[Tensor, " n"]:
     """The classes of `digits`, 0 to 9."""
     return load_digits("train")[1]
@@ -188,6 +250,60 @@ def garment_labels() -> Int[Tensor, " n"]:
 def roll() -> Points:
     """50,000 points of a swiss roll about 0.01 thick."""
     return swiss_roll(50_000, noise=0.01)
+
+
+def emoji_cut_outs() -> UInt8[Tensor, "n 4 32 32"]:
+    """The training emoji of seven designs at 32 x 32, ready for any ground."""
+    return load_emoji("train").cut_outs(32)
+
+
+def emoji_vectors(split: str = "train") -> Float[Tensor, "n 384"]:
+    """MiniLM's vector of each emoji's label, in the order of `load_emoji`."""
+    vectors = label_embeddings()
+    return torch.stack([vectors[concept.code] for concept in load_emoji(split).concepts])
+
+
+# The captions of two things, "a red circle and an orange square on a gray background".
+PAIR_WORDS = ("a", "an", "and", "on", "background", *COLOURS, *SHAPES, *BACKGROUNDS)
+PAIR_PLACES = 11
+PAIR_SHAPES = (2, 6)  # where the shapes stand
+
+
+@cache
+def _pairs() -> tuple[Tensor, Tensor]:
+    images, captions = draw_scenes(20_000, tasks=("pair",))
+    return images, word_ids(captions, PAIR_WORDS, PAIR_PLACES)
+
+
+def pair_scenes() -> UInt8[Tensor, "n 3 32 32"]:
+    """20,000 scenes of two things, "and" between them."""
+    return _pairs()[0]
+
+
+def pair_texts(places: bool = False, swaps: bool = False) -> Int[Tensor, "n *two places"]:
+    """The words of their captions as numbers.
+
+    places   another number for the same word at another place
+    swaps    with each caption the one whose shapes have changed places: [n, 2, places]
+    """
+    ids = _pairs()[1]
+    numbered = partial(in_places, words=len(PAIR_WORDS) + 1) if places else lambda one: one
+    return torch.stack([numbered(ids), numbered(swapped(ids))], 1) if swaps else numbered(ids)
+
+
+def swapped(ids: Int[Tensor, "n places"]) -> Int[Tensor, "n places"]:
+    """Numbers of words with the shapes' places exchanged: who is red, who is blue?
+
+    Shapes, and not colours: "an red circle" could be found out by its grammar.
+    """
+    ids, (first, second) = ids.clone(), PAIR_SHAPES
+    ids[:, [first, second]] = ids[:, [second, first]]
+    return ids
+
+
+def pair_clip(places: bool = False) -> nn.Module:
+    """A small CLIP of scenes for the numbers that `pair_texts` gives."""
+    return scene_clip((len(PAIR_WORDS) + 1) * (PAIR_PLACES if places else 1))
 
 
 # Long enough for clear digits, short enough to repeat: a minute or two on a core of its own.
@@ -212,8 +328,13 @@ _HYBRID = TrainConfig(final_steps=1000, total_steps=2000, precision="fp32")
 _SECOND_HEAD = TrainConfig(lr=2e-3, final_steps=400, total_steps=800, precision="fp32")
 _EXPOSED = TrainConfig(lr=3e-3, final_steps=300, total_steps=500, precision="fp32")
 
+_NO_ORDER = TrainConfig(lr=2e-3, final_steps=1500, total_steps=5000)
+_ORDER = TrainConfig(warmup_steps=20, final_steps=350, total_steps=750, ema_decay=0.98)
 _ABLATION = TrainConfig(lr=2e-3, final_steps=200, total_steps=600, precision="fp32")
 
+
+_CLIP = TrainConfig(lr=2e-3, final_steps=400, total_steps=1000, ema_decay=0.99)
+_PAIRS = TrainConfig(lr=2e-3, final_steps=600, total_steps=2000, ema_decay=0.99)
 
 _LABELS = TrainConfig(lr=2e-3, warmup_steps=50, final_steps=250, total_steps=600)
 
@@ -243,6 +364,48 @@ def label_readers(model: nn.Module) -> nn.Module:
     net = model.get_submodule("net")
     assert isinstance(net, UNet)
     return net.readers()
+
+
+def token_unet(places: bool = True, positions: str = "learned") -> TokenUNet:
+    """Chapter 20's network that reads captions piece by piece."""
+    pieces = len(caption_tokenizer())
+    return TokenUNet(pieces, CAPTION_LENGTH, widths=(24, 48), positions=positions, places=places)
+
+
+def without_order(model: nn.Module) -> None:
+    """Put into a reader of captions what `scenes_first` has learnt, trained first if need be.
+
+    That one draws well and knows which shape has which colour, but a caption and its swap are one
+    to it. Its stem sees no places: in the new one their kernels start at 0. A bag takes the U-Net
+    alone, without the layers that look at words.
+    """
+    first = TRAININGS["scenes_first"](RUNS / "scenes_first").state_dict()
+    first |= {name.replace(".look.", "."): value for name, value in first.items()}
+    own, stem = model.state_dict(), "net.unet.stem.weight"
+    wide = torch.zeros_like(own[stem])
+    wide[:, : first[stem].shape[1]] = first[stem]
+    first[stem] = wide
+    model.load_state_dict(own | {name: first[name] for name in own if name in first})
+
+
+def _reads(
+    net: Callable[[], nn.Module],
+    config: TrainConfig,
+    batch: int = 32,
+    loss: Callable[..., Tensor] = caption_drop_loss,
+    related: Sequence[str] = SMALL_WORLD["related"],
+    start: Callable[[nn.Module], object] = lambda model: None,
+) -> Training:
+    """A network that learns the small world's scenes by their captions."""
+    return Training(
+        lambda: reader(net()),
+        loss,
+        lambda: small_scenes(related)[0],
+        batch,
+        config,
+        labels=lambda: small_scenes(related)[1],
+        start=start,
+    )
 
 
 def _ablated(net: Callable[[], nn.Module], predicts: str = "eps") -> Training:
@@ -400,6 +563,23 @@ TRAININGS: dict[str, Callable[..., nn.Module]] = {
         64,
         replace(_STAGE, total_steps=3000, final_steps=1000),
     ),
+    # Chapter 20: the same scenes by a bag of words, and by a sequence of pieces. Both go on from a
+    # sequence model which, with four relations, no places and even times, learnt in 5,000 steps all
+    # but the order of the two things.
+    "scenes_first": _reads(
+        partial(token_unet, places=False),
+        _NO_ORDER,
+        64,
+        partial(caption_drop_loss, times=stratified_times),
+        tuple(RELATIONS),
+    ),
+    "scenes_bag": _reads(
+        lambda: BagUNet(len(caption_tokenizer()), widths=(24, 48)),
+        _ORDER,
+        loss=OrderFirst(),
+        start=without_order,
+    ),
+    "scenes_tokens": _reads(token_unet, _ORDER, loss=OrderFirst(), start=without_order),
     # Chapter 17: digits and garments by class, the label dropped now and then. All go on from
     # shipped models, to be short; the third, at full size, from one that it leaves nearly whole.
     "digits_labels": Training(
@@ -435,6 +615,30 @@ TRAININGS: dict[str, Callable[..., nn.Module]] = {
         TrainConfig(lr=5e-3, warmup_steps=50, final_steps=600, total_steps=1200, ema_decay=0.99),
         labels=garment_labels,
         ships=label_readers,
+    ),
+    # Chapter 21: emoji and their labels in one space; then scenes of two things, by a bag of words,
+    # by words at their places, and by these with a wrong caption for each right one.
+    "emoji_clip": Training(
+        emoji_clip, emoji_clip_loss, emoji_cut_outs, 256, _CLIP, labels=emoji_vectors
+    ),
+    "scene_clip_bag": Training(
+        pair_clip, scene_clip_loss, pair_scenes, 128, _PAIRS, labels=pair_texts
+    ),
+    "scene_clip_places": Training(
+        partial(pair_clip, True),
+        scene_clip_loss,
+        pair_scenes,
+        128,
+        _PAIRS,
+        labels=partial(pair_texts, True),
+    ),
+    "scene_clip_swaps": Training(
+        partial(pair_clip, True),
+        scene_clip_loss,
+        pair_scenes,
+        128,
+        _PAIRS,
+        labels=partial(pair_texts, True, True),
     ),
     # What samples are looked at with; these two measure and ship themselves.
     "digits_features": partial(train_features, "digits_features"),

@@ -178,3 +178,12 @@ def test_labels_lie_near_labels_that_mean_alike():
     apple = by_label["red apple"]
     assert apple.norm() == pytest.approx(1, abs=1e-3)
     assert apple @ by_label["green apple"] > 0.7 > apple @ by_label["bullet train"]
+
+
+@pytest.mark.parametrize("size", [64, 32])
+def test_a_cut_out_on_a_ground_is_the_picture_on_it(size: int):
+    emoji = load_emoji("test_pair", styles=("noto",))
+    cut = emoji.cut_outs(size).float()
+    ground = torch.tensor([30.0, 90.0, 200.0])
+    laid = cut[:, :3] + (1 - cut[:, 3:] / 255) * ground[:, None, None]
+    assert (laid / 127.5 - 1 - emoji.on(ground.tolist(), size)).abs().max() < 0.02

@@ -29,10 +29,13 @@ from course_lib.data.scenes import (
     caption,
     coverage,
     distances,
+    draw_captions,
+    draw_scene,
     draw_scenes,
     layout,
     parse,
     random_scene,
+    relations,
     render,
     split,
     things,
@@ -253,3 +256,67 @@ def test_pictures_and_captions_come_in_equal_numbers():
     images, captions = draw_scenes(3, size=16)
     with pytest.raises(ValueError, match="3 pictures but 2 captions"):
         obeyed(images, captions[:2])
+
+
+# ---- smaller worlds -----------------------------------------------------------------------
+
+
+def test_a_smaller_world_has_only_what_was_asked_for():
+    world = {"colours": ("red", "blue"), "shapes": ("circle", "cross"), "backgrounds": ("black",)}
+    _, captions = draw_scenes(40, size=16, tasks=("relation",), **world)
+    for scene in map(parse, captions):
+        assert scene.background == "black"
+        assert {t.colour for t in things(scene)} == {"red", "blue"}
+        assert {t.shape for t in things(scene)} == {"circle", "cross"}
+    whole = draw_scenes(5, size=16)
+    again = draw_scenes(5, size=16, colours=list(COLOURS), shapes=SHAPES)
+    assert whole[1] == again[1] and torch.equal(whole[0], again[0])
+
+
+def test_a_world_that_cannot_be_is_refused():
+    with pytest.raises(ValueError, match="unknown colour 'mauve'"):
+        draw_scenes(1, colours=("red", "mauve"))
+    with pytest.raises(ValueError, match="unknown shape 'blob'"):
+        draw_scenes(1, shapes=("blob",))
+    with pytest.raises(ValueError, match="unknown relation 'beside'"):
+        draw_scenes(1, related=("beside",))
+    with pytest.raises(ValueError, match="need 2 or more colours and shapes"):
+        draw_scenes(1, colours=("red",), tasks=("pair",))
+    with pytest.raises(ValueError, match="no scene of train was found"):
+        draw_scenes(1, colours=("green",), shapes=("circle",), tasks=("single",))
+
+
+def test_relations_are_all_scenes_of_two_things_and_a_bag_has_four():
+    every = relations(("red", "blue", "pink"), ("ring", "star", "heart"), ("gray",))
+    assert len(set(every)) == len(every) == 9 * 4 * 4
+    bags = Counter(tuple(sorted(caption(scene).split())) for scene in every)
+    assert set(bags.values()) == {4}
+    assert len(relations()) == 3 * 64 * 49 * 4
+    few = relations(related=("above", "left of"))
+    assert len(few) == 3 * 64 * 49 * 2 and {one.relation for one in few} == {"left of", "above"}
+
+
+def test_a_world_may_have_fewer_relations():
+    _, captions = draw_scenes(20, size=16, tasks=("relation",), related=("above",))
+    assert {parse(text).relation for text in captions} == {"above"}
+
+
+def test_one_scene_is_drawn_from_its_caption():
+    text = "a red circle left of a blue square on a black background"
+    image = draw_scene(text, size=64, seed=3)
+    assert image.shape == (3, 64, 64) and judge(image, text)["all"]
+    assert torch.equal(image, draw_scene(parse(text), 64, 3))
+    assert not torch.equal(image, draw_scene(text, 64, 4))
+
+
+def test_what_a_caption_asks_for_is_drawn():
+    asked = [
+        "three pink stars on a black background",
+        "a red ring above a blue heart on a white background",
+    ]
+    images = draw_captions(asked, size=64, seed=3)
+    assert images.shape == (2, 3, 64, 64) and images.dtype == torch.uint8
+    assert obeyed(images, asked)["all"] == 1
+    assert torch.equal(images, draw_captions(asked, size=64, seed=3))
+    with pytest.raises(ValueError, match="not a caption"):
+        draw_captions(["a nice picture"])

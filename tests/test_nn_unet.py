@@ -189,3 +189,21 @@ def test_the_courses_networks_have_their_sizes():
     assert fashion(torch.zeros(1, 1, 28, 28), t).shape == (1, 1, 28, 28)
     parameters = sum(p.numel() for p in fashion.parameters())
     assert 1e6 < parameters < 2.5e6  # small enough to ship as half-precision weights
+
+
+def test_words_reach_the_output_and_their_padding_does_not():
+    torch.manual_seed(0)
+    net = UNet(3, 3, widths=(16, 32), blocks=1, attention_at=(1,), groups=8, context_dim=6)
+    for weight in net.parameters():
+        if weight.ndim > 1 and not weight.any():
+            nn.init.normal_(weight, std=0.1)
+    x, t, context = torch.randn(2, 3, 8, 8), torch.tensor([3, 700]), torch.randn(2, 5, 6)
+    there = torch.tensor([[True] * 3 + [False] * 2, [True] * 5])
+    out = net(x, t, context=context, context_mask=there)
+    torch.testing.assert_close(out[:1], net(x[:1], t[:1], context=context[:1, :3]))
+    assert (net(x, t, context=context) - out).abs().amax((1, 2, 3))[0] > 1e-4
+    torch.testing.assert_close(net(x, t, context=context.flip(1)), net(x, t, context=context))
+    with pytest.raises(ValueError, match="needs context="):
+        net(x, t)
+    with pytest.raises(ValueError, match="built without context_dim"):
+        UNet(widths=(16, 32))(torch.zeros(1, 1, 8, 8), t[:1], context=context[:1])

@@ -3,6 +3,7 @@
 import json
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ sys.path.insert(0, str(ROOT / "tools"))
 
 import ship_weights  # noqa: E402
 
+from course_lib import trainings  # noqa: E402
 from course_lib.diffusion.schedules import linear  # noqa: E402
 from course_lib.trainings import TRAININGS  # noqa: E402
 from course_lib.weights import load_weights, manifest  # noqa: E402
@@ -133,3 +135,30 @@ def test_samples_depend_on_the_seed_alone() -> None:
     torch.testing.assert_close(draw(model, shape), draw(model, shape), atol=0, rtol=0)
     assert not torch.equal(draw(model, shape), ship_weights.Sampler(steps=3, seed=6)(model, shape))
     assert float(draw(model, shape).abs().max()) <= 1
+
+
+def test_a_model_that_reads_captions_is_judged_by_the_oracle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = ship_weights.MODELS["scenes_bag"]
+    some = torch.zeros(8, 3, 16, 16), torch.ones(8, 24).long()
+    monkeypatch.setattr(trainings, "small_scenes", lambda: some)
+    short = replace(row, config=replace(row.config, total_steps=2, final_steps=0), batch=4)
+    short(tmp_path / "run", device="cpu")
+    few = ship_weights.SMALL_WORLD | {"colours": ("red", "blue"), "shapes": ("circle", "cross")}
+    monkeypatch.setattr(ship_weights, "SMALL_WORLD", few)
+    monkeypatch.setattr(ship_weights, "draw", partial(ship_weights.draw, steps=2))
+    words = [
+        "scenes_bag",
+        "--run",
+        str(tmp_path / "run"),
+        "--folder",
+        str(tmp_path),
+        "--device",
+        "cpu",
+    ]
+    assert ship_weights.main([*words, "--repeats", str(tmp_path / "run")]) == 0
+    about = manifest(tmp_path)["scenes_bag"]
+    assert about["obeyed"]["1"]["train"].keys() >= {"binding", "relation", "all"}
+    assert len(about["obeyed"]["4"]["whole"]) == 3
+    assert about["repeats"] == [{"seed": 0} | about["obeyed"]]

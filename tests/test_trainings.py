@@ -7,6 +7,9 @@ import pytest
 import torch
 
 from course_lib import trainings
+from course_lib.data.emoji import label_embeddings, load_emoji
+from course_lib.data.scenes import Pair, Thing, caption, draw_scenes, parse
+from course_lib.models.clip import word_ids
 from course_lib.train import TrainConfig
 from course_lib.weights import load_weights
 
@@ -114,3 +117,52 @@ def test_full_size_garments_by_class_change_what_reads_the_label_alone(tmp_path)
 
 def both(name, one, other):
     return one.net.get_parameter(name), other.net.get_parameter(name)
+
+
+def test_captions_of_two_things_and_their_swaps(monkeypatch):
+    images, captions = draw_scenes(6, tasks=("pair",))
+    ids = word_ids(captions, trainings.PAIR_WORDS, trainings.PAIR_PLACES)
+    monkeypatch.setattr(trainings, "_pairs", lambda: (images, ids))
+
+    def said(row):
+        return " ".join(trainings.PAIR_WORDS[n - 1] for n in row.tolist() if n)
+
+    assert [said(row) for row in trainings.pair_texts()] == captions
+    both = trainings.pair_texts(swaps=True)
+    for text, (right, wrong) in zip(captions, both, strict=True):
+        scene = parse(text)
+        other = Pair(
+            Thing(scene.first.colour, scene.second.shape),
+            Thing(scene.second.colour, scene.first.shape),
+            "and",
+            scene.background,
+        )
+        assert said(right) == text and said(wrong) == caption(other)
+    at_places = trainings.pair_texts(places=True)
+    assert at_places.max() < (len(trainings.PAIR_WORDS) + 1) * trainings.PAIR_PLACES
+    assert len(at_places.unique()) > len(ids.unique())
+
+
+def test_emoji_and_their_vectors_stand_in_one_order():
+    vectors = trainings.emoji_vectors("test_pair")
+    emoji = load_emoji("test_pair")
+    assert len(vectors) == len(emoji)
+    assert torch.equal(vectors[7], label_embeddings()[emoji.concepts[7].code])
+
+
+@pytest.mark.parametrize("name", ["scenes_tokens", "scenes_bag"])
+def test_who_learns_order_goes_on_from_who_has_none(monkeypatch, name):
+    first = trainings.TRAININGS["scenes_first"].model()
+    monkeypatch.setitem(trainings.TRAININGS, "scenes_first", lambda folder: first)
+    row = trainings.TRAININGS[name]
+    model = row.model()
+    row.start(model)
+    old, new = first.net.unet, model.net.unet
+    assert torch.equal(new.stem.weight[:, :3], old.stem.weight) and not new.stem.weight[:, 3:].any()
+    assert torch.equal(new.middle[0].conv1.weight, old.middle[0].conv1.weight)
+    if name == "scenes_tokens":  # which of the two is left of the other it does not see yet
+        x, t = torch.randn(1, 3, 16, 16), torch.tensor([500])
+        tokens = trainings.caption_tokenizer().batch(["a red circle"], 24)
+        torch.testing.assert_close(model(x, t, tokens=tokens), first(x, t, tokens=tokens))
+    else:
+        assert torch.equal(new.middle[1].query.weight, old.middle[1].look.query.weight)

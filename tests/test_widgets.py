@@ -21,6 +21,7 @@ from course_lib.diffusion.likelihood import gaussian_kl, prior_bits
 from course_lib.diffusion.samplers import ddim_step, heun_step, walk
 from course_lib.diffusion.solvers import DPMSolver2M
 from course_lib.metrics import frechet_distance, precision_recall
+from course_lib.models.clip import clip_loss
 from course_lib.models.vae import mlp
 from course_lib.nn.anatomy import anatomy, feature_maps
 from course_lib.nn.embeddings import FourierFeatures, sinusoidal
@@ -30,6 +31,7 @@ from course_lib.widgets.base import HERE, module, style
 from course_lib.widgets.bit_budget import BitBudget
 from course_lib.widgets.bound_gap import BoundGap
 from course_lib.widgets.bound_lab import BoundLab
+from course_lib.widgets.caption_match import CaptionMatch
 from course_lib.widgets.cascade_dial import CascadeDial
 from course_lib.widgets.denoiser_playground import DenoiserPlayground
 from course_lib.widgets.embedding_lab import EmbeddingLab
@@ -52,6 +54,7 @@ from course_lib.widgets.start_here import QUESTIONS, ROUTES, start_here_quiz
 from course_lib.widgets.unet_map import UNetMap
 from course_lib.widgets.variance_dial import DialChain, VarianceDial
 from course_lib.widgets.walker_race import WalkerRace
+from course_lib.widgets.word_look import WordLook
 
 ROOT = Path(__file__).resolve().parent.parent
 NAMES = sorted(path.stem for path in HERE.glob("*.js") if path.stem != "kit")
@@ -1284,3 +1287,116 @@ def test_the_page_finds_small_and_large_pictures_of_a_cascade(tmp_path):
 def test_a_cascade_dial_that_does_not_fit_is_refused(changes, error, words):
     with pytest.raises(error, match=words):
         cascade_dial(**changes)
+
+
+# ---- WordLook -----------------------------------------------------------------------------------
+
+STOPS = np.arange(2 * 4 * 4 * 3, dtype=np.uint8).reshape(2, 4, 4, 3)
+LOOKS = np.random.default_rng(0).dirichlet(np.ones(3), (2, 2, 2, 2)).transpose(0, 1, 4, 2, 3)
+
+
+def word_look(**changes):
+    told = {
+        "noised": STOPS,
+        "guessed": STOPS[::-1],
+        "maps": LOOKS,
+        "words": ["a", "red", "ring"],
+        "layers": ["down", "up"],
+        "times": [900, 100],
+    }
+    return WordLook(**(told | changes))
+
+
+def test_the_page_finds_the_map_of_a_word(tmp_path):
+    widget = word_look(word=1, layer=1)
+    assert (widget.word, widget.layer, widget.time) == (1, 1, 0)
+    maps = f"Uint8Array.from({list(widget.maps)})"
+    found = javascript(
+        tmp_path, "word_look", f"Array.from(m.mapOf({maps}, {widget.shape}, 1, 0, 2))"
+    )
+    np.testing.assert_allclose(np.array(found) / 255, LOOKS[1, 0, 2].ravel(), atol=0.5 / 255 + 1e-9)
+    part = javascript(tmp_path, "word_look", f"m.shares({maps}, {widget.shape}, 0, 1)")
+    np.testing.assert_allclose(part, LOOKS[0, 1].mean((1, 2)), atol=0.002)
+    assert sum(part) == pytest.approx(1, abs=0.01)
+
+
+def test_a_pixel_is_as_bright_as_it_looks(tmp_path):
+    picture, shape = [100] * 48, word_look().shape
+    call = f"Array.from(m.lit({picture}, [0, 50, 100, 200], {shape}, 100))"
+    light = np.array(javascript(tmp_path, "word_look", call)).reshape(4, 4, 3)
+    quarters = light[::2, ::2, 0]
+    assert quarters.tolist() == [[20, 83], [146, 146]]
+    assert (light == np.repeat(np.repeat(quarters, 2, 0), 2, 1)[..., None]).all()
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "words"),
+    [
+        ({"noised": STOPS / 255}, TypeError, "uint8"),
+        ({"noised": STOPS[:1]}, ValueError, "noised and guessed must be"),
+        ({"maps": LOOKS[0]}, ValueError, "maps"),
+        ({"maps": LOOKS[:1]}, ValueError, "maps at 1"),
+        ({"maps": 2 * LOOKS}, ValueError, "must be shares"),
+        ({"maps": -LOOKS}, ValueError, "must be shares"),
+        ({"times": [1]}, ValueError, "1 times, but 2 pictures"),
+        ({"words": ["a"]}, ValueError, "each of the 3"),
+        ({"layers": ["down"]}, ValueError, "each of the 2"),
+        ({"word": 3}, ValueError, "index must lie in 0..2"),
+    ],
+)
+def test_a_word_look_that_does_not_fit_is_refused(changes, error, words):
+    with pytest.raises(error, match=words):
+        word_look(**changes)
+
+
+# ---- CaptionMatch -------------------------------------------------------------------------------
+
+FOUR = np.arange(4 * 2 * 2 * 3, dtype=np.uint8).reshape(4, 2, 2, 3)
+COSINES = np.cos(np.arange(16.0)).reshape(4, 4)
+
+
+def caption_match(**changes):
+    told = {"images": FOUR, "captions": ["a", "b", "c", "d"], "cosines": COSINES}
+    return CaptionMatch(**(told | changes))
+
+
+@pytest.mark.parametrize("scale", [1.0, 20.0])
+def test_the_page_has_the_loss_of_the_library(tmp_path, scale: float):
+    order = [2, 0, 3, 1]
+    widget = caption_match(order=order, scale=scale)
+    placed = f"m.placed({widget.cosines}, {widget.order}, {widget.scale})"
+    page = javascript(tmp_path, "caption_match", f"m.answers({placed})")
+    scores = scale * torch.tensor(widget.cosines, dtype=torch.float64)[:, order]
+    assert page["loss"] == pytest.approx(float(clip_loss(scores)))
+    assert page["rows"] == pytest.approx(np.array(scores.softmax(1).tolist()))
+    assert page["columns"] == pytest.approx(np.array(scores.softmax(0).tolist()))
+
+
+def test_the_page_swaps_captions_and_counts_agreement(tmp_path):
+    assert javascript(tmp_path, "caption_match", "m.exchanged([2, 0, 1], 0, 2)") == [1, 0, 2]
+    tied = [[0.5, 0.5, 0], [0.1, 0.8, 0.1], [0.9, 0, 0.1]]
+    assert javascript(tmp_path, "caption_match", f"m.agreed({tied})") == 1
+    assert javascript(tmp_path, "caption_match", "m.turned([[1, 2], [3, 4]])") == [[1, 3], [2, 4]]
+
+
+def test_captions_begin_under_the_wrong_pictures():
+    widget = caption_match()
+    assert widget.order == [1, 2, 3, 0] and widget.shape == [4, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "words"),
+    [
+        ({"images": FOUR / 2}, TypeError, "uint8"),
+        ({"images": FOUR[..., :1]}, ValueError, "2 to 8"),
+        ({"cosines": COSINES[:3]}, ValueError, r"\[4, 4\]"),
+        ({"cosines": 2 * COSINES}, ValueError, "from -1 to 1"),
+        ({"captions": ["a"]}, ValueError, "captions must name each of the 4"),
+        ({"order": [0, 0, 1, 2]}, ValueError, "each of 0..3 once"),
+        ({"scale": 3.0}, ValueError, "unknown scale"),
+        ({"asks": "why?"}, ValueError, "unknown question"),
+    ],
+)
+def test_what_no_match_can_show_is_refused(changes, error, words):
+    with pytest.raises(error, match=words):
+        caption_match(**changes)

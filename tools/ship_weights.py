@@ -12,7 +12,7 @@ import math
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -22,11 +22,13 @@ import torch
 from safetensors import safe_open
 from torch import Tensor, nn
 
-from course_lib.core.tensors import pick_device, seeded_randn_like, to_unit
+from course_lib.core.tensors import pick_device, seeded_randn_like, to_pixels, to_unit
 from course_lib.core.types import Images
 from course_lib.data.digits import TOP, load_digits
 from course_lib.data.fashion_mnist import load_fashion_mnist
 from course_lib.data.files import checksums
+from course_lib.data.oracle import judge
+from course_lib.data.scenes import caption, relations, split
 from course_lib.diffusion import discrete
 from course_lib.diffusion.denoiser import Denoiser
 from course_lib.diffusion.discrete import BitDenoiser
@@ -38,12 +40,20 @@ from course_lib.diffusion.samplers import ddim_step, ddpm_step, heun_step, sampl
 from course_lib.diffusion.schedules import DiscreteSchedule, geometric_times, linear, spaced_times
 from course_lib.evaluation import evaluate
 from course_lib.metrics import Measured
+from course_lib.models.captions import draw
 from course_lib.models.style import StyleGenerator
 from course_lib.models.vae import VAE, draw_pixels, iwae_bound, log_weights
 from course_lib.nn.classifier import NoisyClassifier
 from course_lib.nn.unet import Head
 from course_lib.recipes import LOWEST
-from course_lib.trainings import CHECKPOINT, TRAININGS, Training
+from course_lib.trainings import (
+    CAPTION_LENGTH,
+    CHECKPOINT,
+    SMALL_WORLD,
+    TRAININGS,
+    Training,
+    caption_tokenizer,
+)
 from course_lib.weights import WEIGHTS, save_weights
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -224,6 +234,8 @@ def main(arguments: list[str] | None = None) -> int:
         # Alone a stage or a head draws nothing that could be compared: chapter 18 judges them and
         # the chain, `tools/measure_variance.py` the bits of a variance.
         return ship_whole(options, training, model, record, fashion_reference(), {})
+    if options.name.startswith("scenes"):
+        return ship_reader(options, training, model, record)
     if options.name in TAUGHT:
         # At which scale? Chapter 17 judges these at many: benchmarks/guidance.py.
         return ship_taught(options, training, model, record)
@@ -285,6 +297,65 @@ def ship_taught(
     about |= {"from": start, "made": made if part is model else f"{made}, whose other layers stay"}
     print(save_weights(options.name, part, about, folder=options.folder).name, about["made"])
     return 0
+
+
+def ship_reader(
+    options: argparse.Namespace, training: Training, model: nn.Module, record: dict[str, Any]
+) -> int:
+    """Ship a model that reads captions: the oracle judges it on every caption of its world."""
+    pixels = training.data()
+    digest = hashlib.sha256(pixels.numpy().tobytes()).hexdigest()
+    reference = Reference("drawn scenes, small world", digest, pixels)
+    model = model.to(pick_device(options.device))
+    side = pixels.shape[-1]
+    found: dict[str, Any] = {"obeyed": obedience(model, side, options.seed), "repeats": []}
+    if options.name != "scenes_first":  # the others go on from there
+        about = (options.name, training, record, reference, options.hardware)
+        first, made = MODELS["scenes_first"], origin(*about)["made"]
+        before = f"{first.config.total_steps:,} steps of {first.batch}"
+        found |= {"from": "scenes_first", "made": f"{made}, from scenes_first on ({before})"}
+    for folder in options.repeats:
+        other, run = averaged(MODELS[options.name].model(), folder / CHECKPOINT)
+        again = {"seed": run["config"]["seed"]} | obedience(other, side, options.seed)
+        found["repeats"].append(again)
+    return ship_whole(options, training, model, record, reference, found)
+
+
+def obedience(
+    model: nn.Module,
+    side: int,
+    seed: int = 0,
+    scales: Sequence[int] = (1, 2, 4),
+    noises: int = 3,
+) -> dict[str, dict[str, Any]]:
+    """The share of captions of the small world whose picture obeys, by the scale of guidance.
+
+    train, held_out   claim by claim, averaged over `noises` seeds of noise, from `seed` on
+    whole             of all captions, trained or not, those obeyed in every claim, by seed of noise
+    """
+    every = relations(**SMALL_WORLD)
+    captions = [caption(scene) for scene in every]
+    trained = torch.tensor([split(scene) == "train" for scene in every])
+    device = next(model.parameters()).device
+    tokens = caption_tokenizer().batch(captions, CAPTION_LENGTH).to(device)
+
+    def share(verdicts: list[dict[str, bool]]) -> dict[str, float]:
+        claims = verdicts[0] if verdicts else ()
+        return {c: round(sum(v[c] for v in verdicts) / len(verdicts), 4) for c in claims}
+
+    found: dict[str, dict[str, Any]] = {}
+    for scale in scales:
+        drawn = [draw(model, tokens, side, scale=scale, seed=seed + n).cpu() for n in range(noises)]
+        told = [
+            [judge(image, text) for image, text in zip(to_pixels(images), captions, strict=True)]
+            for images in drawn
+        ]
+        found[str(scale)] = {
+            "train": share([one[n] for one in told for n in trained.nonzero().flatten()]),
+            "held_out": share([one[n] for one in told for n in (~trained).nonzero().flatten()]),
+            "whole": [share(one)["all"] for one in told],
+        }
+    return found
 
 
 def ship_whole(

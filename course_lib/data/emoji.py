@@ -153,6 +153,16 @@ class Emoji:
         flat = shown_on(self.images, background, size)
         return torch.from_numpy(flat).permute(0, 3, 1, 2).contiguous() / 127.5 - 1
 
+    def cut_outs(self, size: int = SIDE) -> UInt8[Tensor, "n 4 size size"]:
+        """Red, green, blue times cover, and cover, 0 to 255: on a ground g, colour + (1 - cover) g.
+
+        So a ground may be chosen after shrinking, which is by blocks, as in `shown_on`.
+        """
+        black = shown_on(self.images, (0, 0, 0), size)
+        cover = 255 - (shown_on(self.images, (255, 255, 255), size) - black)[..., :1]
+        whole = np.concatenate([black, cover], 3).round().astype(np.uint8)
+        return torch.from_numpy(whole).permute(0, 3, 1, 2).contiguous()
+
     def captions(self) -> list[str]:
         """Style and label of each: "noto: red apple"."""
         pairs = zip(self.styles, self.concepts, strict=True)

@@ -200,18 +200,25 @@ def split(scene: Scene) -> str:
     return "train"
 
 
-def random_scene(rng: np.random.Generator, tasks: Sequence[str] = TASKS) -> Scene:
+def random_scene(
+    rng: np.random.Generator,
+    tasks: Sequence[str] = TASKS,
+    colours: Sequence[str] = tuple(COLOURS),
+    shapes: Sequence[str] = SHAPES,
+    backgrounds: Sequence[str] = tuple(BACKGROUNDS),
+    related: Sequence[str] = tuple(RELATIONS),
+) -> Scene:
     """A scene of a random task, all of whose parts are drawn evenly."""
-    task, background = _any(tasks, rng), _any(list(BACKGROUNDS), rng)
-    first = _any_thing(rng)
+    task, background = _any(tasks, rng), _any(backgrounds, rng)
+    first = _any_thing(rng, colours, shapes)
     if task == "single":
         return Single(first, _any(SIZES, rng), _any(PLACES, rng), background)
     if task == "count":
         return Count(first, _any(list(NUMBERS.values()), rng), background)
-    second = _any_thing(rng)
+    second = _any_thing(rng, colours, shapes)
     while second.colour == first.colour or second.shape == first.shape:
-        second = _any_thing(rng)  # else swapped colours could not be told apart
-    relation = _any(list(RELATIONS), rng) if task == "relation" else "and"
+        second = _any_thing(rng, colours, shapes)  # else swapped colours could not be told apart
+    relation = _any(related, rng) if task == "relation" else "and"
     return Pair(first, second, relation, background)
 
 
@@ -219,8 +226,8 @@ def _any(options: Sequence[T], rng: np.random.Generator) -> T:
     return options[int(rng.integers(len(options)))]
 
 
-def _any_thing(rng: np.random.Generator) -> Thing:
-    return Thing(_any(list(COLOURS), rng), _any(SHAPES, rng))
+def _any_thing(rng: np.random.Generator, colours: Sequence[str], shapes: Sequence[str]) -> Thing:
+    return Thing(_any(colours, rng), _any(shapes, rng))
 
 
 # ---- where things stand -------------------------------------------------------------------
@@ -351,7 +358,32 @@ def render(
     return np.round(image).astype(np.uint8)
 
 
+def relations(
+    colours: Sequence[str] = tuple(COLOURS),
+    shapes: Sequence[str] = SHAPES,
+    backgrounds: Sequence[str] = tuple(BACKGROUNDS),
+    related: Sequence[str] = tuple(RELATIONS),
+) -> list[Pair]:
+    """Every scene of two things, one beside or above the other, held out or not."""
+    every = [Thing(colour, shape) for colour in colours for shape in shapes]
+    return [
+        Pair(first, second, relation, background)
+        for background in backgrounds
+        for first in every
+        for second in every
+        for relation in related
+        if first.colour != second.colour and first.shape != second.shape
+    ]
+
+
 # ---- a data set ---------------------------------------------------------------------------
+
+
+def draw_scene(scene: Scene | str, size: int = 32, seed: int = 0) -> UInt8[Tensor, "3 size size"]:
+    """One picture of a scene, or of what a caption asks for; another seed, another layout."""
+    scene = parse(scene) if isinstance(scene, str) else scene
+    pixels = render(layout(scene, np.random.default_rng(seed)), scene.background, size)
+    return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
 
 
 def draw_scenes(
@@ -361,18 +393,37 @@ def draw_scenes(
     size: int = 32,
     seed: int = 0,
     tasks: Sequence[str] = TASKS,
+    colours: Sequence[str] = tuple(COLOURS),
+    shapes: Sequence[str] = SHAPES,
+    backgrounds: Sequence[str] = tuple(BACKGROUNDS),
+    related: Sequence[str] = tuple(RELATIONS),
 ) -> tuple[UInt8[Tensor, "count 3 size size"], list[str]]:
     """Pictures and their captions. The n-th depends on the seed and n, not on `count`.
 
     part   train, or one of the three kinds that are held out (`split`), or "all"
     size   side in pixels; at 16 shapes are hard to tell apart
     tasks  of `TASKS`
+    colours, shapes, backgrounds   fewer of them are a smaller world, for a small model; two colours
+                                   and two shapes at least if a task has two things
+    related   which of `RELATIONS` there are
 
-    Raises ValueError for an unknown part or task, a size below 16, a part that the tasks lack.
+    Raises ValueError for an unknown part, task, colour, shape, background or relation, a size below
+    16, a part that the tasks or the world lack, a world too small for its tasks.
     """
     one_of(part, (*SPLITS, "all"), "part of the drawn scenes")
     for task in tasks:
         one_of(task, TASKS, "task")
+    asked = {"colour": (colours, COLOURS), "shape": (shapes, SHAPES)}
+    asked |= {"background": (backgrounds, BACKGROUNDS), "relation": (related, RELATIONS)}
+    for what, (some, known) in asked.items():
+        for one in some:
+            one_of(one, known, what)
+    least = 2 if {"pair", "relation"} & set(tasks) else 1
+    if min(len(set(colours)), len(set(shapes))) < least or not backgrounds or not related:
+        raise ValueError(
+            f"these tasks need {least} or more colours and shapes, and a background, got "
+            f"{list(colours)}, {list(shapes)} and {list(backgrounds)}"
+        )
     if size < 16:
         raise ValueError(f"size must be 16 or more for shapes to be told apart, got {size}")
     needs = {"test_count": "count", "test_relation": "relation"}.get(part)
@@ -381,9 +432,25 @@ def draw_scenes(
     images, captions = np.empty((count, size, size, 3), np.uint8), []
     for n in range(count):
         rng = np.random.default_rng([seed, n])
-        scene = random_scene(rng, tasks)
-        while part not in ("all", split(scene)):
-            scene = random_scene(rng, tasks)
+        for _ in range(10_000):
+            scene = random_scene(rng, tasks, colours, shapes, backgrounds, related)
+            if part in ("all", split(scene)):
+                break
+        else:
+            raise ValueError(f"no scene of {part} was found in {list(colours)}, {list(shapes)}")
         images[n] = render(layout(scene, rng), scene.background, size)
         captions.append(caption(scene))
     return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(), captions
+
+
+def draw_captions(
+    captions: Sequence[str], *, size: int = 32, seed: int = 0
+) -> UInt8[Tensor, "n 3 size size"]:
+    """A picture for each caption, laid out at random: what you ask for, you get.
+
+    Raises ValueError for a caption outside the grammar, as `parse` does.
+    """
+    rng = np.random.default_rng(seed)
+    asked = [parse(text) for text in captions]
+    drawn = [render(layout(scene, rng), scene.background, size) for scene in asked]
+    return torch.from_numpy(np.stack(drawn)).permute(0, 3, 1, 2).contiguous()

@@ -13,13 +13,19 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from course_lib.core.types import Images, Time
-from course_lib.nn.attention import SelfAttention2d
+from course_lib.nn.attention import (
+    Context,
+    ContextMask,
+    CrossAttention2d,
+    LookAndRead,
+    SelfAttention2d,
+)
 from course_lib.nn.blocks import Downsample, ResBlock, Upsample, group_norm
 from course_lib.nn.embeddings import TimeMLP
 
 
 class UNet(nn.Module):
-    """An image and a time in, an image out: net(x_t, t), or net(x_t, t, label=...).
+    """An image and a time in, an image out: net(x_t, t), or net(x_t, t, label=...), or with words.
 
     widths         channels at each resolution; the resolution halves between them
     blocks         residual blocks per resolution on the way down (one more on the way up)
@@ -29,6 +35,8 @@ class UNet(nn.Module):
     num_classes    None: no labels. Otherwise labels 0..num_classes-1, and num_classes itself means
                    "no label" (chapter 17)
     inject         how blocks read the time: "add" (DDPM) or "scale_shift" (ADM)
+    context_dim    None: no words. Otherwise each attention is followed by one in which the pixels
+                   look at the tokens of `context`, which have this width (chapter 20)
     """
 
     def __init__(
@@ -48,11 +56,13 @@ class UNet(nn.Module):
         groups: int = 32,
         eps: float = 1e-5,
         time_shift: float = 0.0,
+        context_dim: int | None = None,
     ):
         super().__init__()
         if patch not in (1, 2):
             raise ValueError(f"patch must be 1 or 2, got {patch}")
         self.in_channels, self.num_classes, self.patch = in_channels, num_classes, patch
+        self.context_dim = context_dim
         self.embedding_dim = dim = 4 * widths[0]
         self.time = TimeMLP(widths[0], dim, shift=time_shift)
         self.label = None if num_classes is None else nn.Embedding(num_classes + 1, dim)
@@ -60,9 +70,14 @@ class UNet(nn.Module):
         def res(a: int, b: int) -> ResBlock:
             return ResBlock(a, b, dim, inject=inject, dropout=dropout, groups=groups, eps=eps)
 
+        def look(width: int) -> nn.Module:
+            alone = SelfAttention2d(width, heads, groups, eps)
+            if context_dim is None:
+                return alone
+            return LookAndRead(alone, CrossAttention2d(width, context_dim, heads, groups, eps))
+
         def attend(width: int, level: int) -> nn.Module:
-            there = level in attention_at
-            return SelfAttention2d(width, heads, groups, eps) if there else nn.Identity()
+            return look(width) if level in attention_at else nn.Identity()
 
         self.stem = nn.Conv2d(in_channels, widths[0], 3, stride=patch, padding=1)
         # What each step down leaves behind is what a step up will pick up, last first.
@@ -80,8 +95,7 @@ class UNet(nn.Module):
             if not last:
                 skips.append(width)
 
-        look = SelfAttention2d(width, heads, groups, eps)
-        self.middle = nn.ModuleList([res(width, width), look, res(width, width)])
+        self.middle = nn.ModuleList([res(width, width), look(width), res(width, width)])
 
         self.up = nn.ModuleList()
         for level, out in reversed(list(enumerate(widths))):
@@ -102,29 +116,41 @@ class UNet(nn.Module):
         label: Int[Tensor, " batch"] | None = None,
         *,
         also: Float[Tensor, "batch embedding_dim"] | None = None,
+        context: Context | None = None,
+        context_mask: ContextMask | None = None,
     ) -> Float[Tensor, "batch out_channels height width"]:
         """What the network says of x_t.
 
         also   a vector of length `embedding_dim`, added to the time's: whatever else the blocks
                should know, such as how noisy a picture beside x_t is
+        context        the tokens to look at, for a network built with context_dim
+        context_mask   True where there is one, False where it is padding; default: everywhere
         """
         embedding = self._embed(x_t, t, label)
         if also is not None:
             embedding = embedding + also
+        if (context is None) != (self.context_dim is None):
+            wants = "needs context=..." if context is None else "was built without context_dim"
+            raise ValueError(f"this U-Net {wants}")
+
+        def after(attend: nn.Module, h: Tensor) -> Tensor:
+            reads = isinstance(attend, LookAndRead)
+            return attend(h, context, context_mask) if reads else attend(h)
+
         h = self.stem(x_t)
         skips = [h]
         for level in self.down:
             for block, attend in level["blocks"]:
-                h = attend(block(h, embedding))
+                h = after(attend, block(h, embedding))
                 skips.append(h)
             if not isinstance(level["shrink"], nn.Identity):
                 h = level["shrink"](h)
                 skips.append(h)
         for layer in self.middle:
-            h = layer(h, embedding) if isinstance(layer, ResBlock) else layer(h)
+            h = layer(h, embedding) if isinstance(layer, ResBlock) else after(layer, h)
         for level in self.up:
             for block, attend in level["blocks"]:
-                h = attend(block(torch.cat([h, skips.pop()], dim=1), embedding))
+                h = after(attend, block(torch.cat([h, skips.pop()], dim=1), embedding))
             if not isinstance(level["grow"], nn.Identity):
                 h = level["grow"](h, skips[-1].shape[2:])
         return self.head(F.silu(self.norm(h)), x_t)

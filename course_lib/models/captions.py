@@ -1,0 +1,210 @@
+"""A U-Net that reads a caption: as a bag of words, or piece by piece.
+
+Both are networks `net(x_t, t, tokens=...)`, so all that chapters 14 to 19 do with labels works with
+captions. `tokens` are rows of `Tokenizer.batch`; the empty caption is the null condition. Used in
+chapter 20, where the two are set against each other.
+"""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from course_lib.core.types import Images, Time
+from course_lib.diffusion.denoiser import Denoiser
+from course_lib.diffusion.guidance import classifier_free, clip
+from course_lib.diffusion.samplers import ddim_step, sample
+from course_lib.diffusion.schedules import DiscreteSchedule, cosine, spaced_times
+from course_lib.diffusion.training import stratified_times
+from course_lib.models.tokenizer import END, PAD, START
+from course_lib.nn.attention import CrossAttention2d
+from course_lib.nn.transformer import BagOfWords, TextTransformer
+from course_lib.nn.unet import UNet
+
+Ids = Int[Tensor, "batch length"]
+
+
+def with_places(x: Images) -> Float[Tensor, "batch more rows columns"]:
+    """Two more channels: how far right and how far down each pixel is, from -1 to 1.
+
+    Pixels are to know left from right, and neither convolutions nor attention tell them where they
+    are (Liu et al. 2018).
+    """
+    rows, columns = x.shape[2:]
+    down, right = torch.meshgrid(
+        torch.linspace(-1, 1, rows, device=x.device, dtype=x.dtype),
+        torch.linspace(-1, 1, columns, device=x.device, dtype=x.dtype),
+        indexing="ij",
+    )
+    return torch.cat([x, torch.stack([right, down]).expand(len(x), -1, -1, -1)], 1)
+
+
+class BagUNet(nn.Module):
+    """The mean of the words' vectors joins the time's: a caption as if it were a label."""
+
+    def __init__(
+        self, vocabulary: int, *, widths: Sequence[int] = (32, 64), blocks: int = 1, heads: int = 4
+    ):
+        super().__init__()
+        self.unet = UNet(
+            3 + 2,
+            3,
+            widths=widths,
+            blocks=blocks,
+            attention_at=(len(widths) - 1,),
+            heads=heads,
+            groups=8,
+        )
+        self.bag = BagOfWords(vocabulary, self.unet.embedding_dim, PAD)
+
+    def forward(self, x_t: Images, t: Time, tokens: Ids) -> Images:
+        return self.unet(with_places(x_t), t, also=self.bag(tokens))
+
+
+class TokenUNet(nn.Module):
+    """A text transformer gives a state for each piece, and the pixels look at them.
+
+    Attention stands at the lowest resolution, on the way down, in the middle and on the way up.
+    positions, causal, depth   of the text transformer (nn/transformer.py)
+    places   whether pixels are told where they are (`with_places`)
+    """
+
+    def __init__(
+        self,
+        vocabulary: int,
+        length: int,
+        *,
+        widths: Sequence[int] = (32, 64),
+        blocks: int = 1,
+        heads: int = 4,
+        dim: int = 64,
+        depth: int = 2,
+        positions: str = "learned",
+        causal: bool = False,
+        places: bool = True,
+    ):
+        super().__init__()
+        self.places = places
+        self.tower = TextTransformer(
+            vocabulary,
+            length,
+            dim=dim,
+            depth=depth,
+            heads=heads,
+            positions=positions,
+            causal=causal,
+            pad=PAD,
+        )
+        self.unet = UNet(
+            3 + 2 * places,
+            3,
+            widths=widths,
+            blocks=blocks,
+            attention_at=(len(widths) - 1,),
+            heads=heads,
+            groups=8,
+            context_dim=dim,
+        )
+
+    def forward(self, x_t: Images, t: Time, tokens: Ids) -> Images:
+        context, mask = self.tower(tokens), self.tower.mask(tokens)
+        x_t = with_places(x_t) if self.places else x_t
+        return self.unet(x_t, t, context=context, context_mask=mask)
+
+    @torch.no_grad()
+    def looks(
+        self, x_t: Images, t: Time, tokens: Ids
+    ) -> dict[str, Float[Tensor, "batch heads length rows columns"]]:
+        """Where the pixels look, by the name of the layer: a map for each head and piece."""
+        maps: dict[str, Tensor] = {}
+        handles = []
+        for name, part in self.unet.named_modules():
+            if isinstance(part, CrossAttention2d):
+
+                def keep(
+                    module: nn.Module, given: tuple[Tensor, ...], _: Tensor, name: str = name
+                ) -> None:
+                    assert isinstance(module, CrossAttention2d)
+                    maps[name.removesuffix(".read")] = module.weights(*given)
+
+                handles.append(part.register_forward_hook(keep))
+        try:
+            self(x_t, t, tokens)
+        finally:
+            for handle in handles:
+                handle.remove()
+        return maps
+
+
+def reader(net: nn.Module) -> Denoiser:
+    """The course's text-to-scene model: predicts v, on the cosine schedule of 1,000 steps."""
+    return Denoiser(net, cosine(), predicts="v")
+
+
+def empty(tokens: Ids) -> Ids:
+    """The empty caption for each row: START, END, and padding."""
+    none = torch.full_like(tokens, PAD)
+    none[:, 0], none[:, 1] = START, END
+    return none
+
+
+@torch.no_grad()
+def draw(
+    model: Denoiser, tokens: Ids, side: int, *, scale: float = 2.0, steps: int = 16, seed: int = 0
+) -> Images:
+    """A picture for each caption, by guided DDIM; the n-th begins at the n-th noise of the seed."""
+    schedule = model.schedule
+    if not isinstance(schedule, DiscreteSchedule):
+        raise ValueError(f"draw needs a schedule of whole steps, got {type(schedule).__name__}")
+    noise = torch.randn(len(tokens), 3, side, side, generator=torch.Generator().manual_seed(seed))
+    condition, null = {"tokens": tokens}, {"tokens": empty(tokens[:1])}
+    told = clip(classifier_free(model, condition, null, scale))
+    times = spaced_times(schedule, steps)
+    return sample(ddim_step, told, schedule, noise.to(tokens.device), times)
+
+
+def late_times(schedule: DiscreteSchedule, n: int, device: torch.device) -> Int[Tensor, " n"]:
+    """The roots of even times, so late ones come more often, and the first few never."""
+    return (schedule.T * (stratified_times(schedule, n, device) / schedule.T).sqrt()).ceil().long()
+
+
+def later_half(schedule: DiscreteSchedule, n: int, device: torch.device) -> Int[Tensor, " n"]:
+    """Even times of the noisier half: there it is decided where things stand."""
+    return torch.randint(schedule.T // 2, schedule.T + 1, (n,), device=device)
+
+
+def caption_drop_loss(
+    model: Denoiser,
+    x_0: Images,
+    tokens: Ids,
+    p_uncond: float = 0.1,
+    times: Callable[..., Int[Tensor, " n"]] = late_times,
+) -> Float[Tensor, ""]:
+    """Mean squared error of what the network predicts; now and then the caption is hidden.
+
+    Each by its own chance, as labels in chapter 17 (Ho & Salimans 2022, algorithm 1).
+
+    times   draws n times of a schedule
+    """
+    if not 0 <= p_uncond <= 1:
+        raise ValueError(f"p_uncond is a probability, from 0 to 1, got {p_uncond}")
+    t = times(model.schedule, len(x_0), x_0.device)
+    dropped = torch.rand(len(tokens), 1, device=tokens.device) < p_uncond
+    given = torch.where(dropped, empty(tokens), tokens)
+    return model.loss(x_0, t, torch.randn_like(x_0), tokens=given).mean()
+
+
+class OrderFirst:
+    """`caption_drop_loss`, in the first `steps` calls at times of the later half alone.
+
+    A model that draws well already has little to learn from order, and only there.
+    """
+
+    def __init__(self, steps: int = 300):
+        self.left = steps
+
+    def __call__(self, model: Denoiser, x_0: Images, tokens: Ids) -> Float[Tensor, ""]:
+        self.left -= 1
+        times = later_half if self.left >= 0 else late_times
+        return caption_drop_loss(model, x_0, tokens, times=times)

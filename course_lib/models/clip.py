@@ -1,0 +1,287 @@
+"""CLIP: two towers, one space, and a loss by which a picture finds its caption among many.
+
+A tower for pictures and a tower for texts each give a vector of length 1; their cosine, times a
+learned scale, is the score of a pair (Radford et al. 2021, section 2.3 and figure 3). What the best
+score is, and what the loss says about mutual information, chapter 21 derives.
+"""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float, Int, UInt8
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from course_lib.core.types import Images
+from course_lib.nn.blocks import group_norm
+
+Vectors = Float[Tensor, "n dim"]
+Scores = Float[Tensor, "n m"]  # row: a picture; column: a text. The first n texts are their own
+Words = Int[Tensor, "n places"]  # 0 where a text has ended
+
+MAX_SCALE = 100.0  # a larger one made training unstable (Radford et al. 2021, section 2.5)
+
+
+# ---- scores and losses --------------------------------------------------------------------
+
+
+def cosines(images: Vectors, texts: Float[Tensor, "m dim"]) -> Scores:
+    """The cosine of each picture's vector with each text's."""
+    return F.normalize(images, dim=1) @ F.normalize(texts, dim=1).T
+
+
+def info_nce(scores: Scores) -> Float[Tensor, ""]:
+    """How surprised a softmax over each row is by column i of row i, on average, in nats.
+
+    van den Oord et al. 2018, eq. 4. A row is a question, "which of these m is mine?"; the columns
+    after the n-th are nobody's. Raises ValueError for fewer columns than rows.
+    """
+    n, m = scores.shape
+    if m < n:
+        raise ValueError(f"{n} rows but {m} columns: row i needs its own column i. Transpose?")
+    return F.cross_entropy(scores, torch.arange(n, device=scores.device))
+
+
+def clip_loss(scores: Scores) -> Float[Tensor, ""]:
+    """The mean of both questions: which text is this picture's, which picture is this text's.
+
+    Radford et al. 2021, figure 3. Texts after the n-th have no picture: they are wrong answers to
+    the first question and ask none themselves (hard negatives, Yuksekgonul et al. 2023).
+    """
+    n = len(scores)
+    return (info_nce(scores) + info_nce(scores[:, :n].T)) / 2
+
+
+def information(scores: Scores) -> Float[Tensor, ""]:
+    """log m less `info_nce`, in nats: on average at most the mutual information of the pairs.
+
+    It also is at most log m, whatever the pairs share (van den Oord et al. 2018, section 2.3).
+    """
+    return math.log(scores.shape[1]) - info_nce(scores)
+
+
+def siglip_loss(scores: Float[Tensor, "n n"], bias: float | Tensor = 0.0) -> Float[Tensor, ""]:
+    """Each of the n² pairs by itself: is it one? The sum of their surprises, divided by n.
+
+    Zhai et al. 2023, algorithm 1, which adds the bias; the formula of their section 3.2 has it with
+    the other sign.
+    """
+    sign = 2 * torch.eye(len(scores), dtype=scores.dtype, device=scores.device) - 1
+    return -F.logsigmoid(sign * (scores + bias)).sum(1).mean()
+
+
+# ---- what they are measured by ------------------------------------------------------------
+
+
+def recall_at(
+    scores: Scores, k: int = 1, answer: Int[Tensor, " n"] | None = None
+) -> Float[Tensor, " n"]:
+    """For each row: is its own column among the k best? Average it for R@k.
+
+    answer   the own column of each row; without it, column i of row i
+
+    Equal scores share the places they hold together: an own column that ties with three others for
+    the first place counts a quarter. So scores that say nothing score chance, k / m.
+    Raises ValueError unless 1 <= k <= m.
+    """
+    n, m = scores.shape
+    if not 1 <= k <= m:
+        raise ValueError(f"k must be 1 to {m}, the number of columns; got {k}")
+    columns = torch.arange(n, device=scores.device) if answer is None else answer
+    own = scores.gather(1, columns[:, None])
+    better, equal = (scores > own).sum(1), (scores == own).sum(1)  # the own one among the equals
+    return ((k - better) / equal).clamp(0, 1).to(scores.dtype)
+
+
+def clip_score(images: Vectors, texts: Vectors, weight: float = 2.5) -> Float[Tensor, " n"]:
+    """weight * max(cosine, 0) of each picture and its text (Hessel et al. 2021, section 3)."""
+    return weight * F.cosine_similarity(images, texts, dim=1).clamp(min=0)
+
+
+def modality_gap(images: Vectors, texts: Float[Tensor, "m dim"]) -> Float[Tensor, " dim"]:
+    """The mean vector of pictures less that of texts, each of length 1.
+
+    Liang et al. 2022, section 4.2.
+    """
+    return F.normalize(images, dim=1).mean(0) - F.normalize(texts, dim=1).mean(0)
+
+
+# ---- towers -------------------------------------------------------------------------------
+
+
+class ImageTower(nn.Module):
+    """Pictures of 32 x 32 or more in, one vector for each out: two convolutions a level, a mean.
+
+    widths   channels at each level; height and width halve between them
+    """
+
+    def __init__(
+        self, dim: int = 128, widths: Sequence[int] = (32, 64, 96, 160), channels: int = 3
+    ):
+        super().__init__()
+        self.levels = nn.ModuleList()
+        for level, width in enumerate(widths):
+            self.levels.append(ConvLevel(channels, width, stride=1 if level == 0 else 2))
+            channels = width
+        self.head = nn.Linear(channels, dim)
+
+    def forward(self, x: Images) -> Float[Tensor, "batch dim"]:
+        for level in self.levels:
+            x = level(x)
+        return self.head(x.mean((2, 3)))
+
+
+class ConvLevel(nn.Module):
+    """A convolution that may halve the picture, and a second one beside a shortcut."""
+
+    def __init__(self, channels: int, width: int, stride: int):
+        super().__init__()
+        self.first = nn.Conv2d(channels, width, 3, stride=stride, padding=1)
+        self.second = nn.Conv2d(width, width, 3, padding=1)
+        self.norms = nn.ModuleList(group_norm(width, 8) for _ in range(2))
+
+    def forward(self, x: Images) -> Float[Tensor, "batch out rows columns"]:
+        x = F.silu(self.norms[0](self.first(x)))
+        return x + F.silu(self.norms[1](self.second(x)))
+
+
+class BagOfWords(nn.Module):
+    """Word numbers in, one vector out: the words' vectors are added, so their order is lost.
+
+    words   how many numbers there are; 0 is no word and adds nothing
+    """
+
+    def __init__(self, words: int, dim: int = 64, width: int = 64):
+        super().__init__()
+        self.table = nn.Embedding(words, width, padding_idx=0)
+        self.layers = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, dim))
+
+    def forward(self, ids: Words) -> Float[Tensor, "n dim"]:
+        return self.layers(self.table(ids).sum(1))
+
+
+def vector_tower(given: int = 384, dim: int = 128, width: int = 128) -> nn.Module:
+    """Two layers on top of another model's frozen text vectors, of whatever length these are."""
+    return nn.Sequential(
+        nn.LayerNorm(given, elementwise_affine=False),
+        nn.Linear(given, width),
+        nn.SiLU(),
+        nn.Linear(width, dim),
+    )
+
+
+def word_ids(texts: Sequence[str], vocabulary: Sequence[str], places: int) -> Words:
+    """The number of each word, 1 for the first of `vocabulary`; 0 behind the end.
+
+    Raises ValueError for a word that is not in the vocabulary, and for a text of more words than
+    `places`, naming it.
+    """
+    number = {word: n for n, word in enumerate(vocabulary, 1)}
+    ids = torch.zeros(len(texts), places, dtype=torch.long)
+    for row, text in zip(ids, texts, strict=True):
+        words = text.split()
+        if unknown := [word for word in words if word not in number]:
+            raise ValueError(f"not in the vocabulary: {', '.join(unknown)}, in {text!r}")
+        if len(words) > places:
+            raise ValueError(f"{len(words)} words for {places} places: {text!r}. Give more places")
+        row[: len(words)] = torch.tensor([number[word] for word in words])
+    return ids
+
+
+def in_places(ids: Words, words: int) -> Words:
+    """Another number for the same word at another place: what a bag needs to keep the order.
+
+    words   how many numbers `ids` may have, 0 included; the new ones are below `words` * places
+    """
+    place = words * torch.arange(ids.shape[1], device=ids.device)
+    return torch.where(ids > 0, ids + place, 0)
+
+
+# ---- both together ------------------------------------------------------------------------
+
+
+class CLIP(nn.Module):
+    """`model(pictures, texts)` gives the scores of all pairs: cosine times a learned scale.
+
+    The scale is learned through its logarithm, begins at 1 / 0.07 and is held below `MAX_SCALE`
+    (Radford et al. 2021, section 2.5). 1 / scale is what they call the temperature.
+    """
+
+    def __init__(self, image: nn.Module, text: nn.Module, scale: float = 1 / 0.07):
+        super().__init__()
+        self.image, self.text = image, text
+        self.log_scale = nn.Parameter(torch.tensor(math.log(scale)))
+
+    @property
+    def scale(self) -> Tensor:
+        """What cosines are multiplied by."""
+        return self.log_scale.exp()
+
+    def embed_images(self, x: Images) -> Float[Tensor, "batch dim"]:
+        """Pictures as vectors of length 1."""
+        return F.normalize(self.image(x), dim=1)
+
+    def embed_texts(self, texts: Tensor) -> Float[Tensor, "batch dim"]:
+        """Texts, in whatever form the text tower reads, as vectors of length 1."""
+        return F.normalize(self.text(texts), dim=1)
+
+    def forward(self, x: Images, texts: Tensor) -> Scores:
+        if self.training:
+            # The parameter itself is held, not a copy of it: a copy that is cut off has no
+            # gradient, so a scale that is once too large could never come back.
+            with torch.no_grad():
+                self.log_scale.clamp_(max=math.log(MAX_SCALE))
+        return self.scale * self.embed_images(x) @ self.embed_texts(texts).T
+
+
+# ---- what the course trains ---------------------------------------------------------------
+
+
+def seen_anew(cut_outs: UInt8[Tensor, "n 4 rows columns"]) -> Images:
+    """Cut-outs at a random place and size, each on a plain ground of its own; in [-1, 1].
+
+    cut_outs   red, green, blue, already multiplied by cover, and cover; 0 to 255
+
+    They move by up to 6 % of a side and grow or shrink by up to 12 %. They are not mirrored:
+    "left arrow" would become a lie.
+    """
+    n, device = len(cut_outs), cut_outs.device
+    size, shift = (0.12 * (2 * torch.rand(n, 2, 1, device=device) - 1) for _ in range(2))
+    where = torch.cat([torch.eye(2, device=device) * (1 + size[:, :1]), shift], 2)
+    grid = F.affine_grid(where, list(cut_outs.shape), align_corners=False)
+    pictures = F.grid_sample(cut_outs.float() / 127.5, grid, align_corners=False)
+    colour, cover = pictures[:, :3], pictures[:, 3:] / 2
+    return colour + (1 - cover) * 2 * torch.rand(n, 3, 1, 1, device=device) - 1
+
+
+def emoji_clip() -> CLIP:
+    """Emoji at 32 x 32 and MiniLM's vectors of their labels."""
+    return CLIP(ImageTower(), vector_tower())
+
+
+def emoji_clip_loss(
+    model: CLIP, cut_outs: UInt8[Tensor, "n 4 rows columns"], texts: Float[Tensor, "n given"]
+) -> Tensor:
+    """`clip_loss` of a batch of cut-outs and their labels' vectors.
+
+    Two designs of one concept in a batch are each other's wrong answer. That lifts the loss, and
+    not the best score: it is as likely for every score (chapter 21).
+    """
+    return clip_loss(model(seen_anew(cut_outs), texts))
+
+
+def scene_clip(words: int) -> CLIP:
+    """Scenes at 32 x 32 and a bag of numbers, of which there are `words`."""
+    return CLIP(ImageTower(64, (16, 32, 48)), BagOfWords(words))
+
+
+def scene_clip_loss(model: CLIP, x: UInt8[Tensor, "n 3 rows columns"], texts: Tensor) -> Tensor:
+    """`clip_loss` of a batch of scenes and the numbers of their words, [n, places].
+
+    Or [n, 2, places]: then the second of each two is a wrong caption that nobody else would have
+    brought up, as in NegCLIP (Yuksekgonul et al. 2023).
+    """
+    if texts.dim() == 3:
+        texts = texts.transpose(0, 1).flatten(0, 1)  # all right ones, then all wrong ones
+    return clip_loss(model(x / 127.5 - 1, texts))
