@@ -26,13 +26,14 @@ from course_lib.data.emoji import concepts, label_embeddings, load_emoji
 from course_lib.data.fashion_mnist import load_fashion_mnist
 from course_lib.data.points import swiss_roll
 from course_lib.data.scenes import (
-    BACKGROUNDS,
-    COLOURS,
     RELATIONS,
-    SHAPES,
+    Pair,
     caption,
     draw_scenes,
+    parse,
     random_scene,
+    split,
+    swapped,
 )
 from course_lib.data.sequences import heartbeats
 from course_lib.diffusion.denoiser import Denoiser
@@ -52,10 +53,8 @@ from course_lib.models.cascade import AUG_MAX, StageLoss, SuperResolver, shrink,
 from course_lib.models.clip import (
     emoji_clip,
     emoji_clip_loss,
-    in_places,
     scene_clip,
     scene_clip_loss,
-    word_ids,
 )
 from course_lib.models.palette import PaletteLoss, Restorer, restorer
 from course_lib.models.style import StyleGAN, style_gan_loss
@@ -263,47 +262,37 @@ def emoji_vectors(split: str = "train") -> Float[Tensor, "n 384"]:
     return torch.stack([vectors[concept.code] for concept in load_emoji(split).concepts])
 
 
-# The captions of two things, "a red circle and an orange square on a gray background".
-PAIR_WORDS = ("a", "an", "and", "on", "background", *COLOURS, *SHAPES, *BACKGROUNDS)
-PAIR_PLACES = 11
-PAIR_SHAPES = (2, 6)  # where the shapes stand
-
-
 @cache
-def _pairs() -> tuple[Tensor, Tensor]:
+def _pairs() -> tuple[Tensor, list[Pair], list[Pair]]:
     images, captions = draw_scenes(20_000, tasks=("pair",))
-    return images, word_ids(captions, PAIR_WORDS, PAIR_PLACES)
+    scenes = [one for one in map(parse, captions) if isinstance(one, Pair)]
+    others = [swapped(one) for one in scenes]
+    # Else "never a true caption" would give the wrong one away where the swap is held out.
+    keep = [n for n, other in enumerate(others) if split(other) == "train"]
+    return images[keep], [scenes[n] for n in keep], [others[n] for n in keep]
 
 
 def pair_scenes() -> UInt8[Tensor, "n 3 32 32"]:
-    """20,000 scenes of two things, "and" between them."""
+    """15,000 scenes of two things, "and" between them, and with swapped shapes not held out."""
     return _pairs()[0]
 
 
-def pair_texts(places: bool = False, swaps: bool = False) -> Int[Tensor, "n *two places"]:
-    """The words of their captions as numbers.
+def pair_captions(swaps: bool = False) -> Int[Tensor, "n *two length"]:
+    """Their captions in pieces.
 
-    places   another number for the same word at another place
-    swaps    with each caption the one whose shapes have changed places: [n, 2, places]
+    swaps    with each caption the one whose shapes have changed places: [n, 2, length]
     """
-    ids = _pairs()[1]
-    numbered = partial(in_places, words=len(PAIR_WORDS) + 1) if places else lambda one: one
-    return torch.stack([numbered(ids), numbered(swapped(ids))], 1) if swaps else numbered(ids)
+    _, scenes, others = _pairs()
+    right, wrong = (
+        caption_tokenizer().batch([caption(one) for one in some], CAPTION_LENGTH)
+        for some in (scenes, others)
+    )
+    return torch.stack([right, wrong], 1) if swaps else right
 
 
-def swapped(ids: Int[Tensor, "n places"]) -> Int[Tensor, "n places"]:
-    """Numbers of words with the shapes' places exchanged: who is red, who is blue?
-
-    Shapes, and not colours: "an red circle" could be found out by its grammar.
-    """
-    ids, (first, second) = ids.clone(), PAIR_SHAPES
-    ids[:, [first, second]] = ids[:, [second, first]]
-    return ids
-
-
-def pair_clip(places: bool = False) -> nn.Module:
-    """A small CLIP of scenes for the numbers that `pair_texts` gives."""
-    return scene_clip((len(PAIR_WORDS) + 1) * (PAIR_PLACES if places else 1))
+def pair_clip(in_order: bool = True) -> nn.Module:
+    """A small CLIP of scenes, whose text tower reads a sequence or a bag."""
+    return scene_clip(len(caption_tokenizer()), CAPTION_LENGTH if in_order else None)
 
 
 # Long enough for clear digits, short enough to repeat: a minute or two on a core of its own.
@@ -334,7 +323,7 @@ _ABLATION = TrainConfig(lr=2e-3, final_steps=200, total_steps=600, precision="fp
 
 
 _CLIP = TrainConfig(lr=2e-3, final_steps=400, total_steps=1000, ema_decay=0.99)
-_PAIRS = TrainConfig(lr=2e-3, final_steps=600, total_steps=2000, ema_decay=0.99)
+_PAIRS = TrainConfig(lr=2e-3, final_steps=400, total_steps=1200, ema_decay=0.99)
 
 _LABELS = TrainConfig(lr=2e-3, warmup_steps=50, final_steps=250, total_steps=600)
 
@@ -406,6 +395,11 @@ def _reads(
         labels=lambda: small_scenes(related)[1],
         start=start,
     )
+
+
+def _matches(net: Callable[[], nn.Module], captions: Callable[[], Tensor]) -> Training:
+    """A small CLIP that learns which caption is which scene's."""
+    return Training(net, scene_clip_loss, pair_scenes, 128, _PAIRS, labels=captions)
 
 
 def _ablated(net: Callable[[], nn.Module], predicts: str = "eps") -> Training:
@@ -617,29 +611,13 @@ TRAININGS: dict[str, Callable[..., nn.Module]] = {
         ships=label_readers,
     ),
     # Chapter 21: emoji and their labels in one space; then scenes of two things, by a bag of words,
-    # by words at their places, and by these with a wrong caption for each right one.
+    # by a sequence, and by a sequence with a wrong caption for each right one.
     "emoji_clip": Training(
         emoji_clip, emoji_clip_loss, emoji_cut_outs, 256, _CLIP, labels=emoji_vectors
     ),
-    "scene_clip_bag": Training(
-        pair_clip, scene_clip_loss, pair_scenes, 128, _PAIRS, labels=pair_texts
-    ),
-    "scene_clip_places": Training(
-        partial(pair_clip, True),
-        scene_clip_loss,
-        pair_scenes,
-        128,
-        _PAIRS,
-        labels=partial(pair_texts, True),
-    ),
-    "scene_clip_swaps": Training(
-        partial(pair_clip, True),
-        scene_clip_loss,
-        pair_scenes,
-        128,
-        _PAIRS,
-        labels=partial(pair_texts, True, True),
-    ),
+    "scene_clip_bag": _matches(lambda: pair_clip(in_order=False), pair_captions),
+    "scene_clip_tokens": _matches(pair_clip, pair_captions),
+    "scene_clip_swaps": _matches(pair_clip, lambda: pair_captions(swaps=True)),
     # What samples are looked at with; these two measure and ship themselves.
     "digits_features": partial(train_features, "digits_features"),
     "fashion_features": partial(train_features, "fashion_features"),

@@ -187,3 +187,11 @@ def test_a_cut_out_on_a_ground_is_the_picture_on_it(size: int):
     ground = torch.tensor([30.0, 90.0, 200.0])
     laid = cut[:, :3] + (1 - cut[:, 3:] / 255) * ground[:, None, None]
     assert (laid / 127.5 - 1 - emoji.on(ground.tolist(), size)).abs().max() < 0.02
+
+
+def test_some_are_picked_with_all_that_is_known_of_them():
+    every = load_emoji("test_pair", styles=("noto", "twemoji"))
+    some = every.pick([3, 150, 0])
+    assert len(some) == 3 and some.captions() == [every.captions()[n] for n in (3, 150, 0)]
+    assert some.colours[1] == every.colours[150]
+    assert np.array_equal(some.images, every.images[[3, 150, 0]])

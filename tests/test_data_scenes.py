@@ -38,6 +38,7 @@ from course_lib.data.scenes import (
     relations,
     render,
     split,
+    swapped,
     things,
 )
 
@@ -320,3 +321,11 @@ def test_what_a_caption_asks_for_is_drawn():
     assert torch.equal(images, draw_captions(asked, size=64, seed=3))
     with pytest.raises(ValueError, match="not a caption"):
         draw_captions(["a nice picture"])
+
+
+def test_swapped_shapes_are_the_same_words():
+    text = "an orange heart and a blue ring on a black background"
+    other = caption(swapped(parse(text)))
+    assert other == "an orange ring and a blue heart on a black background"
+    assert sorted(other.split()) == sorted(text.split())
+    assert swapped(swapped(parse(text))) == parse(text)

@@ -6,6 +6,7 @@ import torch.nn.functional as F
 
 from course_lib.core.tensors import to_unit
 from course_lib.data.digits import TOP, load_digits
+from course_lib.data.emoji import SPLITS, load_emoji
 from course_lib.data.fashion_mnist import load_fashion_mnist
 from course_lib.data.samples import load_samples
 from course_lib.evaluation import (
@@ -15,11 +16,15 @@ from course_lib.evaluation import (
     evaluate,
     find_copies,
     frechet_at_size,
+    frechet_emoji,
+    prompt_recall,
     scoreboard,
     standings,
 )
 from course_lib.features import classify, features
 from course_lib.metrics import frechet_distance, kernel_distance, precision_recall
+from course_lib.models.clip import emoji_clip
+from course_lib.weights import load_weights
 
 N = 400
 
@@ -213,3 +218,62 @@ def test_garments_of_a_cascade_are_judged_at_their_own_size():
         assert grey.value > 2 * real.value and grey.floor == real.floor
     with pytest.raises(ValueError, match="8, 16 or 32"):
         frechet_at_size(torch.zeros(3, 1, 28, 28))
+
+
+# ---- emoji --------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    """400 training emoji that are not those of the floor."""
+    train = load_emoji("train")
+    order = torch.randperm(len(train), generator=torch.Generator().manual_seed(0)).tolist()
+    return train.pick(order[-400:])
+
+
+def test_emoji_are_measured_beside_their_floor(drawn):
+    on_white = drawn.on(size=32)
+    real = frechet_emoji(on_white)
+    assert real.n == 400 and 0.7 < real.value / real.floor < 1.4, real
+    blurred = F.avg_pool2d(F.pad(on_white, [1] * 4, mode="replicate"), 3, 1)
+    noisy = on_white + 0.3 * torch.randn(on_white.shape, generator=torch.Generator().manual_seed(0))
+    tower = load_weights("emoji_clip", emoji_clip()).image
+    held_out = torch.cat([load_emoji(part).on(size=32) for part in SPLITS[1:]])
+    rows = [tower.seen(x, levels=3) for x in (on_white, held_out)]
+    assert real.value == pytest.approx(frechet_distance(*rows), rel=1e-4)
+    ordered = [frechet_emoji(x).value for x in (on_white, blurred, noisy)]
+    assert ordered[2] > 1.5 * ordered[1] > 2.25 * ordered[0]
+    assert frechet_emoji(drawn.on(size=64)).value == pytest.approx(real.value, rel=1e-3)
+
+
+def test_prompts_are_found_by_their_code(drawn):
+    few, codes = drawn.on(size=32)[:40], [one.code for one in drawn.concepts[:40]]
+    own = prompt_recall(few, codes)
+    assert own.n == 40 and own.value > 0.5 and 0.15 < own.floor < 0.4
+    assert prompt_recall(few, codes, k=5).value >= own.value
+    assert prompt_recall(few, codes, k=1555).value == 1
+    assert prompt_recall(few, codes[1:] + codes[:1]).value < 0.1
+    again = prompt_recall(drawn.on(size=64)[:40], codes)
+    assert abs(again.value - own.value) < 0.05
+
+
+@pytest.mark.parametrize(
+    ("samples", "message"),
+    [
+        (torch.zeros(200, 3, 48, 48), "32 or 64"),
+        (torch.zeros(200, 1, 32, 32), "32 or 64"),
+        (torch.full((200, 3, 32, 32), torch.nan), "not finite"),
+        (torch.zeros(50, 3, 32, 32), "covariance"),
+        (torch.zeros(8_000, 3, 32, 32), "no more than those"),
+    ],
+)
+def test_what_are_no_emoji_or_too_few_is_refused(samples, message):
+    with pytest.raises(ValueError, match=message):
+        frechet_emoji(samples)
+
+
+def test_prompts_are_codes_one_for_each_sample():
+    with pytest.raises(ValueError, match="code of an emoji"):
+        prompt_recall(torch.zeros(1, 3, 32, 32), ["red apple"])
+    with pytest.raises(ValueError, match="2 samples but 1 codes"):
+        prompt_recall(torch.zeros(2, 3, 32, 32), ["1F34E"])

@@ -16,7 +16,7 @@ import ship_weights  # noqa: E402
 
 from course_lib import trainings  # noqa: E402
 from course_lib.diffusion.schedules import linear  # noqa: E402
-from course_lib.trainings import TRAININGS  # noqa: E402
+from course_lib.trainings import TRAININGS, trained  # noqa: E402
 from course_lib.weights import load_weights, manifest  # noqa: E402
 
 
@@ -162,3 +162,25 @@ def test_a_model_that_reads_captions_is_judged_by_the_oracle(
     assert about["obeyed"]["1"]["train"].keys() >= {"binding", "relation", "all"}
     assert len(about["obeyed"]["4"]["whole"]) == 3
     assert about["repeats"] == [{"seed": 0} | about["obeyed"]]
+
+
+def test_a_clip_is_judged_by_what_it_finds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = ship_weights.MODELS["scene_clip_bag"]
+    small = replace(
+        row, data=lambda: torch.zeros(1, 3, 32, 32).byte(), labels=lambda: torch.ones(1, 24).long()
+    )
+    short = replace(small, config=replace(row.config, total_steps=1, final_steps=0), batch=1)
+    short(tmp_path / "run", device="cpu")
+    monkeypatch.setitem(ship_weights.MODELS, "scene_clip_bag", small)
+    judge = ship_weights.bound_right
+    monkeypatch.setattr(ship_weights, "bound_right", lambda model: judge(model, 20))
+    words = ["scene_clip_bag", "--run", str(tmp_path / "run"), "--folder", str(tmp_path)]
+    assert ship_weights.main([*words, "--repeats", str(tmp_path / "run")]) == 0
+    about = manifest(tmp_path)["scene_clip_bag"]
+    assert about["found"]["train"]["told apart"] == 0.5  # a bag, whatever it has learned
+    assert about["repeats"] == [about["found"]]
+
+
+def test_emoji_are_found_among_all_labels() -> None:
+    found = ship_weights.emoji_found(trained("emoji_clip"))
+    assert found["test_pair"]["R@1"] > 0.15 and found["test_concept"]["R@5"] > 10 * 5 / 1555

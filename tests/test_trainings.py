@@ -8,8 +8,7 @@ import torch
 
 from course_lib import trainings
 from course_lib.data.emoji import label_embeddings, load_emoji
-from course_lib.data.scenes import Pair, Thing, caption, draw_scenes, parse
-from course_lib.models.clip import word_ids
+from course_lib.data.scenes import caption, draw_scenes, parse, split, swapped
 from course_lib.train import TrainConfig
 from course_lib.weights import load_weights
 
@@ -120,27 +119,20 @@ def both(name, one, other):
 
 
 def test_captions_of_two_things_and_their_swaps(monkeypatch):
-    images, captions = draw_scenes(6, tasks=("pair",))
-    ids = word_ids(captions, trainings.PAIR_WORDS, trainings.PAIR_PLACES)
-    monkeypatch.setattr(trainings, "_pairs", lambda: (images, ids))
-
-    def said(row):
-        return " ".join(trainings.PAIR_WORDS[n - 1] for n in row.tolist() if n)
-
-    assert [said(row) for row in trainings.pair_texts()] == captions
-    both = trainings.pair_texts(swaps=True)
-    for text, (right, wrong) in zip(captions, both, strict=True):
-        scene = parse(text)
-        other = Pair(
-            Thing(scene.first.colour, scene.second.shape),
-            Thing(scene.second.colour, scene.first.shape),
-            "and",
-            scene.background,
-        )
-        assert said(right) == text and said(wrong) == caption(other)
-    at_places = trainings.pair_texts(places=True)
-    assert at_places.max() < (len(trainings.PAIR_WORDS) + 1) * trainings.PAIR_PLACES
-    assert len(at_places.unique()) > len(ids.unique())
+    few = lambda count, **world: draw_scenes(40, **world)  # noqa: E731
+    monkeypatch.setattr(trainings, "draw_scenes", few)
+    monkeypatch.setattr(trainings, "_pairs", trainings._pairs.__wrapped__)
+    read = trainings.caption_tokenizer().decode
+    images, captions = few(40, tasks=("pair",))
+    both = trainings.pair_captions(swaps=True)
+    assert torch.equal(trainings.pair_captions(), both[:, 0])
+    at = [captions.index(read(right.tolist())) for right in both[:, 0]]
+    assert torch.equal(trainings.pair_scenes(), images[at]) and 0 < len(at) < 40
+    swaps = [caption(swapped(parse(text))) for text in captions]
+    assert [read(wrong.tolist()) for wrong in both[:, 1]] == [swaps[n] for n in at]
+    # No caption of training is held out, not even as a wrong one.
+    assert at == [n for n, text in enumerate(swaps) if split(parse(text)) == "train"]
+    assert (both != 0).sum(2).max() < trainings.CAPTION_LENGTH  # none is cut off
 
 
 def test_emoji_and_their_vectors_stand_in_one_order():

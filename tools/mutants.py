@@ -1083,6 +1083,15 @@ MUTANTS = [
         "nearest[:, 0]",
         "the nearest picture alone, not the ratio",
     ),
+    Mutant("evaluation.py", "sum(real) / sets, len(rows)", "sum(real), len(rows)", "sum for mean"),
+    Mutant(
+        "evaluation.py",
+        "F.avg_pool2d(samples.detach().cpu().float().clamp(-1, 1), side // 32)",
+        "samples.detach().cpu().float().clamp(-1, 1)[..., :32, :32]",
+        "a corner for the whole",
+    ),
+    Mutant("evaluation.py", "levels=3", "levels=4", "another level"),
+    Mutant("evaluation.py", "recall_at(seen @ texts.T, k,", "recall_at(seen @ texts.T, 1,", "k"),
     Mutant("evaluation.py", "< _odd(against)", "> _odd(against)", "sign: what is no copy"),
     Mutant("evaluation.py", "self.copies.value > ALARM", "self.copies.value < ALARM", "sign"),
     Mutant(
@@ -1503,17 +1512,21 @@ MUTANTS = [
     ),
     Mutant("models/clip.py", "F.normalize(images, dim=1) @", "images @", "lengths count"),
     Mutant("models/clip.py", "return x + F.silu(", "return F.silu(", "no shortcut"),
-    Mutant("models/clip.py", "self.table(ids).sum(1)", "self.table(ids).mean(1)", "no words count"),
-    Mutant("models/clip.py", "enumerate(vocabulary, 1)", "enumerate(vocabulary)", "off by one"),
     Mutant(
         "models/clip.py",
-        "torch.where(ids > 0, ids + place, 0)",
-        "ids + place",
-        "no words get numbers",
+        "end = (tokens == END).int().argmax(1)",
+        "end = torch.full((len(tokens),), tokens.shape[1] - 1)",
+        "padding is read",
     ),
+    Mutant("models/clip.py", "causal=True", "causal=False", "direction of the text"),
+    Mutant("models/clip.py", "(ahead > 0)", "(ahead < 0)", "sign"),
     Mutant(
-        "models/clip.py", "place = words * torch.arange(", "place = torch.arange(", "places overlap"
+        "models/clip.py",
+        "torch.where(ahead.abs() < 1e-5, 0.5,",
+        "torch.where(ahead.abs() < 0, 0.5,",
+        "rounding is an opinion",
     ),
+    Mutant("models/clip.py", "self.levels[:levels]", "self.levels", "all levels"),
     Mutant(
         "models/clip.py",
         "self.log_scale.clamp_(max=math.log(MAX_SCALE))",

@@ -25,10 +25,12 @@ from torch import Tensor, nn
 from course_lib.core.tensors import pick_device, seeded_randn_like, to_pixels, to_unit
 from course_lib.core.types import Images
 from course_lib.data.digits import TOP, load_digits
+from course_lib.data.emoji import label_embeddings, load_emoji
 from course_lib.data.fashion_mnist import load_fashion_mnist
 from course_lib.data.files import checksums
 from course_lib.data.oracle import judge
-from course_lib.data.scenes import caption, relations, split
+from course_lib.data.scenes import caption, draw_scenes, relations, split, swapped
+from course_lib.data.scenes import parse as parse_caption
 from course_lib.diffusion import discrete
 from course_lib.diffusion.denoiser import Denoiser
 from course_lib.diffusion.discrete import BitDenoiser
@@ -41,6 +43,7 @@ from course_lib.diffusion.schedules import DiscreteSchedule, geometric_times, li
 from course_lib.evaluation import evaluate
 from course_lib.metrics import Measured
 from course_lib.models.captions import draw
+from course_lib.models.clip import CLIP, recall_at, told_apart
 from course_lib.models.style import StyleGenerator
 from course_lib.models.vae import VAE, draw_pixels, iwae_bound, log_weights
 from course_lib.nn.classifier import NoisyClassifier
@@ -236,6 +239,8 @@ def main(arguments: list[str] | None = None) -> int:
         return ship_whole(options, training, model, record, fashion_reference(), {})
     if options.name.startswith("scenes"):
         return ship_reader(options, training, model, record)
+    if isinstance(model, CLIP):
+        return ship_matcher(options, training, model, record)
     if options.name in TAUGHT:
         # At which scale? Chapter 17 judges these at many: benchmarks/guidance.py.
         return ship_taught(options, training, model, record)
@@ -355,6 +360,53 @@ def obedience(
             "held_out": share([one[n] for one in told for n in (~trained).nonzero().flatten()]),
             "whole": [share(one)["all"] for one in told],
         }
+    return found
+
+
+def ship_matcher(
+    options: argparse.Namespace, training: Training, model: nn.Module, record: dict[str, Any]
+) -> int:
+    """Ship a CLIP: what it finds among held-out pictures, and again for other seeds."""
+    pixels = training.data()
+    digest = hashlib.sha256(pixels.numpy().tobytes()).hexdigest()
+    name, judge = "drawn scenes, pairs", bound_right
+    if options.name.startswith("emoji"):
+        name, judge = "emoji train, seven designs, 32 x 32", emoji_found
+    others = [averaged(training.model(), run / CHECKPOINT)[0] for run in options.repeats]
+    found = {"found": judge(model), "repeats": [judge(other) for other in others]}
+    return ship_whole(options, training, model, record, Reference(name, digest, pixels), found)
+
+
+@torch.no_grad()
+def emoji_found(model: CLIP) -> dict[str, dict[str, float]]:
+    """How often held-out emoji find their label among all: R@1, R@5, R@10."""
+    labels = label_embeddings()
+    texts, order = model.embed_texts(torch.stack(list(labels.values()))), list(labels)
+    found = {}
+    for held_out in ("test_pair", "test_concept"):
+        real = load_emoji(held_out)
+        own = torch.tensor([order.index(concept.code) for concept in real.concepts])
+        scores = model.embed_images(real.on(size=32)) @ texts.T
+        found[held_out] = {
+            f"R@{k}": round(float(recall_at(scores, k, own).mean()), 4) for k in (1, 5, 10)
+        }
+    return found
+
+
+@torch.no_grad()
+def bound_right(model: CLIP, n: int = 1000) -> dict[str, dict[str, float]]:
+    """How often the caption of a scene of two things beats its swap, and R@1 of n captions."""
+    found = {}
+    for part in ("train", "test_pair"):
+        images, captions = draw_scenes(n, part, tasks=("pair",), seed=5)
+        others = [caption(swapped(parse_caption(text))) for text in captions]
+        u = model.embed_images(images / 127.5 - 1)
+        v, w = (
+            model.embed_texts(caption_tokenizer().batch(texts, CAPTION_LENGTH))
+            for texts in (captions, others)
+        )
+        shares = {"told apart": told_apart(u, v, w), "R@1": recall_at(u @ v.T)}
+        found[part] = {name: round(float(one.mean()), 4) for name, one in shares.items()}
     return found
 
 

@@ -146,6 +146,13 @@ class Emoji:
     def __len__(self) -> int:
         return len(self.images)
 
+    def pick(self, chosen: Sequence[int]) -> "Emoji":
+        """Some of them, in the order asked for."""
+        styles, concepts, colours = (
+            tuple(row[n] for n in chosen) for row in (self.styles, self.concepts, self.colours)
+        )
+        return Emoji(self.images[list(chosen)], styles, concepts, colours)
+
     def on(
         self, background: Sequence[float] = (255, 255, 255), size: int = SIDE
     ) -> Float[Tensor, "n 3 size size"]:

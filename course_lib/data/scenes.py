@@ -200,6 +200,16 @@ def split(scene: Scene) -> str:
     return "train"
 
 
+def swapped(pair: Pair) -> Pair:
+    """The same words, but the shapes have changed places: who is red, who is blue?
+
+    Shapes, and not colours: "an red circle" could be found out by its grammar.
+    """
+    first = Thing(pair.first.colour, pair.second.shape)
+    second = Thing(pair.second.colour, pair.first.shape)
+    return Pair(first, second, pair.relation, pair.background)
+
+
 def random_scene(
     rng: np.random.Generator,
     tasks: Sequence[str] = TASKS,

@@ -14,11 +14,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from course_lib.core.types import Images
+from course_lib.models.tokenizer import END, PAD
 from course_lib.nn.blocks import group_norm
+from course_lib.nn.transformer import BagOfWords, Ids, TextTransformer
 
 Vectors = Float[Tensor, "n dim"]
 Scores = Float[Tensor, "n m"]  # row: a picture; column: a text. The first n texts are their own
-Words = Int[Tensor, "n places"]  # 0 where a text has ended
 
 MAX_SCALE = 100.0  # a larger one made training unstable (Radford et al. 2021, section 2.5)
 
@@ -94,6 +95,16 @@ def recall_at(
     return ((k - better) / equal).clamp(0, 1).to(scores.dtype)
 
 
+def told_apart(images: Vectors, right: Vectors, wrong: Vectors) -> Float[Tensor, " n"]:
+    """1 where a picture is nearer to its right text than to its wrong one, 0 where it is not.
+
+    And 1/2 where the two cosines differ by less than 1e-5: rounding is no opinion.
+    """
+    own, other = (F.cosine_similarity(images, one, dim=1) for one in (right, wrong))
+    ahead = own - other
+    return torch.where(ahead.abs() < 1e-5, 0.5, (ahead > 0).to(own.dtype))
+
+
 def clip_score(images: Vectors, texts: Vectors, weight: float = 2.5) -> Float[Tensor, " n"]:
     """weight * max(cosine, 0) of each picture and its text (Hessel et al. 2021, section 3)."""
     return weight * F.cosine_similarity(images, texts, dim=1).clamp(min=0)
@@ -127,9 +138,13 @@ class ImageTower(nn.Module):
         self.head = nn.Linear(channels, dim)
 
     def forward(self, x: Images) -> Float[Tensor, "batch dim"]:
-        for level in self.levels:
+        return self.head(self.seen(x))
+
+    def seen(self, x: Images, levels: int | None = None) -> Float[Tensor, "batch numbers"]:
+        """What the last of the first `levels` levels sees, on average over the picture."""
+        for level in self.levels[:levels]:
             x = level(x)
-        return self.head(x.mean((2, 3)))
+        return x.mean((2, 3))
 
 
 class ConvLevel(nn.Module):
@@ -146,19 +161,26 @@ class ConvLevel(nn.Module):
         return x + F.silu(self.norms[1](self.second(x)))
 
 
-class BagOfWords(nn.Module):
-    """Word numbers in, one vector out: the words' vectors are added, so their order is lost.
+class EndTower(nn.Module):
+    """Rows of `Tokenizer.batch` in, one vector out: what a causal transformer knows at END.
 
-    words   how many numbers there are; 0 is no word and adds nothing
+    Radford et al. 2021, section 2.4. vocabulary, length   as `TextTransformer` has them
     """
 
-    def __init__(self, words: int, dim: int = 64, width: int = 64):
+    def __init__(self, vocabulary: int, length: int, dim: int = 64, width: int = 32):
         super().__init__()
-        self.table = nn.Embedding(words, width, padding_idx=0)
-        self.layers = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, dim))
+        self.read = TextTransformer(vocabulary, length, dim=width, causal=True, pad=PAD)
+        self.head = nn.Linear(width, dim, bias=False)
 
-    def forward(self, ids: Words) -> Float[Tensor, "n dim"]:
-        return self.layers(self.table(ids).sum(1))
+    def forward(self, tokens: Ids) -> Float[Tensor, "n dim"]:
+        end = (tokens == END).int().argmax(1)
+        return self.head(self.read(tokens)[torch.arange(len(tokens)), end])
+
+
+def bag_tower(vocabulary: int, dim: int = 64, width: int = 32) -> nn.Module:
+    """Two layers on top of the mean of the pieces' vectors, which does not know their order."""
+    bag = BagOfWords(vocabulary, width, PAD)
+    return nn.Sequential(bag, nn.Linear(width, dim), nn.SiLU(), nn.Linear(dim, dim))
 
 
 def vector_tower(given: int = 384, dim: int = 128, width: int = 128) -> nn.Module:
@@ -169,33 +191,6 @@ def vector_tower(given: int = 384, dim: int = 128, width: int = 128) -> nn.Modul
         nn.SiLU(),
         nn.Linear(width, dim),
     )
-
-
-def word_ids(texts: Sequence[str], vocabulary: Sequence[str], places: int) -> Words:
-    """The number of each word, 1 for the first of `vocabulary`; 0 behind the end.
-
-    Raises ValueError for a word that is not in the vocabulary, and for a text of more words than
-    `places`, naming it.
-    """
-    number = {word: n for n, word in enumerate(vocabulary, 1)}
-    ids = torch.zeros(len(texts), places, dtype=torch.long)
-    for row, text in zip(ids, texts, strict=True):
-        words = text.split()
-        if unknown := [word for word in words if word not in number]:
-            raise ValueError(f"not in the vocabulary: {', '.join(unknown)}, in {text!r}")
-        if len(words) > places:
-            raise ValueError(f"{len(words)} words for {places} places: {text!r}. Give more places")
-        row[: len(words)] = torch.tensor([number[word] for word in words])
-    return ids
-
-
-def in_places(ids: Words, words: int) -> Words:
-    """Another number for the same word at another place: what a bag needs to keep the order.
-
-    words   how many numbers `ids` may have, 0 included; the new ones are below `words` * places
-    """
-    place = words * torch.arange(ids.shape[1], device=ids.device)
-    return torch.where(ids > 0, ids + place, 0)
 
 
 # ---- both together ------------------------------------------------------------------------
@@ -271,17 +266,18 @@ def emoji_clip_loss(
     return clip_loss(model(seen_anew(cut_outs), texts))
 
 
-def scene_clip(words: int) -> CLIP:
-    """Scenes at 32 x 32 and a bag of numbers, of which there are `words`."""
-    return CLIP(ImageTower(64, (16, 32, 48)), BagOfWords(words))
+def scene_clip(vocabulary: int, length: int | None = None) -> CLIP:
+    """Scenes at 32 x 32 and captions in pieces: a bag of them or, given a length, a sequence."""
+    text = bag_tower(vocabulary) if length is None else EndTower(vocabulary, length)
+    return CLIP(ImageTower(64, (16, 24, 48)), text)
 
 
-def scene_clip_loss(model: CLIP, x: UInt8[Tensor, "n 3 rows columns"], texts: Tensor) -> Tensor:
-    """`clip_loss` of a batch of scenes and the numbers of their words, [n, places].
+def scene_clip_loss(model: CLIP, x: UInt8[Tensor, "n 3 rows columns"], tokens: Tensor) -> Tensor:
+    """`clip_loss` of a batch of scenes and their captions, rows of `Tokenizer.batch`.
 
-    Or [n, 2, places]: then the second of each two is a wrong caption that nobody else would have
+    Or [n, 2, length]: then the second of each two is a wrong caption that nobody else would have
     brought up, as in NegCLIP (Yuksekgonul et al. 2023).
     """
-    if texts.dim() == 3:
-        texts = texts.transpose(0, 1).flatten(0, 1)  # all right ones, then all wrong ones
-    return clip_loss(model(x / 127.5 - 1, texts))
+    if tokens.dim() == 3:
+        tokens = tokens.transpose(0, 1).flatten(0, 1)  # all right ones, then all wrong ones
+    return clip_loss(model(x / 127.5 - 1, tokens))
