@@ -36,7 +36,7 @@ from course_lib.data.files import ROOT, pixels_sha256
 SOURCE = json.loads((ROOT / "tools" / "sources.lock.json").read_text())["emoji"]
 CHECKSUMS = ROOT / "data" / "checksums.json"
 DRAWN = 256  # pixels a side before the average over blocks of 4 x 4
-LEVELS = 64  # of each colour; the sheets shrink by a third and nobody sees it
+LEVELS, COVERS = 32, 16  # of each colour and of cover: half the bytes, and hardly to be seen
 
 Picture = UInt8[np.ndarray, "64 64 4"]
 
@@ -199,8 +199,13 @@ def render(drawing: str) -> Picture | None:
     if cover.mean() < 0.01:
         return None
     colour = np.where(cover > 0, colour / np.maximum(cover, 1e-6), 0)
-    colour = np.round(colour * (LEVELS - 1)) / (LEVELS - 1) * (np.round(cover * 255) > 0)
+    cover = _rounded(cover, COVERS)
+    colour = _rounded(colour, LEVELS) * (cover > 0)
     return np.round(np.concatenate([colour, cover], -1) * 255).astype(np.uint8)
+
+
+def _rounded(part: np.ndarray, levels: int) -> np.ndarray:
+    return np.round(part * (levels - 1)) / (levels - 1)
 
 
 def distinct(pictures: dict[str, Picture]) -> dict[str, Picture]:

@@ -11,6 +11,7 @@ import json
 
 from safetensors.torch import save
 
+from course_lib.core.eight_bits import quantise
 from course_lib.core.tensors import atomic_write
 from course_lib.data.emoji import concepts
 from course_lib.data.files import ROOT
@@ -21,7 +22,8 @@ CHECKSUMS = ROOT / "data" / "checksums.json"
 
 def main() -> None:
     labels = [concept.label for concept in concepts().values()]
-    content = save({"labels": load_minilm().embed(labels).half()})
+    whole, scale = quantise(load_minilm().embed(labels))
+    content = save({"labels": whole, "scale": scale})
     name = "emoji/labels.safetensors"
     atomic_write(ROOT / "data" / name, content)
     record = json.loads(CHECKSUMS.read_text())

@@ -17,6 +17,7 @@ from safetensors.torch import load
 from torch import Tensor
 
 from course_lib.core.checks import one_of
+from course_lib.core.eight_bits import dequantise
 from course_lib.data.files import ROOT, DamagedData, checksums, read_pixels
 
 SIDE = 64  # pixels
@@ -231,7 +232,7 @@ def load_emoji(
 def label_embeddings() -> dict[str, Float[Tensor, "384"]]:
     """MiniLM's vector of each concept's label, by code: for whoever has not installed MiniLM.
 
-    Made by `tools/embed_labels.py`, in half precision; `course_lib.models.minilm` does any text.
+    Made by `tools/embed_labels.py`, kept in 8 bits; `course_lib.models.minilm` does any text.
     """
     name = "emoji/labels.safetensors"
     content = (ROOT / "data" / name).read_bytes()
@@ -241,5 +242,6 @@ def label_embeddings() -> dict[str, Float[Tensor, "384"]]:
             f"data/{name} is damaged: sha256 {found}, expected {expected}.\n"
             f"Repair: git checkout -- data/{name}"
         )
-    vectors = load(content)["labels"].float()
+    stored = load(content)
+    vectors = dequantise(stored["labels"], stored["scale"])
     return dict(zip(concepts(), vectors, strict=True))
