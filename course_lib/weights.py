@@ -9,18 +9,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-import torch
 from safetensors.torch import load, save
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from course_lib.core.checks import one_of, same_shapes, shapes
+from course_lib.core.eight_bits import dequantise, quantise
 from course_lib.core.tensors import atomic_write
 
 Module = TypeVar("Module", bound=nn.Module)
 
 WEIGHTS = Path(__file__).resolve().parent.parent / "data" / "weights"
-BLOCK = 32  # numbers that share one scale where weights are stored in 8 bits
 SCALE = ":scale"  # no parameter has a colon in its name
 
 
@@ -76,26 +74,6 @@ def _rounded(tensors: dict[str, Tensor], bits: int) -> dict[str, Tensor]:
         else:
             stored[key] = value.half()
     return stored
-
-
-def quantise(value: Tensor) -> tuple[Tensor, Tensor]:
-    """`value` as whole numbers -127 to 127 in its own shape, and a scale for each block of 32.
-
-    A block is 32 numbers that follow each other in memory, whichever rows they belong to; the last
-    one may be shorter. The largest of a block becomes 127 or -127.
-    """
-    flat = value.float().flatten()
-    blocks = F.pad(flat, (0, -len(flat) % BLOCK)).unflatten(0, (-1, BLOCK))
-    scale = (blocks.abs().amax(1) / 127).half()
-    divisor = torch.where(scale > 0, scale, 1).float()
-    whole = (blocks / divisor[:, None]).round().clamp(-127, 127)
-    return whole.flatten()[: len(flat)].reshape(value.shape).to(torch.int8), scale
-
-
-def dequantise(whole: Tensor, scale: Tensor) -> Tensor:
-    """What `quantise` was given, to half a scale."""
-    each = scale.float().repeat_interleave(BLOCK)[: whole.numel()]
-    return whole.float() * each.reshape(whole.shape)
 
 
 def whole_file(name: str, folder: Path = WEIGHTS) -> bytes:

@@ -10,15 +10,8 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from course_lib.weights import (
-    dequantise,
-    load_or_train,
-    load_weights,
-    manifest,
-    quantise,
-    recorded,
-    save_weights,
-)
+from course_lib.core.eight_bits import dequantise, quantise
+from course_lib.weights import load_or_train, load_weights, manifest, recorded, save_weights
 
 
 def net(width=4, seed=0):

@@ -11,11 +11,11 @@ import json
 
 from safetensors.torch import save
 
+from course_lib.core.eight_bits import quantise
 from course_lib.core.tensors import atomic_write
 from course_lib.data.emoji import concepts
 from course_lib.data.files import ROOT
 from course_lib.models.minilm import load_minilm
-from course_lib.weights import quantise
 
 CHECKSUMS = ROOT / "data" / "checksums.json"
 

@@ -94,6 +94,7 @@ TESTS = {
     "models/captions.py": ["tests/test_models_captions.py"],
     "train.py": ["tests/test_train.py"],
     "weights.py": ["tests/test_weights.py"],
+    "core/eight_bits.py": ["tests/test_weights.py"],
     "data/scenes.py": ["tests/test_data_scenes.py"],
     "data/oracle.py": ["tests/test_data_scenes.py"],
     "data/emoji.py": ["tests/test_data_emoji.py"],
@@ -1627,9 +1628,9 @@ MUTANTS = [
         "no scale",
     ),
     # weights in 8 bits, words and captioned data
-    Mutant("weights.py", ".amax(1) / 127", ".amax(1) / 100", "the largest is cut"),
-    Mutant("weights.py", "blocks.abs().amax(1)", "blocks.amax(1)", "negative ones unscaled"),
-    Mutant("weights.py", "whole.float() * each", "whole.float() / each", "inverse"),
+    Mutant("core/eight_bits.py", ".amax(1) / 127", ".amax(1) / 100", "the largest is cut"),
+    Mutant("core/eight_bits.py", "blocks.abs().amax", "blocks.amax", "negative ones unscaled"),
+    Mutant("core/eight_bits.py", "whole.float() * each", "whole.float() / each", "inverse"),
     Mutant("weights.py", "value.dim() > 1", "value.dim() > 0", "biases in 8 bits"),
     Mutant("data/scenes.py", "% 8 == 3", "% 8 == 9", "no pair held out"),
     Mutant(

@@ -17,8 +17,8 @@ from safetensors.torch import load
 from torch import Tensor
 
 from course_lib.core.checks import one_of
+from course_lib.core.eight_bits import dequantise
 from course_lib.data.files import ROOT, DamagedData, checksums, read_pixels
-from course_lib.weights import dequantise
 
 SIDE = 64  # pixels
 COLUMNS = 40  # pictures in one row of a sheet
