@@ -42,6 +42,7 @@ from course_lib.diffusion.schedules import cosine, linear, zero_terminal
 from course_lib.diffusion.training import stratified_times
 from course_lib.diffusion.variance import LearnedVariance
 from course_lib.features import train_features
+from course_lib.models.autoencoder import AutoencoderLoss, Contest, emoji_autoencoder, square_loss
 from course_lib.models.captions import (
     BagUNet,
     OrderFirst,
@@ -66,6 +67,7 @@ from course_lib.nn.ablations import (
     without_norm,
     without_skips,
 )
+from course_lib.nn.perceptual import LPIPS
 from course_lib.nn.unet import TwoHeads, UNet
 from course_lib.recipes import (
     Blind,
@@ -256,6 +258,21 @@ def emoji_cut_outs() -> UInt8[Tensor, "n 4 32 32"]:
     return load_emoji("train").cut_outs(32)
 
 
+def emoji_close_ups() -> UInt8[Tensor, "n 4 64 64"]:
+    """The same at 64 x 64, to look at from close up."""
+    return load_emoji("train").cut_outs(64)
+
+
+@cache
+def _eye() -> LPIPS:
+    return load_weights("lpips", LPIPS())
+
+
+def lpips(first: Images, second: Images) -> Float[Tensor, " batch"]:
+    """LPIPS with the shipped weights."""
+    return _eye().to(first.device)(first, second)
+
+
 def emoji_vectors(split: str = "train") -> Float[Tensor, "n 384"]:
     """MiniLM's vector of each emoji's label, in the order of `load_emoji`."""
     vectors = label_embeddings()
@@ -324,6 +341,8 @@ _ABLATION = TrainConfig(lr=2e-3, final_steps=200, total_steps=600, precision="fp
 
 _CLIP = TrainConfig(lr=2e-3, final_steps=400, total_steps=1000, ema_decay=0.99)
 _PAIRS = TrainConfig(lr=2e-3, final_steps=400, total_steps=1200, ema_decay=0.99)
+
+_LATENT = TrainConfig(lr=2e-3, ema_decay=0.998)
 
 _LABELS = TrainConfig(lr=2e-3, warmup_steps=50, final_steps=250, total_steps=600)
 
@@ -405,6 +424,21 @@ def _matches(net: Callable[[], nn.Module], captions: Callable[[], Tensor]) -> Tr
 def _ablated(net: Callable[[], nn.Module], predicts: str = "eps") -> Training:
     model = partial(Denoiser, schedule=linear(), predicts=predicts)
     return Training(lambda: model(net()), ddpm_loss, small_garments, 64, _ABLATION)
+
+
+def _autoencodes(
+    f: int, kind: str, loss: AutoencoderLoss, steps: int = 2000, final: int = 1000
+) -> Training:
+    """An autoencoder of emoji; two players, so a short memory of the first moment."""
+    return Training(
+        lambda: Contest(emoji_autoencoder(f, kind)),
+        loss,
+        emoji_close_ups,
+        32,
+        replace(_LATENT, total_steps=steps, final_steps=final),
+        betas=(0.5, 0.99),
+        part="autoencoder",
+    )
 
 
 def _digits_v() -> Denoiser:
@@ -618,6 +652,14 @@ TRAININGS: dict[str, Callable[..., nn.Module]] = {
     "scene_clip_bag": _matches(lambda: pair_clip(in_order=False), pair_captions),
     "scene_clip_tokens": _matches(pair_clip, pair_captions),
     "scene_clip_swaps": _matches(pair_clip, lambda: pair_captions(swaps=True)),
+    # Chapter 23: latents of emoji. The first is what later chapters diffuse in; the last two differ
+    # by their loss alone.
+    "emoji_kl_4": _autoencodes(4, "kl", AutoencoderLoss(lpips, critic=0.5, start=4000), 6000, 2000),
+    "emoji_kl_2": _autoencodes(2, "kl", AutoencoderLoss(lpips, critic=0.5, start=1000)),
+    "emoji_kl_8": _autoencodes(8, "kl", AutoencoderLoss(lpips, critic=0.5, start=1000)),
+    "emoji_vq_4": _autoencodes(4, "vq", AutoencoderLoss(lpips, critic=0.5, start=1000)),
+    "emoji_vq_8": _autoencodes(8, "vq", AutoencoderLoss(lpips, critic=0.5, start=1000)),
+    "emoji_mse_8": _autoencodes(8, "vq", AutoencoderLoss(pixels=square_loss)),
     # What samples are looked at with; these two measure and ship themselves.
     "digits_features": partial(train_features, "digits_features"),
     "fashion_features": partial(train_features, "fashion_features"),

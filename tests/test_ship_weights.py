@@ -15,6 +15,7 @@ sys.path.insert(0, str(ROOT / "tools"))
 import ship_weights  # noqa: E402
 
 from course_lib import trainings  # noqa: E402
+from course_lib.data.emoji import load_emoji  # noqa: E402
 from course_lib.diffusion.schedules import linear  # noqa: E402
 from course_lib.trainings import TRAININGS, trained  # noqa: E402
 from course_lib.weights import load_weights, manifest  # noqa: E402
@@ -185,3 +186,28 @@ def test_a_clip_is_judged_by_what_it_finds(tmp_path: Path, monkeypatch: pytest.M
 def test_emoji_are_found_among_all_labels() -> None:
     found = ship_weights.emoji_found(trained("emoji_clip"))
     assert found["test_pair"]["R@1"] > 0.15 and found["test_concept"]["R@5"] > 10 * 5 / 1555
+
+
+def test_an_autoencoder_is_judged_by_its_copies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = ship_weights.MODELS["emoji_vq_8"]
+    small = replace(row, data=lambda: torch.zeros(2, 4, 64, 64).byte(), batch=2)
+    short = replace(small, config=replace(row.config, total_steps=1, final_steps=0))
+    short(tmp_path / "run", device="cpu")
+    monkeypatch.setitem(ship_weights.MODELS, "emoji_vq_8", small)
+    unseen = load_emoji("test_concept").pick(range(3))
+    monkeypatch.setattr(ship_weights, "load_emoji", lambda split: unseen)
+    words = ["emoji_vq_8", "--run", str(tmp_path / "run"), "--folder", str(tmp_path)]
+    assert ship_weights.main(words) == 0
+    copies = manifest(tmp_path)["emoji_vq_8"]["copies"]
+    assert copies["n"] == 3 and 0 < copies["psnr"] < 30 and copies["lpips"] > 0
+
+    class Lighter(torch.nn.Module):
+        def encode(self, x: torch.Tensor) -> torch.Tensor:
+            return x
+
+        def decode(self, z: torch.Tensor) -> torch.Tensor:
+            return z + 0.02 * torch.where(z > 0, -1, 1)
+
+    assert ship_weights.copied(Lighter())["psnr"] == pytest.approx(40, abs=0.01)

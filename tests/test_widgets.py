@@ -1,5 +1,7 @@
 """Widgets: what Python packs, what it refuses, and that their JavaScript computes what we teach."""
 
+import base64
+import io
 import json
 import re
 import shutil
@@ -13,6 +15,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from course_lib.diffusion import guidance, samplers, schedules, sde
 from course_lib.diffusion.exact import GaussianMixture
@@ -54,6 +57,7 @@ from course_lib.widgets.start_here import QUESTIONS, ROUTES, start_here_quiz
 from course_lib.widgets.unet_map import UNetMap
 from course_lib.widgets.variance_dial import DialChain, VarianceDial
 from course_lib.widgets.walker_race import WalkerRace
+from course_lib.widgets.weight_dial import WeightDial
 from course_lib.widgets.word_look import WordLook
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -1400,3 +1404,55 @@ def test_captions_begin_under_the_wrong_pictures():
 def test_what_no_match_can_show_is_refused(changes, error, words):
     with pytest.raises(error, match=words):
         caption_match(**changes)
+
+
+# ---- WeightDial ---------------------------------------------------------------------------------
+
+
+def weight_dial(**changes):
+    told = {
+        "originals": np.full((3, 4, 4, 3), 200, np.uint8),
+        "sheets": ["QQ==", "Qg=="],
+        "weights": [1e-6, 0.1],
+        "bits": [900.0, 12.0],
+        "psnr": [30.0, 14.0],
+        "again": [0.0, 1.0],
+        "drawn": [4.0, 1.5],
+        "floor": 0.1,
+    }
+    return WeightDial(**(told | changes))
+
+
+def test_a_weight_dial_holds_its_pictures_as_webp():
+    widget = weight_dial(index=1)
+    row = np.asarray(Image.open(io.BytesIO(base64.b64decode(widget.originals))))
+    assert row.shape == (4, 12, 3) and abs(int(row.mean()) - 200) <= 2
+    assert (widget.count, widget.index, widget.sheets) == (3, 1, ["QQ==", "Qg=="])
+
+
+def test_the_page_writes_weights_and_ticks(tmp_path):
+    assert javascript(tmp_path, "weight_dial", "[1e-6, 0.1, 3].map(m.written)") == [
+        "10⁻⁶",
+        "0.1",
+        "3",
+    ]
+    assert javascript(tmp_path, "weight_dial", "m.ticks(4.2)") == [0, 2, 4]
+    assert javascript(tmp_path, "weight_dial", "m.ticks(0.9)") == [0, 0.5]
+    share = javascript(tmp_path, "weight_dial", "m.share(0.1, 1e-3, 10)")
+    assert share == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "words"),
+    [
+        ({"originals": np.ones((3, 4, 4, 3))}, TypeError, "uint8"),
+        ({"psnr": [30.0]}, ValueError, "one of each for every stop"),
+        ({"weights": [0.1, 0.1]}, ValueError, "weights must rise"),
+        ({"weights": [0, 0.1]}, ValueError, "weights must rise"),
+        ({"again": [-0.1, 1]}, ValueError, "0 or more"),
+        ({"index": 2}, ValueError, r"index must lie in 0..1"),
+    ],
+)
+def test_a_weight_dial_that_does_not_fit_is_refused(changes, error, words):
+    with pytest.raises(error, match=words):
+        weight_dial(**changes)

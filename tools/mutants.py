@@ -53,6 +53,7 @@ TESTS = {
     "diffusion/distillation.py": ["tests/test_diffusion_distillation.py"],
     "models/cascade.py": ["tests/test_models_cascade.py"],
     "models/palette.py": ["tests/test_models_palette.py"],
+    "models/autoencoder.py": ["tests/test_models_autoencoder.py"],
     "models/clip.py": ["tests/test_models_clip.py"],
     "diffusion/training.py": ["tests/test_diffusion_training.py", "tests/test_improved.py"],
     "diffusion/variance.py": ["tests/test_diffusion_variance.py"],
@@ -1464,6 +1465,96 @@ MUTANTS = [
         "snr(t).clamp(max=gamma) / own",
         "snr(t).clamp(max=gamma) * own",
         "factor",
+    ),
+    Mutant("models/autoencoder.py", "LOG_VAR = (-30.0, 20.0)", "LOG_VAR = (-30.0, 60.0)", "clamp"),
+    Mutant(
+        "models/autoencoder.py", "self.weight * nats / self.values", "self.weight * nats", "unit"
+    ),
+    Mutant(
+        "models/autoencoder.py",
+        "kl_to_prior(mean, log_var).sum(1).mean()",
+        "kl_to_prior(mean, log_var).mean()",
+        "mean for sum",
+    ),
+    Mutant(
+        "models/autoencoder.py",
+        "self.codebook.square().sum(1) - 2 * flat",
+        "self.codebook.square().sum(1) - flat",
+        "factor 2",
+    ),
+    Mutant("models/autoencoder.py", "return apart.argmin(1)", "return apart.argmax(1)", "farthest"),
+    Mutant(
+        "models/autoencoder.py",
+        "F.mse_loss(codes, h.detach()), F.mse_loss(h, codes.detach())",
+        "F.mse_loss(codes.detach(), h), F.mse_loss(h.detach(), codes)",
+        "each moves the other side",
+    ),
+    Mutant("models/autoencoder.py", "follow + self.commit * commit", "follow + commit", "beta"),
+    Mutant(
+        "models/autoencoder.py", "return h + (rounded - h).detach()", "return rounded", "no way"
+    ),
+    Mutant(
+        "models/autoencoder.py",
+        "dead = self.used < 0.1 / len(self.used)",
+        "dead = self.used > 0.1 / len(self.used)",
+        "moves the living",
+    ),
+    Mutant(
+        "models/autoencoder.py",
+        "self.used[dead] = 1 / len(self.used)",
+        "self.used[dead] = 0",
+        "dies again at once",
+    ),
+    Mutant(
+        "models/autoencoder.py",
+        "return self.look_up(self.nearest(z))",
+        "return z",
+        "never rounded",
+    ),
+    Mutant("models/autoencoder.py", ".sum().exp()", ".sum().exp2()", "bits for nats"),
+    Mutant("models/autoencoder.py", "return 1 / z.std()", "return 1 / z.var()", "variance"),
+    Mutant(
+        "models/autoencoder.py", "self.scale * self.autoencoder", "self.autoencoder", "unscaled"
+    ),
+    Mutant(
+        "models/autoencoder.py",
+        "self.autoencoder.decode(z / self.scale)",
+        "self.autoencoder.decode(z * self.scale)",
+        "scaled twice",
+    ),
+    Mutant("models/autoencoder.py", "F.relu(1 + made).mean()", "F.relu(1 - made).mean()", "sign"),
+    Mutant(
+        "models/autoencoder.py",
+        "pulls[0] / (pulls[1] + 1e-6)",
+        "pulls[1] / (pulls[0] + 1e-6)",
+        "upside down",
+    ),
+    Mutant("models/autoencoder.py", ".clamp(max=most).detach()", ".clamp(max=most)", "gradient"),
+    Mutant(
+        "models/autoencoder.py",
+        "model.critic(made.detach()))",
+        "model.critic(made))",
+        "the critic's loss moves the decoder",
+    ),
+    Mutant("models/autoencoder.py", "fool = -functional_call(", "fool = functional_call(", "sign"),
+    Mutant(
+        "models/autoencoder.py",
+        "int(self.steps) >= self.start",
+        "int(self.steps) > self.start",
+        "starts late",
+    ),
+    Mutant(
+        "models/autoencoder.py",
+        "(seen[:, :3] + (255 - seen[:, 3:]) * ground)",
+        "(seen[:, :3] + seen[:, 3:] * ground)",
+        "ground under the cover",
+    ),
+    Mutant("models/autoencoder.py", "pick[0] < whole", "pick[0] > whole", "wholes for windows"),
+    Mutant(
+        "models/autoencoder.py",
+        "rows - side + 1, (2, n)",
+        "rows - side - 20, (2, n)",
+        "no window at the end",
     ),
     Mutant(
         "models/clip.py",

@@ -41,7 +41,8 @@ from course_lib.diffusion.reverse import ReverseGaussian, bound_bits, walk_back
 from course_lib.diffusion.samplers import ddim_step, ddpm_step, heun_step, sample
 from course_lib.diffusion.schedules import DiscreteSchedule, geometric_times, linear, spaced_times
 from course_lib.evaluation import evaluate
-from course_lib.metrics import Measured
+from course_lib.metrics import Measured, psnr
+from course_lib.models.autoencoder import Autoencoder
 from course_lib.models.captions import draw
 from course_lib.models.clip import CLIP, recall_at, told_apart
 from course_lib.models.style import StyleGenerator
@@ -56,6 +57,7 @@ from course_lib.trainings import (
     TRAININGS,
     Training,
     caption_tokenizer,
+    lpips,
 )
 from course_lib.weights import WEIGHTS, save_weights
 
@@ -241,6 +243,8 @@ def main(arguments: list[str] | None = None) -> int:
         return ship_reader(options, training, model, record)
     if isinstance(model, CLIP):
         return ship_matcher(options, training, model, record)
+    if isinstance(model, Autoencoder):
+        return ship_autoencoder(options, training, model, record)
     if options.name in TAUGHT:
         # At which scale? Chapter 17 judges these at many: benchmarks/guidance.py.
         return ship_taught(options, training, model, record)
@@ -375,6 +379,30 @@ def ship_matcher(
     others = [averaged(training.model(), run / CHECKPOINT)[0] for run in options.repeats]
     found = {"found": judge(model), "repeats": [judge(other) for other in others]}
     return ship_whole(options, training, model, record, Reference(name, digest, pixels), found)
+
+
+def ship_autoencoder(
+    options: argparse.Namespace, training: Training, model: nn.Module, record: dict[str, Any]
+) -> int:
+    """Ship an autoencoder of emoji: how near are its copies of unseen ones? It draws nothing."""
+    pixels = training.data()
+    digest = hashlib.sha256(pixels.numpy().tobytes()).hexdigest()
+    reference = Reference("emoji train, seven designs, 64 x 64", digest, pixels)
+    return ship_whole(options, training, model, record, reference, {"copies": copied(model)})
+
+
+@torch.no_grad()
+def copied(model: Autoencoder) -> dict[str, float | int]:
+    """PSNR and LPIPS of copies of all emoji whose concepts were held out, 64 x 64 on white."""
+    x = load_emoji("test_concept").on()
+    parts = x.split(64)
+    made = [model.decode(model.encode(part)).clamp(-1, 1) for part in parts]
+    apart = [lpips(a, b) for a, b in zip(made, parts, strict=True)]
+    return {
+        "psnr": round(psnr(torch.cat(made), x, peak=2.0), 3),
+        "lpips": round(float(torch.cat(apart).mean()), 5),
+        "n": len(x),
+    }
 
 
 @torch.no_grad()

@@ -18,6 +18,7 @@ from course_lib.diffusion.likelihood import gaussian_kl, with_open_ends
 
 Latents = Float[Tensor, "batch latent"]
 ManyLatents = Float[Tensor, "k batch latent"]
+AnyLatents = Float[Tensor, "batch *latent"]
 LogLikelihood = Callable[[Tensor, Tensor], Tensor]  # (x, the decoder's output) -> nats per example
 
 # From an eighth of the width of one of 256 grey levels to the whole range from black to white.
@@ -124,12 +125,12 @@ class VAE(nn.Module):
         return (beta * kl.sum(1) - log_likelihood).mean()
 
 
-def reparametrise(mean: Latents, log_var: Latents, eps: Latents) -> Latents:
+def reparametrise(mean: AnyLatents, log_var: AnyLatents, eps: AnyLatents) -> AnyLatents:
     """z ~ q(z | x) as a function of noise that knows nothing of the parameters."""
     return mean + (0.5 * log_var).exp() * eps
 
 
-def kl_to_prior(mean: Latents, log_var: Latents) -> Latents:
+def kl_to_prior(mean: AnyLatents, log_var: AnyLatents) -> AnyLatents:
     """KL(N(mean, exp(log_var)) || N(0, 1)) of each coordinate, in nats (their appendix B)."""
     return gaussian_kl(mean, log_var.exp(), torch.zeros_like(mean), torch.ones_like(mean))
 

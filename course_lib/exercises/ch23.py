@@ -1,0 +1,144 @@
+"""The exercises of chapter 23: straight through, a fair weight, the scale, a prior's gaps."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from course_lib.exercises.checking import equal, exercise, reject, require
+
+
+@exercise("rounded forwards, untouched backwards")
+def check_straight(straight: Callable[..., Any]) -> None:
+    """Exercise 1: the straight-through estimator."""
+    h = torch.randn(3, 5, requires_grad=True)
+    rounded = torch.randn(3, 5, requires_grad=True)
+    z = torch.as_tensor(straight(h, rounded))
+    require(z.shape == h.shape, f"asked is the shape of h, {list(h.shape)}, got {list(z.shape)}.")
+    reject(
+        equal(z, h) and not equal(z, rounded),
+        "this is h itself: nothing is rounded, and the decoder would see what it must not see.",
+    )
+    require(equal(z, rounded), "forwards it must be the rounded latents, to the digit.")
+    require(
+        z.requires_grad,
+        "no gradient passes at all. What you detach must be the difference, and h must be outside.",
+    )
+    slope = torch.randn(3, 5)
+    to_h, to_code = torch.autograd.grad((z * slope).sum(), (h, rounded), allow_unused=True)
+    reject(
+        to_h is None or equal(to_h, 0 * slope),
+        "the gradient goes to the codes and none to the encoder: the encoder never learns from the"
+        " decoder. Let it pass through h.",
+    )
+    reject(
+        to_code is not None and not equal(to_code, 0 * slope),
+        "the codes get the decoder's gradient too. In the paper their own square alone moves them:"
+        " detach them.",
+    )
+    require(equal(to_h, slope), "the gradient must reach h unchanged: not scaled, not shifted.")
+
+
+@exercise("a critic that pulls as hard as the error does")
+def check_adaptive(adaptive: Callable[..., Any]) -> None:
+    """Exercise 2: VQGAN's adaptive weight."""
+    for loud in (1.0, 20.0):
+        layer = torch.nn.Linear(6, 4)
+        at, (a, b) = layer.weight, torch.randn(2, 4, 6)
+        error, fool = (at * a).square().sum(), loud * (at * b).sin().sum()
+        of_error, of_fool = (
+            torch.autograd.grad(one, at, retain_graph=True)[0] for one in (error, fool)
+        )
+        right = of_error.norm() / (of_fool.norm() + 1e-6)
+        found = torch.as_tensor(adaptive(error, fool, layer))
+        require(found.dim() == 0, f"one number is asked, got the shape {list(found.shape)}.")
+        for wrong, why in (
+            (1 / right, "upside down: a loud critic must get a small weight."),
+            (error / fool, "this compares the losses. Compare their gradients at the last layer."),
+            (right.square(), "the squares of the lengths: take the root, `norm()`."),
+            (
+                of_error.sum() / of_fool.sum(),
+                "sums of gradients cancel, and may be 0. A length is asked: `norm()`.",
+            ),
+            (of_error.norm(), "only the error's pull; divide by the critic's."),
+        ):
+            reject(equal(found / right, wrong / right, 1e-3), why)
+        require(equal(found / right, 1.0, 1e-3), "not the ratio of the two lengths.")
+        reject(
+            found.requires_grad,
+            "the weight itself has a gradient: the decoder would learn to change it. Detach it.",
+        )
+    layer = torch.nn.Linear(3, 1)
+    pull = layer.weight.sum()
+    silent = torch.as_tensor(adaptive(pull, 0 * pull, layer))
+    require(
+        bool(silent.isfinite()),
+        "if the critic does not pull at all, you divide by 0: add 1e-6 to its length.",
+    )
+
+
+@exercise("latents as large as the noise")
+def check_scale(scale: Callable[..., Any]) -> None:
+    """Exercise 3: the scale factor."""
+    for size, away in ((5.5, 0.0), (0.3, 2.0)):
+        z = size * torch.randn(64, 4, 8, 8) + away
+        z[:, 1] *= 2
+        found, right = torch.as_tensor(scale(z)), 1 / z.std()
+        reject(
+            found.numel() > 1,
+            "one number for all is asked: one for each channel changes what the channels have to"
+            " say to each other. LDM takes one.",
+        )
+        found = found.reshape(())
+        for wrong, why in (
+            (z.std(), "this is the deviation. Multiplying by it makes large latents larger still."),
+            (1 / z.var(), "one over the variance: latents would get a deviation of 1 / std."),
+            (
+                1 / z.square().mean().sqrt(),
+                "the deviation about 0. Take it about the mean: a mean is no variance.",
+            ),
+            (
+                1 / z.std(0).mean(),
+                "the deviation of each value over the batch, averaged: LDM takes"
+                " that of all values together.",
+            ),
+            (1 / z.abs().max(), "one outlier would decide. Take the deviation."),
+            (torch.tensor(0.18215), "this is Stable Diffusion's. Ours are other latents."),
+        ):
+            reject(equal(found / right, wrong / right, 1e-3) and not equal(wrong, right, 1e-3), why)
+        require(equal(found / right, 1.0, 2e-3), "scale * z does not have deviation 1.")
+
+
+@exercise("what N(0, I) does not know about the latents")
+def check_missing(missing: Callable[..., Any]) -> None:
+    """Exercise 4: nats that a standard normal misses, by neighbours and by sizes."""
+    for n in (2, 5):
+        a = torch.randn(n, n, dtype=torch.float64)
+        c = a @ a.T + 0.3 * torch.eye(n, dtype=torch.float64)
+        own = c.diagonal()
+        whole = 0.5 * (own.sum() - n - torch.logdet(c))
+        sizes = 0.5 * (own - 1 - own.log()).sum()
+        between = whole - sizes
+        found = missing(c)
+        require(
+            isinstance(found, (tuple, list)) and len(found) == 2,
+            "two numbers are asked: (of the neighbours, of the sizes).",
+        )
+        one, other = (torch.as_tensor(part, dtype=torch.float64) for part in found)
+        reject(equal(one, sizes) and equal(other, between), "right, in the other order.")
+        reject(
+            equal(one, 2 * between) or equal(other, 2 * sizes),
+            "both have a factor of 1/2: they are KLs of Gaussians.",
+        )
+        reject(equal(one, -between), "the sign: a KL is never negative.")
+        reject(
+            equal(one, whole),
+            "this is the whole KL to N(0, I). The part of the sizes is not the neighbours'.",
+        )
+        reject(
+            equal(one, -0.5 * torch.logdet(c)),
+            "the log-determinant of the covariance counts the sizes too. Of the *correlations*.",
+        )
+        reject(equal(other, 0.5 * (own - 1).sum()), "the logarithm of the variances is missing.")
+        require(equal(one, between), "the first is the KL from q to the product of its margins.")
+        require(equal(other, sizes), "the second is the sum of each margin's KL to N(0, 1).")

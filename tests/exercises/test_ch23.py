@@ -1,0 +1,98 @@
+"""Wrong answers that the checks of this chapter must catch, each by its own diagnosis."""
+
+import torch
+
+from course_lib.exercises.ch23 import (
+    check_adaptive,
+    check_missing,
+    check_scale,
+    check_straight,
+)
+
+
+def grads(first, second, at):
+    return [torch.autograd.grad(one, at.weight, retain_graph=True)[0] for one in (first, second)]
+
+
+def straight(h, rounded):
+    return h + (rounded - h).detach()
+
+
+def adaptive(first, second, at):
+    a, b = grads(first, second, at)
+    return (a.norm() / (b.norm() + 1e-6)).detach()
+
+
+def scale(z):
+    return 1 / z.std()
+
+
+def missing(c):
+    own = c.diagonal()
+    sizes = 0.5 * (own - 1 - own.log()).sum()
+    return 0.5 * (own.log().sum() - torch.logdet(c)), sizes
+
+
+def swapped(c):
+    between, sizes = missing(c)
+    return sizes, between
+
+
+def ratio(measure, add=1e-6):
+    def answer(first, second, at):
+        a, b = grads(first, second, at)
+        return measure(a) / (measure(b) + add)
+
+    return answer
+
+
+def with_gradient(first, second, at):
+    a, b = (torch.autograd.grad(one, at.weight, create_graph=True)[0] for one in (first, second))
+    return a.norm() / (b.norm() + 1e-6)
+
+
+def test_right_answers_pass() -> None:
+    assert check_straight(straight)
+    assert check_straight(lambda h, rounded: rounded.detach() + h - h.detach())
+    assert check_adaptive(adaptive)
+    assert check_scale(scale)
+    assert check_scale(lambda z: 1 / float(z.std(correction=0)))
+    assert check_missing(missing)
+
+
+# check, a wrong answer, words that its diagnosis must contain; tests/test_exercises.py runs them
+WRONG = [
+    (check_straight, lambda h, r: h, "nothing is rounded"),
+    (check_straight, lambda h, r: r, "none to the encoder"),
+    (check_straight, lambda h, r: r.detach(), "no gradient passes"),
+    (check_straight, lambda h, r: h + (r - h), "none to the encoder"),
+    (check_straight, lambda h, r: r + h - h.detach(), "their own square alone"),
+    (check_straight, lambda h, r: r.detach() + 2 * (h - h.detach()), "unchanged"),
+    (check_straight, lambda h, r: h + r, "rounded latents, to the digit"),
+    (check_straight, lambda h, r: r.sum(), "the shape of h"),
+    (check_adaptive, lambda a, b, at: 1 / adaptive(a, b, at), "upside down"),
+    (check_adaptive, lambda a, b, at: (a / b).detach(), "compares the losses"),
+    (check_adaptive, ratio(lambda g: g.square().sum()), "squares of the lengths"),
+    (check_adaptive, ratio(lambda g: g.sum()), "cancel"),
+    (check_adaptive, ratio(lambda g: g.abs().max()), "not the ratio"),
+    (check_adaptive, lambda a, b, at: grads(a, b, at)[0].norm(), "divide by the critic"),
+    (check_adaptive, lambda a, b, at: grads(a, b, at)[0], "one number"),
+    (check_adaptive, with_gradient, "Detach"),
+    (check_adaptive, ratio(lambda g: g.norm(), 0), "divide by 0"),
+    (check_scale, lambda z: z.std(), "larger still"),
+    (check_scale, lambda z: 1 / z.var(), "over the variance"),
+    (check_scale, lambda z: 1 / z.square().mean().sqrt(), "about 0"),
+    (check_scale, lambda z: 1 / z.std((0, 2, 3)), "for each channel"),
+    (check_scale, lambda z: 1 / z.abs().max(), "outlier"),
+    (check_scale, lambda z: torch.tensor(0.18215), "Stable Diffusion's"),
+    (check_scale, lambda z: 1.0, "deviation 1"),
+    (check_missing, swapped, "other order"),
+    (check_missing, lambda c: [2 * part for part in missing(c)], "1/2"),
+    (check_missing, lambda c: (-missing(c)[0], missing(c)[1]), "never negative"),
+    (check_missing, lambda c: (sum(missing(c)), missing(c)[1]), "the whole KL"),
+    (check_missing, lambda c: (-0.5 * torch.logdet(c), missing(c)[1]), "correlations"),
+    (check_missing, lambda c: (missing(c)[0], 0.5 * (c.diagonal() - 1).sum()), "logarithm"),
+    (check_missing, lambda c: (0.0, missing(c)[1]), "product of its margins"),
+    (check_missing, lambda c: (missing(c)[0], 0.0), "each margin"),
+    (check_missing, lambda c: sum(missing(c)), "two numbers"),
+]
