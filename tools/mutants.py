@@ -1529,7 +1529,7 @@ MUTANTS = [
         "pulls[1] / (pulls[0] + 1e-6)",
         "upside down",
     ),
-    Mutant("models/autoencoder.py", ".clamp(max=most).detach()", ".clamp(max=most)", "gradient"),
+    Mutant("models/autoencoder.py", ".clamp(max=most).detach()", ".detach()", "no bound"),
     Mutant(
         "models/autoencoder.py",
         "model.critic(made.detach()))",
