@@ -5,13 +5,17 @@ import torch
 from torch import nn
 
 from course_lib.diffusion.denoiser import Denoiser
-from course_lib.diffusion.schedules import edm
+from course_lib.diffusion.schedules import cosine, edm
+from course_lib.models import captions
 from course_lib.models.captions import (
     BagUNet,
+    OrderFirst,
     TokenUNet,
     caption_drop_loss,
     draw,
     empty,
+    late_times,
+    later_half,
     reader,
     with_places,
 )
@@ -94,6 +98,29 @@ def test_hidden_captions_tell_nothing(p):
     assert (losses[0] == losses[1]) == bool(p)
     with pytest.raises(ValueError, match="probability"):
         caption_drop_loss(model, x_0, ONE.expand(4, -1), 1.5)
+
+
+def test_late_times_come_more_often():
+    torch.manual_seed(0)
+    late = late_times(cosine(), 4000, torch.device("cpu"))
+    assert 1 <= late.min() and late.max() <= 1000
+    assert (late <= 500).double().mean() == pytest.approx(0.25, abs=0.01)  # the square of 1/2
+    half = later_half(cosine(), 4000, torch.device("cpu"))
+    assert 500 <= half.min() < 510 and 990 < half.max() <= 1000
+
+
+def test_order_comes_first_and_then_all_times(monkeypatch):
+    asked = []
+
+    def note(*_, times):
+        asked.append(times)
+        return torch.zeros(())
+
+    monkeypatch.setattr(captions, "caption_drop_loss", note)
+    loss, model = OrderFirst(2), reader(BagUNet(12, widths=(8, 16)))
+    for _ in range(3):
+        loss(model, X, ONE)
+    assert asked == [later_half, later_half, late_times]
 
 
 def test_a_picture_is_drawn_for_each_caption():

@@ -140,3 +140,14 @@ def test_emoji_and_their_vectors_stand_in_one_order():
     emoji = load_emoji("test_pair")
     assert len(vectors) == len(emoji)
     assert torch.equal(vectors[7], label_embeddings()[emoji.concepts[7].code])
+
+
+def test_who_learns_order_goes_on_from_who_has_none(monkeypatch):
+    first = trainings.TRAININGS["scenes_tokens_first"].model()
+    monkeypatch.setitem(trainings.TRAININGS, "scenes_tokens_first", lambda folder: first)
+    row = trainings.TRAININGS["scenes_tokens"]
+    model = row.model()
+    row.start(model)
+    x, t = torch.randn(1, 3, 16, 16), torch.tensor([500])
+    tokens = trainings.caption_tokenizer().batch(["a red circle"], 24)
+    torch.testing.assert_close(model(x, t, tokens=tokens), first(x, t, tokens=tokens))

@@ -1218,6 +1218,8 @@ MUTANTS = [
     Mutant("models/tokenizer.py", "ids[length - 2 :]", "ids[length:]", "what is lost is not said"),
     Mutant("models/captions.py", "also=self.bag(tokens)", "also=None", "deaf"),
     Mutant("models/captions.py", "stack([right, down])", "stack([down, right])", "sides swapped"),
+    Mutant("models/captions.py", "schedule.T).sqrt()", "schedule.T)", "all times alike"),
+    Mutant("models/captions.py", "self.left >= 0", "self.left > 0", "off by one"),
     Mutant("models/captions.py", "none[:, 1] = START, END", "none[:, 1] = START, PAD", "no end"),
     Mutant(
         "models/captions.py",

@@ -5,7 +5,7 @@ captions. `tokens` are rows of `Tokenizer.batch`; the empty caption is the null 
 chapter 20, where the two are set against each other.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from jaxtyping import Float, Int
@@ -68,6 +68,7 @@ class TokenUNet(nn.Module):
     Attention stands at the lowest resolution, on the way down, in the middle and on the way up.
     positions, causal, depth   of the text transformer (nn/transformer.py)
     channels                   of the pictures: 3 of colour, or as many as latents have
+    places                     whether pixels are told where they are (`with_places`)
     """
 
     def __init__(
@@ -83,8 +84,10 @@ class TokenUNet(nn.Module):
         depth: int = 2,
         positions: str = "learned",
         causal: bool = False,
+        places: bool = True,
     ):
         super().__init__()
+        self.places = places
         self.tower = TextTransformer(
             vocabulary,
             length,
@@ -96,7 +99,7 @@ class TokenUNet(nn.Module):
             pad=PAD,
         )
         self.unet = UNet(
-            channels + 2,
+            channels + 2 * places,
             channels,
             widths=widths,
             blocks=blocks,
@@ -108,7 +111,8 @@ class TokenUNet(nn.Module):
 
     def forward(self, x_t: Images, t: Time, tokens: Ids) -> Images:
         context, mask = self.tower(tokens), self.tower.mask(tokens)
-        return self.unet(with_places(x_t), t, context=context, context_mask=mask)
+        x_t = with_places(x_t) if self.places else x_t
+        return self.unet(x_t, t, context=context, context_mask=mask)
 
     @torch.no_grad()
     def looks(
@@ -162,16 +166,47 @@ def draw(
     return sample(ddim_step, told, schedule, noise.to(tokens.device), times)
 
 
+def late_times(schedule: DiscreteSchedule, n: int, device: torch.device) -> Int[Tensor, " n"]:
+    """The roots of even times, so late ones come more often, and the first few never."""
+    return (schedule.T * (stratified_times(schedule, n, device) / schedule.T).sqrt()).ceil().long()
+
+
+def later_half(schedule: DiscreteSchedule, n: int, device: torch.device) -> Int[Tensor, " n"]:
+    """Even times of the noisier half: there it is decided where things stand."""
+    return torch.randint(schedule.T // 2, schedule.T + 1, (n,), device=device)
+
+
 def caption_drop_loss(
-    model: Denoiser, x_0: Images, tokens: Ids, p_uncond: float = 0.1
+    model: Denoiser,
+    x_0: Images,
+    tokens: Ids,
+    p_uncond: float = 0.1,
+    times: Callable[..., Int[Tensor, " n"]] = late_times,
 ) -> Float[Tensor, ""]:
     """Mean squared error of what the network predicts; now and then the caption is hidden.
 
     Each by its own chance, as labels in chapter 17 (Ho & Salimans 2022, algorithm 1).
+
+    times   draws n times of a schedule
     """
     if not 0 <= p_uncond <= 1:
         raise ValueError(f"p_uncond is a probability, from 0 to 1, got {p_uncond}")
-    t = stratified_times(model.schedule, len(x_0), x_0.device)
+    t = times(model.schedule, len(x_0), x_0.device)
     dropped = torch.rand(len(tokens), 1, device=tokens.device) < p_uncond
     given = torch.where(dropped, empty(tokens), tokens)
     return model.loss(x_0, t, torch.randn_like(x_0), tokens=given).mean()
+
+
+class OrderFirst:
+    """`caption_drop_loss`, in the first `steps` calls at times of the later half alone.
+
+    A model that draws well already has little to learn from order, and only there.
+    """
+
+    def __init__(self, steps: int = 300):
+        self.left = steps
+
+    def __call__(self, model: Denoiser, x_0: Images, tokens: Ids) -> Float[Tensor, ""]:
+        self.left -= 1
+        times = later_half if self.left >= 0 else late_times
+        return caption_drop_loss(model, x_0, tokens, times=times)

@@ -129,7 +129,7 @@ class Inpainter(nn.Module):
 
     def __init__(self, reader: TokenUNet):
         super().__init__()
-        channels = reader.unet.in_channels - 2  # of the pictures; the other two are places
+        channels = reader.unet.in_channels - 2 * reader.places  # of the pictures alone
         stem = reader.unet.stem
         assert isinstance(stem, nn.Conv2d)
         reader.unet.stem = widened(stem, channels + 1)
@@ -138,7 +138,8 @@ class Inpainter(nn.Module):
 
     def forward(self, x_t: Images, t: Time, tokens: Ids, known: Images, hole: Hole) -> Images:
         kept = (~hole).to(x_t.dtype)
-        seen = torch.cat([with_places(x_t), known * kept, kept], 1)
+        x_t = with_places(x_t) if self.reader.places else x_t
+        seen = torch.cat([x_t, known * kept, kept], 1)
         tower = self.reader.tower
         return self.reader.unet(seen, t, context=tower(tokens), context_mask=tower.mask(tokens))
 
