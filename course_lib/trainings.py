@@ -28,10 +28,7 @@ from course_lib.data.emoji import concepts, label_embeddings, load_emoji
 from course_lib.data.fashion_mnist import load_fashion_mnist
 from course_lib.data.points import swiss_roll
 from course_lib.data.scenes import (
-    BACKGROUNDS,
-    COLOURS,
     RELATIONS,
-    SHAPES,
     Pair,
     caption,
     draw_scenes,
