@@ -94,10 +94,15 @@ def steered(row: Steer, scenes: list[Pair], seed: int) -> dict[str, Any]:
         x = sample(ddim_step, denoise, reader.schedule, x_T, spaced_times(reader.schedule, STEPS))
         now = torch.zeros(len(x))
         scores = {
-            name: float(caption_score(model, tokens)(x, now).mean())
+            name: round(float(caption_score(model, tokens)(x, now).mean()), 3)
             for name, model in (("guide", guide), ("judge", judge))
         }
-    return scores | {"oracle": obeyed(to_pixels(x), captions)}
+    return scores | {"oracle": shares(x, captions)}
+
+
+def shares(x: Tensor, captions: list[str]) -> dict[str, float]:
+    """How many of the pictures make each claim true."""
+    return {claim: round(share, 4) for claim, share in obeyed(to_pixels(x), captions).items()}
 
 
 def another(scene: Pair) -> Pair:
@@ -119,7 +124,7 @@ def edited(how: str, scenes: list[Pair], seed: int) -> dict[str, Any]:
     known, hole = to_unit(torch.stack([x for x, _ in drawn])), torch.stack([h for _, h in drawn])
     x = fill(model, ids(wanted), known, hole, scale=2.0, steps=STEPS, seed=seed)
     kept = float(((x - known) * ~hole).abs().max())
-    return {"oracle": obeyed(to_pixels(x), wanted), "kept": kept}
+    return {"oracle": shares(x, wanted), "kept": kept}
 
 
 def main() -> None:

@@ -1,14 +1,10 @@
 // Compose a prompt, turn two dials of guidance, and compare three verdicts on one picture.
 import { arrow, box, bytes, chooser, h, live, message, onKey, paint, put, readings, short, slider } from "./kit.js";
 
-// Bytes of colour, [pixels, 3], from one index for each pixel (prompt_composer.py packs them).
-export function coloured(indices, [red, green, blue]) {
-  const out = new Uint8Array(3 * indices.length), spread = (k, levels) => Math.round((255 * k) / (levels - 1));
-  indices.forEach((index, i) => {
-    out[3 * i] = spread(Math.floor(index / (green * blue)), red);
-    out[3 * i + 1] = spread(Math.floor(index / blue) % green, green);
-    out[3 * i + 2] = spread(index % blue, blue);
-  });
+// Bytes of colour, [pixels, 3], from one index for each pixel.
+export function coloured(indices, palette) {
+  const out = new Uint8Array(3 * indices.length);
+  indices.forEach((index, i) => out.set(palette.slice(3 * index, 3 * index + 3), 3 * i));
   return out;
 }
 
@@ -30,7 +26,7 @@ export const sentence = ([first, relation, second]) => `${article(first)} ${rela
 
 function render({ model, el }) {
   const shape = model.get("shape"), [n, clips, itselves, height, width] = shape, size = height * width;
-  const indices = bytes(model.get("pixels")), prompts = model.get("prompts"), claims = model.get("claims");
+  const indices = bytes(model.get("pixels")), palette = bytes(model.get("palette")), prompts = model.get("prompts"), claims = model.get("claims");
   const byClip = model.get("by_clip"), byItself = model.get("by_itself"), verdicts = model.get("verdicts"), scores = model.get("scores");
   const { root, close } = box(el, "composer", "Prompts and two dials of guidance");
   if (!n || indices.length !== n * clips * itselves * size) {
@@ -78,7 +74,7 @@ function render({ model, el }) {
   const draw = () => {
     const prompt = model.get("prompt"), clip = model.get("clip"), itself = model.get("itself");
     const at = placeOf(shape, prompt, clip, itself), answers = agreed(verdicts[at], claims);
-    const show = (canvas, k) => paint(canvas, coloured(indices.subarray(k * size, (k + 1) * size), model.get("levels")), width, height, 3);
+    const show = (canvas, k) => paint(canvas, coloured(indices.subarray(k * size, (k + 1) * size), palette), width, height, 3);
     show(large, at);
     small.forEach((row, i) => row.forEach(({ button, canvas }, j) => {
       const k = placeOf(shape, prompt, i, j);

@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import traitlets
 from numpy.typing import ArrayLike, NDArray
+from PIL import Image
 
 from course_lib.widgets.base import LiveFigure, module, pictures, style, valid_index
 
-LEVELS = (6, 7, 6)  # of red, green and blue: 252 colours, so a pixel is one byte
+COLOURS = 256  # so a pixel is one byte
 
 
 class PromptComposer(LiveFigure):
@@ -17,7 +18,7 @@ class PromptComposer(LiveFigure):
     prompts: (first thing, relation, second thing) of each; every thing must occur as first and as
     second, with every relation, but not with itself.
     by_clip, by_itself: the stops of the two dials.
-    images: uint8 `[prompts, by_clip, by_itself, H, W, 3]`, kept in 252 colours.
+    images: uint8 `[prompts, by_clip, by_itself, H, W, 3]`, kept in 256 colours.
     scores: name -> `[prompts, by_clip, by_itself]`, e.g. CLIP scores by the guide and by a judge.
     claims: name -> booleans of the same shape, the oracle's answers.
     prompt, clip, itself: the indices shown first.
@@ -29,7 +30,7 @@ class PromptComposer(LiveFigure):
     _css = style("prompt_composer")
     pixels = traitlets.Bytes().tag(sync=True)  # an index of a colour for each pixel
     shape = traitlets.List().tag(sync=True)  # [prompts, by_clip, by_itself, H, W]
-    levels = traitlets.List(traitlets.Int()).tag(sync=True)
+    palette = traitlets.Bytes().tag(sync=True)  # red, green, blue of each colour
     prompts = traitlets.List().tag(sync=True)
     by_clip = traitlets.List(traitlets.Float()).tag(sync=True)
     by_itself = traitlets.List(traitlets.Float()).tag(sync=True)
@@ -70,10 +71,11 @@ class PromptComposer(LiveFigure):
             if list(np.shape(values)) != counts:
                 raise ValueError(f"{name!r} must be {counts} values, got {list(np.shape(values))}")
         bits = [np.asarray(one, bool).astype(int) << k for k, one in enumerate(claims.values())]
+        indices, palette = in_few_colours(flat)
         super().__init__(
-            pixels=in_few_colours(flat).tobytes(),
+            pixels=indices.tobytes(),
+            palette=palette.tobytes(),
             shape=[*counts, *shown.shape[3:5]],
-            levels=list(LEVELS),
             prompts=[list(one) for one in told],
             by_clip=[float(one) for one in by_clip],
             by_itself=[float(one) for one in by_itself],
@@ -89,14 +91,16 @@ class PromptComposer(LiveFigure):
         )
 
 
-def in_few_colours(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """`[n, H, W, 3]` as one index for each pixel: the nearest of 6 × 7 × 6 evenly spaced colours.
+def in_few_colours(images: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """`[n, H, W, 3]` as one index for each pixel, and the colours `[256, 3]`, chosen to fit.
 
     Raises ValueError for pictures that have no three colours.
     """
     if images.shape[-1] != 3:
         raise ValueError(f"need pictures [n, H, W, 3], got {list(images.shape)}")
-    red, green, blue = (
-        np.round(images[..., k] / 255 * (levels - 1)).astype(int) for k, levels in enumerate(LEVELS)
-    )
-    return ((red * LEVELS[1] + green) * LEVELS[2] + blue).astype(np.uint8)
+    tall = Image.fromarray(images.reshape(-1, images.shape[2], 3))
+    few = tall.quantize(COLOURS, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    palette = np.zeros((COLOURS, 3), np.uint8)
+    used = np.array(few.getpalette(), np.uint8).reshape(-1, 3)
+    palette[: len(used)] = used
+    return np.asarray(few, np.uint8).reshape(images.shape[:3]), palette
