@@ -32,8 +32,8 @@ def check_hidden(hidden: Callable[..., Any]) -> None:
     )
     reject(
         equal(found, torch.where(goes[:, None], PAD, tokens)),
-        "a row of padding alone: then there is no token to look at, and a softmax over nothing is"
-        " NaN. The empty caption still has its START and its END.",
+        "a row of padding alone: padding is masked, so there is nothing left to look at. The empty"
+        " caption still has its START and its END.",
     )
     first = torch.where(torch.arange(6) == 0, START, PAD)
     reject(

@@ -107,7 +107,7 @@ WRONG = [
     (
         check_hidden,
         lambda tokens, p, noise: torch.where((noise < p)[:, None], PAD, tokens),
-        "NaN",
+        "nothing left to look at",
     ),
     (check_hidden, only_start, "END is missing"),
     (
