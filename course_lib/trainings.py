@@ -57,6 +57,13 @@ from course_lib.models.clip import (
     scene_clip,
     scene_clip_loss,
 )
+from course_lib.models.glide import (
+    Inpainter,
+    clean_clip_loss,
+    inpaint_loss,
+    noised_clip_loss,
+    timed_clip,
+)
 from course_lib.models.palette import PaletteLoss, Restorer, restorer
 from course_lib.models.style import StyleGAN, style_gan_loss
 from course_lib.models.tokenizer import Tokenizer, learn_merges
@@ -230,12 +237,31 @@ def caption_tokenizer(merges: int = 300) -> Tokenizer:
 
 @cache
 def small_scenes(
-    related: Sequence[str] = SMALL_WORLD["related"],
+    related: Sequence[str] = SMALL_WORLD["related"], seed: int = 0
 ) -> tuple[Images, Int[Tensor, "n length"]]:
     """4,000 training scenes of the small world in [-1, 1], and their captions in pieces."""
     world = SMALL_WORLD | {"related": related}
-    images, captions = draw_scenes(4000, size=16, tasks=("relation",), **world)
+    images, captions = draw_scenes(4000, size=16, seed=seed, tasks=("relation",), **world)
     return to_unit(images), caption_tokenizer().batch(captions, CAPTION_LENGTH)
+
+
+def small_tokens(seed: int = 0) -> Int[Tensor, "n length"]:
+    """The captions of `small_scenes` in pieces."""
+    return small_scenes(seed=seed)[1]
+
+
+def small_clip() -> nn.Module:
+    """A CLIP of the small world that is told how noisy a picture is."""
+    return timed_clip(len(caption_tokenizer()), CAPTION_LENGTH)
+
+
+def scenes_inpainter() -> Denoiser:
+    """The shipped `scenes_tokens`, to which a picture with a hole is laid beside x_t."""
+    training = TRAININGS["scenes_tokens"]
+    assert isinstance(training, Training)
+    net = load_weights("scenes_tokens", training.model()).get_submodule("net")
+    assert isinstance(net, TokenUNet)
+    return reader(Inpainter(net))
 
 
 def digit_labels() -> Int[Tensor, " n"]:
@@ -341,6 +367,9 @@ _ABLATION = TrainConfig(lr=2e-3, final_steps=200, total_steps=600, precision="fp
 
 _CLIP = TrainConfig(lr=2e-3, final_steps=400, total_steps=1000, ema_decay=0.99)
 _PAIRS = TrainConfig(lr=2e-3, final_steps=400, total_steps=1200, ema_decay=0.99)
+
+_STEERS = TrainConfig(lr=2e-3, final_steps=1000, total_steps=3000, ema_decay=0.995)
+_FILLS = TrainConfig(lr=1e-3, warmup_steps=100, final_steps=700, total_steps=1500)
 
 _LATENT = TrainConfig(lr=2e-3, ema_decay=0.998)
 
@@ -652,6 +681,22 @@ TRAININGS: dict[str, Callable[..., nn.Module]] = {
     "scene_clip_bag": _matches(lambda: pair_clip(in_order=False), pair_captions),
     "scene_clip_tokens": _matches(pair_clip, pair_captions),
     "scene_clip_swaps": _matches(pair_clip, lambda: pair_captions(swaps=True)),
+    # Chapter 22: a CLIP that knows noise, to steer; one that does not, has seen other scenes, and
+    # judges; and the reader of chapter 20, which learns to fill holes.
+    "scene_clip_noised": Training(
+        small_clip, noised_clip_loss, lambda: small_scenes()[0], 128, _STEERS, labels=small_tokens
+    ),
+    "scene_clip_judge": Training(
+        small_clip,
+        clean_clip_loss,
+        lambda: small_scenes(seed=1)[0],
+        128,
+        _STEERS,
+        labels=lambda: small_tokens(1),
+    ),
+    "scenes_inpaint": Training(
+        scenes_inpainter, inpaint_loss, lambda: small_scenes()[0], 32, _FILLS, labels=small_tokens
+    ),
     # Chapter 23: latents of emoji. The first is what later chapters diffuse in; the last two differ
     # by their loss alone.
     "emoji_kl_4": _autoencodes(4, "kl", AutoencoderLoss(lpips, critic=0.5, start=4000), 6000, 2000),

@@ -158,3 +158,25 @@ def test_who_learns_order_goes_on_from_who_has_none(monkeypatch, name):
         torch.testing.assert_close(model(x, t, tokens=tokens), first(x, t, tokens=tokens))
     else:
         assert torch.equal(new.middle[1].query.weight, old.middle[1].look.query.weight)
+
+
+def test_the_editor_begins_as_the_shipped_reader():
+    editor, reader = trainings.scenes_inpainter(), trainings.trained("scenes_tokens")
+    x, t = torch.randn(1, 3, 16, 16), torch.tensor([500])
+    tokens = trainings.caption_tokenizer().batch(["a red circle"], 24)
+    hole = torch.zeros(1, 1, 16, 16, dtype=torch.bool)
+    with torch.no_grad():
+        told = editor(x, t, tokens=tokens, known=x, hole=hole)
+        assert torch.equal(told, reader(x, t, tokens=tokens))
+
+
+def test_the_judge_has_seen_other_scenes(monkeypatch):
+    few = lambda count, **world: draw_scenes(20, **world)  # noqa: E731
+    monkeypatch.setattr(trainings, "draw_scenes", few)
+    monkeypatch.setattr(trainings, "small_scenes", trainings.small_scenes.__wrapped__)
+    guide, judge = (trainings.TRAININGS[f"scene_clip_{name}"] for name in ("noised", "judge"))
+    assert not torch.equal(guide.data(), judge.data())
+    for row, seed in ((guide, 0), (judge, 1)):
+        images, captions = few(0, size=16, seed=seed, tasks=("relation",), **trainings.SMALL_WORLD)
+        assert torch.equal(trainings.to_unit(images), row.data())
+        assert torch.equal(trainings.caption_tokenizer().batch(captions, 24), row.labels())

@@ -39,12 +39,19 @@ from course_lib.diffusion.langevin import consistent_step, langevin_step
 from course_lib.diffusion.likelihood import bound_terms, prior_bits
 from course_lib.diffusion.reverse import ReverseGaussian, bound_bits, walk_back
 from course_lib.diffusion.samplers import ddim_step, ddpm_step, heun_step, sample
-from course_lib.diffusion.schedules import DiscreteSchedule, geometric_times, linear, spaced_times
+from course_lib.diffusion.schedules import (
+    DiscreteSchedule,
+    cosine,
+    geometric_times,
+    linear,
+    spaced_times,
+)
 from course_lib.evaluation import evaluate
 from course_lib.metrics import Measured, psnr
 from course_lib.models.autoencoder import Autoencoder
 from course_lib.models.captions import draw
 from course_lib.models.clip import CLIP, recall_at, told_apart
+from course_lib.models.glide import Inpainter, TimedTower
 from course_lib.models.style import StyleGenerator
 from course_lib.models.vae import VAE, draw_pixels, iwae_bound, log_weights
 from course_lib.nn.classifier import NoisyClassifier
@@ -239,6 +246,9 @@ def main(arguments: list[str] | None = None) -> int:
         # Alone a stage or a head draws nothing that could be compared: chapter 18 judges them and
         # the chain, `tools/measure_variance.py` the bits of a variance.
         return ship_whole(options, training, model, record, fashion_reference(), {})
+    if isinstance(model, Denoiser) and isinstance(model.net, Inpainter):
+        # Judged by its edits: benchmarks/glide.py.
+        return ship_whole(options, training, model, record, scenes_reference(training), {})
     if options.name.startswith("scenes"):
         return ship_reader(options, training, model, record)
     if isinstance(model, CLIP):
@@ -308,15 +318,20 @@ def ship_taught(
     return 0
 
 
+def scenes_reference(training: Training) -> Reference:
+    """The scenes of the small world that a model has learnt from."""
+    pixels = training.data()
+    digest = hashlib.sha256(pixels.numpy().tobytes()).hexdigest()
+    return Reference("drawn scenes, small world", digest, pixels)
+
+
 def ship_reader(
     options: argparse.Namespace, training: Training, model: nn.Module, record: dict[str, Any]
 ) -> int:
     """Ship a model that reads captions: the oracle judges it on every caption of its world."""
-    pixels = training.data()
-    digest = hashlib.sha256(pixels.numpy().tobytes()).hexdigest()
-    reference = Reference("drawn scenes, small world", digest, pixels)
+    reference = scenes_reference(training)
     model = model.to(pick_device(options.device))
-    side = pixels.shape[-1]
+    side = reference.test.shape[-1]
     found: dict[str, Any] = {"obeyed": obedience(model, side, options.seed), "repeats": []}
     if options.name != "scenes_first":  # the others go on from there
         about = (options.name, training, record, reference, options.hardware)
@@ -371,6 +386,9 @@ def ship_matcher(
     options: argparse.Namespace, training: Training, model: nn.Module, record: dict[str, Any]
 ) -> int:
     """Ship a CLIP: what it finds among held-out pictures, and again for other seeds."""
+    if isinstance(model, CLIP) and isinstance(model.image, TimedTower):
+        named = {"named": names_by_noise(model)}
+        return ship_whole(options, training, model, record, scenes_reference(training), named)
     pixels = training.data()
     digest = hashlib.sha256(pixels.numpy().tobytes()).hexdigest()
     name, judge = "drawn scenes, pairs", bound_right
@@ -418,6 +436,22 @@ def emoji_found(model: CLIP) -> dict[str, dict[str, float]]:
         found[held_out] = {
             f"R@{k}": round(float(recall_at(scores, k, own).mean()), 4) for k in (1, 5, 10)
         }
+    return found
+
+
+@torch.no_grad()
+def names_by_noise(model: CLIP, n: int = 1000) -> dict[str, float]:
+    """How often the own caption of a new scene of the small world is the best of all 72, by t."""
+    pictures, own = draw_scenes(n, "all", size=16, seed=7, tasks=("relation",), **SMALL_WORLD)
+    captions, x_0 = [caption(scene) for scene in relations(**SMALL_WORLD)], to_unit(pictures)
+    texts = model.embed_texts(caption_tokenizer().batch(captions, CAPTION_LENGTH))
+    answer = torch.tensor([captions.index(text) for text in own])
+    fresh, found = seeded_randn_like(0), {}
+    for t in (0, 200, 400, 600, 800):
+        now = torch.full((n,), t)
+        alpha, sigma = cosine()(now, like=x_0)
+        scores = model.embed_images(alpha * x_0 + sigma * fresh(x_0), now) @ texts.T
+        found[str(t)] = round(float(recall_at(scores, 1, answer).mean()), 4)
     return found
 
 

@@ -67,7 +67,8 @@ class TokenUNet(nn.Module):
 
     Attention stands at the lowest resolution, on the way down, in the middle and on the way up.
     positions, causal, depth   of the text transformer (nn/transformer.py)
-    places   whether pixels are told where they are (`with_places`)
+    channels                   of the pictures: 3 of colour, or as many as latents have
+    places                     whether pixels are told where they are (`with_places`)
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class TokenUNet(nn.Module):
         vocabulary: int,
         length: int,
         *,
+        channels: int = 3,
         widths: Sequence[int] = (32, 64),
         blocks: int = 1,
         heads: int = 4,
@@ -97,8 +99,8 @@ class TokenUNet(nn.Module):
             pad=PAD,
         )
         self.unet = UNet(
-            3 + 2 * places,
-            3,
+            channels + 2 * places,
+            channels,
             widths=widths,
             blocks=blocks,
             attention_at=(len(widths) - 1,),
