@@ -233,6 +233,7 @@ def test_without_extra_channels_the_known_part_is_what_the_forward_process_makes
 
     monkeypatch.setattr(glide, "keep_known", spy)
     fill(reader(net), ONE, known, hole, steps=4)
+    assert len(seen) == 4
     noises = []
     for x_t, t in seen[1:]:
         alpha, sigma = cosine()(t, like=x_t)

@@ -188,5 +188,5 @@ def fill(
     null = {"tokens": empty(tokens)} | beside
     told: Denoise = clip(classifier_free(model, condition, null, scale))
     told = keep_known(told, known, hole)
-    made = sample(ddim_step, told, schedule, noise, spaced_times(schedule, steps))
-    return torch.where(hole, made, known)
+    # The walk ends on the denoiser's last answer, so what is known is there to the bit.
+    return sample(ddim_step, told, schedule, noise, spaced_times(schedule, steps))
