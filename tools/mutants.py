@@ -1656,12 +1656,6 @@ MUTANTS = [
         "what is known is not told",
     ),
     Mutant(
-        "models/glide.py",
-        "return torch.where(hole, made, known)",
-        "return made",
-        "known pixels drift",
-    ),
-    Mutant(
         "data/scenes.py",
         "for at in (placed[1].y, placed[1].x)]",
         "for at in (placed[0].y, placed[0].x)]",

@@ -188,5 +188,4 @@ def fill(
     null = {"tokens": empty(tokens)} | beside
     told: Denoise = clip(classifier_free(model, condition, null, scale))
     told = keep_known(told, known, hole)
-    made = sample(ddim_step, told, schedule, noise, spaced_times(schedule, steps))
-    return torch.where(hole, made, known)
+    return sample(ddim_step, told, schedule, noise, spaced_times(schedule, steps))
