@@ -107,7 +107,7 @@ def test_what_a_module_takes_from_the_kit_exists(name):
 def test_no_widget_styles_what_another_styles_too():
     """All styles of a page reach all its widgets: what two of them share is the kit's."""
     own = [
-        set(re.findall(r"^(?:\.course-widget )?(\.[\w-]+)", path.read_text(), re.M))
+        set(re.findall(r"^(?:\.course-widget(?: \w*)?)?(\.cw-[\w-]+)", path.read_text(), re.M))
         for path in HERE.glob("*.css")
         if path.stem != "kit"
     ]
