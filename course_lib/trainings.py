@@ -42,7 +42,7 @@ from course_lib.diffusion.schedules import cosine, linear, zero_terminal
 from course_lib.diffusion.training import stratified_times
 from course_lib.diffusion.variance import LearnedVariance
 from course_lib.features import train_features
-from course_lib.models.autoencoder import AutoencoderLoss, Contest, emoji_autoencoder, square_loss
+from course_lib.models.autoencoder import AutoencoderLoss, Contest, emoji_autoencoder
 from course_lib.models.captions import (
     BagUNet,
     OrderFirst,
@@ -63,6 +63,7 @@ from course_lib.models.glide import (
     inpaint_loss,
     noised_clip_loss,
     timed_clip,
+    widened,
 )
 from course_lib.models.palette import PaletteLoss, Restorer, restorer
 from course_lib.models.style import StyleGAN, style_gan_loss
@@ -416,13 +417,14 @@ def without_order(model: nn.Module) -> None:
     to it. Its stem sees no places: in the new one their kernels start at 0. A bag takes the U-Net
     alone, without the layers that look at words.
     """
-    first = TRAININGS["scenes_first"](RUNS / "scenes_first").state_dict()
-    first |= {name.replace(".look.", "."): value for name, value in first.items()}
-    own, stem = model.state_dict(), "net.unet.stem.weight"
-    wide = torch.zeros_like(own[stem])
-    wide[:, : first[stem].shape[1]] = first[stem]
-    first[stem] = wide
-    model.load_state_dict(own | {name: first[name] for name in own if name in first})
+    first = deepcopy(TRAININGS["scenes_first"](RUNS / "scenes_first"))
+    unet = first.get_submodule("net.unet")
+    assert isinstance(unet.stem, nn.Conv2d)
+    unet.stem = widened(unet.stem, 2)
+    learnt = first.state_dict()
+    learnt |= {name.replace(".look.", "."): value for name, value in learnt.items()}
+    own = model.state_dict()
+    model.load_state_dict(own | {name: learnt[name] for name in own if name in learnt})
 
 
 def _reads(
@@ -704,7 +706,7 @@ TRAININGS: dict[str, Callable[..., nn.Module]] = {
     "emoji_kl_8": _autoencodes(8, "kl", AutoencoderLoss(lpips, critic=0.5, start=1000)),
     "emoji_vq_4": _autoencodes(4, "vq", AutoencoderLoss(lpips, critic=0.5, start=1000)),
     "emoji_vq_8": _autoencodes(8, "vq", AutoencoderLoss(lpips, critic=0.5, start=1000)),
-    "emoji_mse_8": _autoencodes(8, "vq", AutoencoderLoss(pixels=square_loss)),
+    "emoji_mse_8": _autoencodes(8, "vq", AutoencoderLoss(pixels=F.mse_loss)),
     # What samples are looked at with; these two measure and ship themselves.
     "digits_features": partial(train_features, "digits_features"),
     "fashion_features": partial(train_features, "fashion_features"),

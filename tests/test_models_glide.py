@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from readers import ONE, SWAPPED, awake
 from torch import Tensor, nn
 
 from course_lib.core.checks import check_close
@@ -23,20 +24,8 @@ from course_lib.models.glide import (
     timed_clip,
     widened,
 )
-from course_lib.models.tokenizer import END, START
 
-ONE = torch.tensor([[START, 5, 6, 7, 8, 9, END, 0, 0]])
-TWO = torch.tensor([[START, 8, 9, 7, 5, 6, END, 0, 0]])
-BOTH = torch.cat([ONE, TWO])
-
-
-def awake(net: nn.Module) -> nn.Module:
-    """As after some training: no layer is zero."""
-    torch.manual_seed(1)
-    for weight in net.parameters():
-        if weight.ndim > 1 and not weight.any():
-            nn.init.normal_(weight, std=0.1)
-    return net.eval()
+BOTH = torch.cat([ONE, SWAPPED])
 
 
 def small_reader() -> TokenUNet:

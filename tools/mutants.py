@@ -1231,7 +1231,7 @@ MUTANTS = [
     Mutant("models/captions.py", "also=self.bag(tokens)", "also=None", "deaf"),
     Mutant("models/captions.py", "stack([right, down])", "stack([down, right])", "sides swapped"),
     Mutant("models/captions.py", "schedule.T).sqrt()", "schedule.T)", "all times alike"),
-    Mutant("models/captions.py", "self.left >= 0", "self.left > 0", "off by one"),
+    Mutant("models/captions.py", "int(self.calls) <= ", "int(self.calls) < ", "off by one"),
     Mutant("models/captions.py", "none[:, 1] = START, END", "none[:, 1] = START, PAD", "no end"),
     Mutant(
         "models/captions.py",
@@ -1744,8 +1744,8 @@ MUTANTS = [
     Mutant("models/glide.py", "known * kept, kept], 1)", "known, kept], 1)", "sees in the hole"),
     Mutant(
         "models/glide.py",
-        "torch.where(dropped, empty(tokens), tokens)",
-        "tokens",
+        "given = hide(tokens, p_uncond)",
+        "given = tokens",
         "no caption hidden",
     ),
     Mutant(

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from course_lib.core.tensors import pick_device, seeded_randn_like, to_pixels, to_unit
 from course_lib.core.types import Images
 from course_lib.data.digits import TOP, load_digits
-from course_lib.data.emoji import label_embeddings, load_emoji
+from course_lib.data.emoji import load_emoji
 from course_lib.data.fashion_mnist import load_fashion_mnist
 from course_lib.data.files import checksums
 from course_lib.data.oracle import judge
@@ -46,7 +46,7 @@ from course_lib.diffusion.schedules import (
     linear,
     spaced_times,
 )
-from course_lib.evaluation import evaluate
+from course_lib.evaluation import evaluate, labels_found
 from course_lib.metrics import Measured, psnr
 from course_lib.models.autoencoder import Autoencoder
 from course_lib.models.captions import draw
@@ -248,7 +248,7 @@ def main(arguments: list[str] | None = None) -> int:
         return ship_whole(options, training, model, record, fashion_reference(), {})
     if isinstance(model, Denoiser) and isinstance(model.net, Inpainter):
         # Judged by its edits: benchmarks/glide.py.
-        return ship_whole(options, training, model, record, scenes_reference(training), {})
+        return ship_whole(options, training, model, record, learnt_from(training), {})
     if options.name.startswith("scenes"):
         return ship_reader(options, training, model, record)
     if isinstance(model, CLIP):
@@ -318,18 +318,17 @@ def ship_taught(
     return 0
 
 
-def scenes_reference(training: Training) -> Reference:
-    """The scenes of the small world that a model has learnt from."""
+def learnt_from(training: Training, name: str = "drawn scenes, small world") -> Reference:
+    """The pictures that a model has learnt from."""
     pixels = training.data()
-    digest = hashlib.sha256(pixels.numpy().tobytes()).hexdigest()
-    return Reference("drawn scenes, small world", digest, pixels)
+    return Reference(name, hashlib.sha256(pixels.numpy().tobytes()).hexdigest(), pixels)
 
 
 def ship_reader(
     options: argparse.Namespace, training: Training, model: nn.Module, record: dict[str, Any]
 ) -> int:
     """Ship a model that reads captions: the oracle judges it on every caption of its world."""
-    reference = scenes_reference(training)
+    reference = learnt_from(training)
     model = model.to(pick_device(options.device))
     side = reference.test.shape[-1]
     found: dict[str, Any] = {"obeyed": obedience(model, side, options.seed), "repeats": []}
@@ -388,24 +387,20 @@ def ship_matcher(
     """Ship a CLIP: what it finds among held-out pictures, and again for other seeds."""
     if isinstance(model, CLIP) and isinstance(model.image, TimedTower):
         named = {"named": names_by_noise(model)}
-        return ship_whole(options, training, model, record, scenes_reference(training), named)
-    pixels = training.data()
-    digest = hashlib.sha256(pixels.numpy().tobytes()).hexdigest()
+        return ship_whole(options, training, model, record, learnt_from(training), named)
     name, judge = "drawn scenes, pairs", bound_right
     if options.name.startswith("emoji"):
         name, judge = "emoji train, seven designs, 32 x 32", emoji_found
     others = [averaged(training.model(), run / CHECKPOINT)[0] for run in options.repeats]
     found = {"found": judge(model), "repeats": [judge(other) for other in others]}
-    return ship_whole(options, training, model, record, Reference(name, digest, pixels), found)
+    return ship_whole(options, training, model, record, learnt_from(training, name), found)
 
 
 def ship_autoencoder(
     options: argparse.Namespace, training: Training, model: nn.Module, record: dict[str, Any]
 ) -> int:
     """Ship an autoencoder of emoji: how near are its copies of unseen ones? It draws nothing."""
-    pixels = training.data()
-    digest = hashlib.sha256(pixels.numpy().tobytes()).hexdigest()
-    reference = Reference("emoji train, seven designs, 64 x 64", digest, pixels)
+    reference = learnt_from(training, "emoji train, seven designs, 64 x 64")
     return ship_whole(options, training, model, record, reference, {"copies": copied(model)})
 
 
@@ -426,15 +421,13 @@ def copied(model: Autoencoder) -> dict[str, float | int]:
 @torch.no_grad()
 def emoji_found(model: CLIP) -> dict[str, dict[str, float]]:
     """How often held-out emoji find their label among all: R@1, R@5, R@10."""
-    labels = label_embeddings()
-    texts, order = model.embed_texts(torch.stack(list(labels.values()))), list(labels)
     found = {}
     for held_out in ("test_pair", "test_concept"):
         real = load_emoji(held_out)
-        own = torch.tensor([order.index(concept.code) for concept in real.concepts])
-        scores = model.embed_images(real.on(size=32)) @ texts.T
+        images, codes = real.on(size=32), [concept.code for concept in real.concepts]
         found[held_out] = {
-            f"R@{k}": round(float(recall_at(scores, k, own).mean()), 4) for k in (1, 5, 10)
+            f"R@{k}": round(float(labels_found(model, images, codes, k).mean()), 4)
+            for k in (1, 5, 10)
         }
     return found
 

@@ -391,9 +391,8 @@ def relations(
 
 def draw_scene(scene: Scene | str, size: int = 32, seed: int = 0) -> UInt8[Tensor, "3 size size"]:
     """One picture of a scene, or of what a caption asks for; another seed, another layout."""
-    scene = parse(scene) if isinstance(scene, str) else scene
-    pixels = render(layout(scene, np.random.default_rng(seed)), scene.background, size)
-    return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
+    text = scene if isinstance(scene, str) else caption(scene)
+    return draw_captions([text], size=size, seed=seed)[0]
 
 
 def draw_scenes(

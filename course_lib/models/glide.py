@@ -13,10 +13,9 @@ from torch import Tensor, nn
 from course_lib.core.types import Data, Denoise, Images, PerExample, Time
 from course_lib.diffusion.denoiser import Denoiser
 from course_lib.diffusion.guidance import LogProb, classifier_free, clip
-from course_lib.diffusion.samplers import ddim_step, sample
-from course_lib.diffusion.schedules import DiscreteSchedule, cosine, spaced_times
+from course_lib.diffusion.schedules import cosine
 from course_lib.diffusion.training import stratified_times
-from course_lib.models.captions import Ids, TokenUNet, empty, with_places
+from course_lib.models.captions import Ids, TokenUNet, empty, from_noise, hide, with_places
 from course_lib.models.clip import CLIP, ConvLevel, EndTower, clip_loss
 from course_lib.models.palette import inpaint, keep_known
 from course_lib.nn.embeddings import TimeMLP
@@ -138,10 +137,7 @@ class Inpainter(nn.Module):
 
     def forward(self, x_t: Images, t: Time, tokens: Ids, known: Images, hole: Hole) -> Images:
         kept = (~hole).to(x_t.dtype)
-        x_t = with_places(x_t) if self.reader.places else x_t
-        seen = torch.cat([x_t, known * kept, kept], 1)
-        tower = self.reader.tower
-        return self.reader.unet(seen, t, context=tower(tokens), context_mask=tower.mask(tokens))
+        return self.reader(x_t, t, tokens, torch.cat([known * kept, kept], 1))
 
 
 def inpaint_loss(
@@ -150,14 +146,11 @@ def inpaint_loss(
     """Mean squared error of what the network predicts, told all but a rectangle of the picture.
 
     The rectangle is of any size from a quarter of a side to all of it. A caption is hidden with
-    chance p_uncond, each by its own (Nichol et al. 2021, sections 4.2 and 4.3).
+    chance p_uncond (Nichol et al. 2021, sections 4.2 and 4.3).
     """
-    if not 0 <= p_uncond <= 1:
-        raise ValueError(f"p_uncond is a probability, from 0 to 1, got {p_uncond}")
     side = x_0.shape[-1]
     hole = inpaint(x_0, side // 4, side)
-    dropped = torch.rand(len(tokens), 1, device=tokens.device) < p_uncond
-    given = torch.where(dropped, empty(tokens), tokens)
+    given = hide(tokens, p_uncond)
     t = stratified_times(model.schedule, len(x_0), x_0.device)
     return model.loss(x_0, t, torch.randn_like(x_0), tokens=given, known=x_0, hole=hole).mean()
 
@@ -179,14 +172,10 @@ def fill(
     what the forward process makes of it, with one noise for the whole walk ("replacement", Nichol
     et al. 2021, section 4.3). Raises ValueError for a schedule without whole steps.
     """
-    schedule = model.schedule
-    if not isinstance(schedule, DiscreteSchedule):
-        raise ValueError(f"fill needs a schedule of whole steps, got {type(schedule).__name__}")
-    noise = torch.randn(known.shape, generator=torch.Generator().manual_seed(seed)).to(known)
     beside = {"known": known, "hole": hole} if isinstance(model.net, Inpainter) else {}
     condition = {"tokens": tokens} | beside
     null = {"tokens": empty(tokens)} | beside
     told: Denoise = clip(classifier_free(model, condition, null, scale))
     told = keep_known(told, known, hole)
     # The walk ends on the denoiser's last answer, so what is known is there to the bit.
-    return sample(ddim_step, told, schedule, noise, spaced_times(schedule, steps))
+    return from_noise(told, model.schedule, known, steps, seed)
