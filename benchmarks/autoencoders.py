@@ -25,7 +25,7 @@ from typing import Any
 import torch
 from PIL import Image
 from torch import Tensor
-from torch.nn.functional import avg_pool2d
+from torch.nn.functional import avg_pool2d, mse_loss
 
 from course_lib.core.tensors import atomic_write, seed_everything, seeded_randn_like, to_pixels
 from course_lib.data.batches import random_batches
@@ -38,7 +38,6 @@ from course_lib.models.autoencoder import (
     Gaussian,
     Quantiser,
     perplexity,
-    square_loss,
 )
 from course_lib.models.vae import kl_to_prior
 from course_lib.train import TrainConfig, Trainer
@@ -67,7 +66,7 @@ def small(bottleneck: Any, steps: int, seed: int) -> Autoencoder:
 
     def loss(model: Any, x: Tensor) -> Tensor:
         made, price = model(x)
-        return square_loss(made, x) + price
+        return mse_loss(made, x) + price
 
     config = TrainConfig(
         lr=2e-3, final_steps=steps // 2, total_steps=steps, ema_decay=0.99, seed=seed

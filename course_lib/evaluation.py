@@ -243,7 +243,7 @@ def prompt_recall(samples: Images, codes: Sequence[str], k: int = 1) -> Measured
         one_of(code, concepts(), "code of an emoji")
     if len(codes) != len(samples):
         raise ValueError(f"{len(samples)} samples but {len(codes)} codes: give one for each")
-    share = float(_found(_at_32(samples), tuple(codes), k).mean())
+    share = float(labels_found(_emoji_clip(), _at_32(samples), codes, k).mean())
     return Measured(share, _pairs_found(k), len(samples), f"R@{k}")
 
 
@@ -284,8 +284,11 @@ def _emoji_train(n: int) -> Float[Tensor, "n 96"]:
 
 
 @torch.inference_mode()
-def _found(images: Images, codes: tuple[str, ...], k: int) -> Float[Tensor, " n"]:
-    model, labels = _emoji_clip(), label_embeddings()
+def labels_found(
+    model: CLIP, images: Images, codes: Sequence[str], k: int = 1
+) -> Float[Tensor, " n"]:
+    """1 for each emoji, 32 x 32, whose own label is among the k nearest of all by this CLIP."""
+    labels = label_embeddings()
     texts = model.embed_texts(torch.stack(list(labels.values())))
     seen = torch.cat([model.embed_images(part) for part in images.split(100)])
     order = {code: n for n, code in enumerate(labels)}
@@ -295,8 +298,8 @@ def _found(images: Images, codes: tuple[str, ...], k: int) -> Float[Tensor, " n"
 @cache
 def _pairs_found(k: int) -> float:
     real = load_emoji("test_pair")
-    codes = tuple(concept.code for concept in real.concepts)
-    return float(_found(real.on(size=32), codes, k).mean())
+    codes = [concept.code for concept in real.concepts]
+    return float(labels_found(_emoji_clip(), real.on(size=32), codes, k).mean())
 
 
 def find_copies(images: AnyImages, against: str = "fashion") -> Tensor:

@@ -10,7 +10,6 @@ from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
-from random import Random
 
 import numpy as np
 import torch
@@ -51,7 +50,6 @@ from course_lib.models.autoencoder import (
     LatentSpace,
     emoji_autoencoder,
     scale_factor,
-    square_loss,
 )
 from course_lib.models.captions import (
     BagUNet,
@@ -66,6 +64,14 @@ from course_lib.models.clip import (
     emoji_clip_loss,
     scene_clip,
     scene_clip_loss,
+)
+from course_lib.models.glide import (
+    Inpainter,
+    clean_clip_loss,
+    inpaint_loss,
+    noised_clip_loss,
+    timed_clip,
+    widened,
 )
 from course_lib.models.latent import LENGTH, latent_reader, pixel_space
 from course_lib.models.palette import PaletteLoss, Restorer, restorer
@@ -241,12 +247,31 @@ def caption_tokenizer(merges: int = 300) -> Tokenizer:
 
 @cache
 def small_scenes(
-    related: Sequence[str] = SMALL_WORLD["related"],
+    related: Sequence[str] = SMALL_WORLD["related"], seed: int = 0
 ) -> tuple[Images, Int[Tensor, "n length"]]:
     """4,000 training scenes of the small world in [-1, 1], and their captions in pieces."""
     world = SMALL_WORLD | {"related": related}
-    images, captions = draw_scenes(4000, size=16, tasks=("relation",), **world)
+    images, captions = draw_scenes(4000, size=16, seed=seed, tasks=("relation",), **world)
     return to_unit(images), caption_tokenizer().batch(captions, CAPTION_LENGTH)
+
+
+def small_tokens(seed: int = 0) -> Int[Tensor, "n length"]:
+    """The captions of `small_scenes` in pieces."""
+    return small_scenes(seed=seed)[1]
+
+
+def small_clip() -> nn.Module:
+    """A CLIP of the small world that is told how noisy a picture is."""
+    return timed_clip(len(caption_tokenizer()), CAPTION_LENGTH)
+
+
+def scenes_inpainter() -> Denoiser:
+    """The shipped `scenes_tokens`, to which a picture with a hole is laid beside x_t."""
+    training = TRAININGS["scenes_tokens"]
+    assert isinstance(training, Training)
+    net = load_weights("scenes_tokens", training.model()).get_submodule("net")
+    assert isinstance(net, TokenUNet)
+    return reader(Inpainter(net))
 
 
 def digit_labels() -> Int[Tensor, " n"]:
@@ -345,8 +370,8 @@ def prompt_tokens() -> Int[Tensor, "n length"]:
 
 
 # Chapter 24's sweep: the small world at 32 x 32, in latents of four sizes, each for the same time.
-# Steps that took about eight minutes of one core, at the cost of a step measured beforehand.
-SWEPT = {1: 700, 2: 2800, 4: 6300, 8: 8800}
+# Steps that took about twelve minutes of one core, at the cost of a step measured beforehand.
+SWEPT = {1: 1200, 2: 4700, 4: 10_700, 8: 14_800}
 
 
 @cache
@@ -463,6 +488,9 @@ _ABLATION = TrainConfig(lr=2e-3, final_steps=200, total_steps=600, precision="fp
 _CLIP = TrainConfig(lr=2e-3, final_steps=400, total_steps=1000, ema_decay=0.99)
 _PAIRS = TrainConfig(lr=2e-3, final_steps=400, total_steps=1200, ema_decay=0.99)
 
+_STEERS = TrainConfig(lr=2e-3, final_steps=1000, total_steps=3000, ema_decay=0.995)
+_FILLS = TrainConfig(lr=1e-3, warmup_steps=100, final_steps=700, total_steps=1500)
+
 _LATENT = TrainConfig(lr=2e-3, ema_decay=0.998)
 
 _LABELS = TrainConfig(lr=2e-3, warmup_steps=50, final_steps=250, total_steps=600)
@@ -508,13 +536,14 @@ def without_order(model: nn.Module) -> None:
     to it. Its stem sees no places: in the new one their kernels start at 0. A bag takes the U-Net
     alone, without the layers that look at words.
     """
-    first = TRAININGS["scenes_first"](RUNS / "scenes_first").state_dict()
-    first |= {name.replace(".look.", "."): value for name, value in first.items()}
-    own, stem = model.state_dict(), "net.unet.stem.weight"
-    wide = torch.zeros_like(own[stem])
-    wide[:, : first[stem].shape[1]] = first[stem]
-    first[stem] = wide
-    model.load_state_dict(own | {name: first[name] for name in own if name in first})
+    first = deepcopy(TRAININGS["scenes_first"](RUNS / "scenes_first"))
+    unet = first.get_submodule("net.unet")
+    assert isinstance(unet.stem, nn.Conv2d)
+    unet.stem = widened(unet.stem, 2)
+    learnt = first.state_dict()
+    learnt |= {name.replace(".look.", "."): value for name, value in learnt.items()}
+    own = model.state_dict()
+    model.load_state_dict(own | {name: learnt[name] for name in own if name in learnt})
 
 
 def _reads(
@@ -773,6 +802,22 @@ TRAININGS: dict[str, Callable[..., nn.Module]] = {
     "scene_clip_bag": _matches(lambda: pair_clip(in_order=False), pair_captions),
     "scene_clip_tokens": _matches(pair_clip, pair_captions),
     "scene_clip_swaps": _matches(pair_clip, lambda: pair_captions(swaps=True)),
+    # Chapter 22: a CLIP that knows noise, to steer; one that does not, has seen other scenes, and
+    # judges; and the reader of chapter 20, which learns to fill holes.
+    "scene_clip_noised": Training(
+        small_clip, noised_clip_loss, lambda: small_scenes()[0], 128, _STEERS, labels=small_tokens
+    ),
+    "scene_clip_judge": Training(
+        small_clip,
+        clean_clip_loss,
+        lambda: small_scenes(seed=1)[0],
+        128,
+        _STEERS,
+        labels=lambda: small_tokens(1),
+    ),
+    "scenes_inpaint": Training(
+        scenes_inpainter, inpaint_loss, lambda: small_scenes()[0], 32, _FILLS, labels=small_tokens
+    ),
     # Chapter 23: latents of emoji. The first is what later chapters diffuse in; the last two differ
     # by their loss alone.
     "emoji_kl_4": _autoencodes(4, "kl", AutoencoderLoss(lpips, critic=0.5, start=4000), 6000, 2000),
@@ -780,7 +825,7 @@ TRAININGS: dict[str, Callable[..., nn.Module]] = {
     "emoji_kl_8": _autoencodes(8, "kl", AutoencoderLoss(lpips, critic=0.5, start=1000)),
     "emoji_vq_4": _autoencodes(4, "vq", AutoencoderLoss(lpips, critic=0.5, start=1000)),
     "emoji_vq_8": _autoencodes(8, "vq", AutoencoderLoss(lpips, critic=0.5, start=1000)),
-    "emoji_mse_8": _autoencodes(8, "vq", AutoencoderLoss(pixels=square_loss)),
+    "emoji_mse_8": _autoencodes(8, "vq", AutoencoderLoss(pixels=F.mse_loss)),
     # Chapter 24: text to emoji in these latents.
     "emoji_latent": Training(
         lambda: latent_reader(len(prompt_tokenizer()), 4),

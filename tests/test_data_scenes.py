@@ -32,6 +32,7 @@ from course_lib.data.scenes import (
     draw_captions,
     draw_scene,
     draw_scenes,
+    draw_with_hole,
     layout,
     parse,
     random_scene,
@@ -329,3 +330,18 @@ def test_swapped_shapes_are_the_same_words():
     assert other == "an orange ring and a blue heart on a black background"
     assert sorted(other.split()) == sorted(text.split())
     assert swapped(swapped(parse(text))) == parse(text)
+
+
+def test_a_hole_takes_the_second_thing_and_leaves_the_first():
+    left = []
+    for n, scene in enumerate(relations(("red", "blue", "yellow"), ("circle", "square", "cross"))):
+        picture, hole = draw_with_hole(scene, 16, seed=n)
+        assert torch.equal(picture, draw_scene(scene, 16, seed=n)) and hole.shape == (1, 16, 16)
+        rows, columns = hole[0].any(1).sum(), hole[0].any(0).sum()
+        assert hole.sum() == rows * columns and max(rows, columns) <= 8
+        ground = torch.tensor(BACKGROUNDS[scene.background])[:, None, None].to(torch.uint8)
+        found, _ = detect(torch.where(hole, ground, picture).permute(1, 2, 0).numpy())
+        left.append([one.thing for one in found] == [scene.first])
+    assert np.mean(left) > 0.97
+    with pytest.raises(ValueError, match="two things"):
+        draw_with_hole("two red stars on a black background")

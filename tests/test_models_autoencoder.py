@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from course_lib import trainings
 from course_lib.models.autoencoder import (
@@ -23,9 +24,7 @@ from course_lib.models.autoencoder import (
     emoji_autoencoder,
     hinge_loss,
     perplexity,
-    pixel_loss,
     scale_factor,
-    square_loss,
     straight_through,
 )
 
@@ -307,7 +306,7 @@ def test_each_player_learns_from_its_own_loss_alone(cut_outs):
     judge = hinge_loss(model.critic(x), model.critic(made.detach()))
     theirs = dict(model.critic.named_parameters())
     wanted = torch.autograd.grad(judge, [*theirs.values()])
-    error, fool = pixel_loss(made, x), -model.critic(made).mean()
+    error, fool = F.l1_loss(made, x), -model.critic(made).mean()
     weight = adaptive_weight(error, fool, model.autoencoder.last)
     own = error + price + 0.5 * weight * fool
     assert value == pytest.approx((own + judge).item(), rel=1e-5)
@@ -337,7 +336,7 @@ def test_the_error_is_pixels_and_eye(cut_outs):
     made = model.autoencoder(x)[0]
     for loss, expected in (
         (AutoencoderLoss(), (made - x).abs().mean()),
-        (AutoencoderLoss(pixels=square_loss), (made - x).square().mean()),
+        (AutoencoderLoss(pixels=F.mse_loss), (made - x).square().mean()),
         (
             AutoencoderLoss(trainings.lpips, eye=2.0),
             (made - x).abs().mean() + 2 * trainings.lpips(made, x).mean(),
@@ -400,7 +399,7 @@ def test_a_picture_that_does_not_hold_whole_squares_is_refused():
 def test_two_rows_differ_by_their_loss_alone():
     ours, squared = (trainings.TRAININGS[f"emoji_{name}_8"] for name in ("vq", "mse"))
     assert ours.config == squared.config and ours.batch == squared.batch
-    assert squared.loss.perceptual is None and squared.loss.pixels is square_loss
+    assert squared.loss.perceptual is None and squared.loss.pixels is F.mse_loss
     for row in (ours, squared):
         torch.manual_seed(0)
         model = row.model().get_submodule(row.part)

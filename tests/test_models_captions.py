@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from readers import ONE, SWAPPED, awake
 from torch import nn
 
 from course_lib.diffusion.denoiser import Denoiser
@@ -21,18 +22,7 @@ from course_lib.models.captions import (
 )
 from course_lib.models.tokenizer import END, START
 
-ONE = torch.tensor([[START, 5, 6, 7, 8, 9, END, 0, 0]])
-SWAPPED = torch.tensor([[START, 8, 9, 7, 5, 6, END, 0, 0]])
 X, T = torch.randn(1, 3, 16, 16, generator=torch.Generator().manual_seed(0)), torch.tensor([400])
-
-
-def awake(net: nn.Module) -> nn.Module:
-    """As after some training: no layer is zero."""
-    torch.manual_seed(1)
-    for weight in net.parameters():
-        if weight.ndim > 1 and not weight.any():
-            nn.init.normal_(weight, std=0.1)
-    return net.eval()
 
 
 @pytest.mark.parametrize(
@@ -121,6 +111,10 @@ def test_order_comes_first_and_then_all_times(monkeypatch):
     for _ in range(3):
         loss(model, X, ONE)
     assert asked == [later_half, later_half, late_times]
+    resumed = OrderFirst(2)
+    resumed.load_state_dict(loss.state_dict())  # as a run does that is taken up again
+    resumed(model, X, ONE)
+    assert asked[-1] is late_times
 
 
 def test_a_picture_is_drawn_for_each_caption():

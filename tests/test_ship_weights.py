@@ -144,8 +144,9 @@ def test_a_model_that_reads_captions_is_judged_by_the_oracle(
 ) -> None:
     row = ship_weights.MODELS["scenes_bag"]
     some = torch.zeros(8, 3, 16, 16), torch.ones(8, 24).long()
-    monkeypatch.setattr(trainings, "small_scenes", lambda: some)
-    short = replace(row, config=replace(row.config, total_steps=2, final_steps=0), batch=4)
+    monkeypatch.setattr(trainings, "small_scenes", lambda related: some)
+    config = replace(row.config, total_steps=2, final_steps=0)
+    short = replace(row, config=config, batch=4, start=lambda model: None)
     short(tmp_path / "run", device="cpu")
     few = ship_weights.SMALL_WORLD | {"colours": ("red", "blue"), "shapes": ("circle", "cross")}
     monkeypatch.setattr(ship_weights, "SMALL_WORLD", few)

@@ -174,3 +174,25 @@ def test_scenes_are_swept_in_latents_of_one_size_of_numbers(f, monkeypatch):
         assert latents.std() == pytest.approx(1, abs=1e-3)
     model = trainings.TRAININGS[f"scenes_f{f}"].model()
     assert model.net.unet.in_channels == latents.shape[1] + 2
+
+
+def test_the_editor_begins_as_the_shipped_reader():
+    editor, reader = trainings.scenes_inpainter(), trainings.trained("scenes_tokens")
+    x, t = torch.randn(1, 3, 16, 16), torch.tensor([500])
+    tokens = trainings.caption_tokenizer().batch(["a red circle"], 24)
+    hole = torch.zeros(1, 1, 16, 16, dtype=torch.bool)
+    with torch.no_grad():
+        told = editor(x, t, tokens=tokens, known=x, hole=hole)
+        assert torch.equal(told, reader(x, t, tokens=tokens))
+
+
+def test_the_judge_has_seen_other_scenes(monkeypatch):
+    few = lambda count, **world: draw_scenes(20, **world)  # noqa: E731
+    monkeypatch.setattr(trainings, "draw_scenes", few)
+    monkeypatch.setattr(trainings, "small_scenes", trainings.small_scenes.__wrapped__)
+    guide, judge = (trainings.TRAININGS[f"scene_clip_{name}"] for name in ("noised", "judge"))
+    assert not torch.equal(guide.data(), judge.data())
+    for row, seed in ((guide, 0), (judge, 1)):
+        images, captions = few(0, size=16, seed=seed, tasks=("relation",), **trainings.SMALL_WORLD)
+        assert torch.equal(trainings.to_unit(images), row.data())
+        assert torch.equal(trainings.caption_tokenizer().batch(captions, 24), row.labels())

@@ -49,6 +49,7 @@ from course_lib.widgets.latent_map import LatentMap
 from course_lib.widgets.paper_map import PaperMap, course_map, written_chapters
 from course_lib.widgets.path_bundle import PathBundle
 from course_lib.widgets.point_flow import PointFlow
+from course_lib.widgets.prompt_composer import PromptComposer, in_few_colours
 from course_lib.widgets.quiz import Choice, Question, Quiz, Route
 from course_lib.widgets.rate_distortion import RateDistortion
 from course_lib.widgets.schedule_lab import ScheduleLab
@@ -107,7 +108,7 @@ def test_what_a_module_takes_from_the_kit_exists(name):
 def test_no_widget_styles_what_another_styles_too():
     """All styles of a page reach all its widgets: what two of them share is the kit's."""
     own = [
-        set(re.findall(r"^(?:\.course-widget )?(\.[\w-]+)", path.read_text(), re.M))
+        set(re.findall(r"^(?:\.course-widget(?: \w*)?)?(\.cw-[\w-]+)", path.read_text(), re.M))
         for path in HERE.glob("*.css")
         if path.stem != "kit"
     ]
@@ -1498,3 +1499,85 @@ def test_the_page_adds_steps_guidance_and_one_decoding(tmp_path):
 def test_compute_bars_that_do_not_fit_are_refused(changes, words):
     with pytest.raises(ValueError, match=words):
         compute_bars(**changes)
+
+
+# ---- PromptComposer -----------------------------------------------------------------------------
+
+PROMPTS = [
+    (a, how, b)
+    for a in ("red circle", "orange square")
+    for how in ("left of", "above")
+    for b in ("orange square", "red circle")
+    if a != b
+]
+COMPOSED = np.arange(4 * 2 * 3 * 2 * 2 * 3, dtype=np.uint8).reshape(4, 2, 3, 2, 2, 3)
+
+
+def prompt_composer(**changes):
+    told: dict[str, Any] = {
+        "prompts": PROMPTS,
+        "by_clip": [0, 2],
+        "by_itself": [1, 2, 4],
+        "images": COMPOSED,
+        "scores": {"guide": np.arange(24.0).reshape(4, 2, 3)},
+        "claims": {
+            "count": np.ones((4, 2, 3)),
+            "all": np.arange(24).reshape(4, 2, 3) % 2 == 0,
+        },
+    }
+    return PromptComposer(**(told | changes))
+
+
+def test_the_page_finds_the_picture_its_score_and_its_verdict(tmp_path):
+    widget = prompt_composer(prompt=2, clip=1, itself=2)
+    place = javascript(tmp_path, "prompt_composer", f"m.placeOf({widget.shape}, 2, 1, 2)")
+    assert place == 2 * 6 + 1 * 3 + 2 and widget.scores["guide"][place] == place
+    answers = f"m.agreed({widget.verdicts[place]}, {json.dumps(widget.claims)})"
+    assert javascript(tmp_path, "prompt_composer", answers) == [["count", True], ["all", False]]
+    assert widget.verdicts[:2] == [3, 1]
+
+
+def test_the_page_shows_the_colours_that_were_drawn(tmp_path):
+    colours = np.random.default_rng(0).integers(0, 256, (8, 4, 5, 3)).astype(np.uint8)
+    indices, palette = in_few_colours(colours)
+    assert indices.shape == (8, 4, 5) and palette.shape == (256, 3)
+    packed = f"{indices.ravel().tolist()}, {palette.ravel().tolist()}"
+    shown = javascript(tmp_path, "prompt_composer", f"[...m.coloured({packed})]")
+    assert (
+        np.abs(np.array(shown) - colours.ravel().astype(int)).max() <= 3
+    )  # 160 colours, 256 places
+    many = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3)).astype(np.uint8)
+    indices, palette = in_few_colours(many)
+    assert np.abs(palette[indices].astype(int) - many).mean() < 20
+    with pytest.raises(ValueError, match="need pictures"):
+        in_few_colours(colours[..., :1])
+
+
+def test_a_thing_never_stands_beside_itself(tmp_path):
+    prompts = json.dumps(PROMPTS)
+    swap = f"m.changed({prompts}, 0, 0, 'orange square')"
+    found = javascript(tmp_path, "prompt_composer", swap)
+    assert PROMPTS[found] == ("orange square", "left of", "red circle")
+    other = javascript(tmp_path, "prompt_composer", f"m.changed({prompts}, 0, 1, 'above')")
+    assert PROMPTS[other] == ("red circle", "above", "orange square")
+    said = javascript(tmp_path, "prompt_composer", f"m.sentence({json.dumps(PROMPTS[0])})")
+    assert said == "a red circle left of an orange square"
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "words"),
+    [
+        ({"prompts": PROMPTS[:3] + [("red circle", "left of", "red circle")]}, ValueError, "4 pro"),
+        ({"prompts": PROMPTS[:3]}, ValueError, "got 3"),
+        ({"images": COMPOSED[:, :, :2]}, ValueError, r"\[4, 2, 3\] of"),
+        ({"images": COMPOSED / 2}, TypeError, "uint8"),
+        ({"scores": {"guide": np.zeros((4, 2))}}, ValueError, "'guide' must be"),
+        ({"claims": {"all": np.zeros((2, 2))}}, ValueError, "'all' must be"),
+        ({"prompt": 4}, ValueError, "0..3"),
+        ({"clip": 2}, ValueError, "0..1"),
+        ({"itself": -1}, ValueError, "0..2"),
+    ],
+)
+def test_what_cannot_be_composed_is_refused(changes, error, words):
+    with pytest.raises(error, match=words):
+        prompt_composer(**changes)

@@ -56,6 +56,7 @@ TESTS = {
     "models/autoencoder.py": ["tests/test_models_autoencoder.py", "tests/test_models_latent.py"],
     "models/latent.py": ["tests/test_models_latent.py"],
     "models/clip.py": ["tests/test_models_clip.py"],
+    "models/glide.py": ["tests/test_models_glide.py"],
     "diffusion/training.py": ["tests/test_diffusion_training.py", "tests/test_improved.py"],
     "diffusion/variance.py": ["tests/test_diffusion_variance.py"],
     "diffusion/exact.py": [
@@ -1231,7 +1232,7 @@ MUTANTS = [
     Mutant("models/captions.py", "also=self.bag(tokens)", "also=None", "deaf"),
     Mutant("models/captions.py", "stack([right, down])", "stack([down, right])", "sides swapped"),
     Mutant("models/captions.py", "schedule.T).sqrt()", "schedule.T)", "all times alike"),
-    Mutant("models/captions.py", "self.left >= 0", "self.left > 0", "off by one"),
+    Mutant("models/captions.py", "int(self.calls) <= ", "int(self.calls) < ", "off by one"),
     Mutant("models/captions.py", "none[:, 1] = START, END", "none[:, 1] = START, PAD", "no end"),
     Mutant(
         "models/captions.py",
@@ -1573,7 +1574,7 @@ MUTANTS = [
         "pulls[1] / (pulls[0] + 1e-6)",
         "upside down",
     ),
-    Mutant("models/autoencoder.py", ".clamp(max=most).detach()", ".clamp(max=most)", "gradient"),
+    Mutant("models/autoencoder.py", ".clamp(max=most).detach()", ".detach()", "no bound"),
     Mutant(
         "models/autoencoder.py",
         "model.critic(made.detach()))",
@@ -1744,6 +1745,70 @@ MUTANTS = [
         "x.square().sum(1, keepdim=True).sqrt()",
         "x.square().sum(1, keepdim=True)",
         "root",
+    ),
+    Mutant(
+        "models/glide.py",
+        "level(x) + shift(told)[:, :, None, None]",
+        "level(x)",
+        "deaf to the noise level",
+    ),
+    Mutant(
+        "models/glide.py",
+        "self.time(t), with_places(x_t)",
+        "self.time(0 * t), with_places(x_t)",
+        "always clean",
+    ),
+    Mutant(
+        "models/glide.py",
+        "alpha * x_0 + sigma * torch.randn_like(x_0), tokens",
+        "alpha * x_0, tokens",
+        "no noise",
+    ),
+    Mutant(
+        "models/glide.py",
+        "torch.zeros(len(x_0), device",
+        "500 + torch.zeros(len(x_0), device",
+        "a clean picture called noisy",
+    ),
+    Mutant(
+        "models/glide.py",
+        "model.scale * (model.embed_images(x_t, t) * texts)",
+        "(model.embed_images(x_t, t) * texts)",
+        "no scale",
+    ),
+    Mutant(
+        "models/glide.py",
+        "wide.weight[:, : conv.in_channels] = conv.weight",
+        "wide.weight[:, -conv.in_channels :] = conv.weight",
+        "new channels first",
+    ),
+    Mutant("models/glide.py", "wide.bias.copy_(conv.bias)", "pass", "another bias"),
+    Mutant("models/glide.py", "wide.weight.zero_()", "pass", "random at first"),
+    Mutant("models/glide.py", "kept = (~hole)", "kept = hole", "mask inside out"),
+    Mutant("models/glide.py", "known * kept, kept], 1)", "known, kept], 1)", "sees in the hole"),
+    Mutant(
+        "models/glide.py",
+        "given = hide(tokens, p_uncond)",
+        "given = tokens",
+        "no caption hidden",
+    ),
+    Mutant(
+        "models/glide.py",
+        "hole = inpaint(x_0, side // 4, side)",
+        "hole = inpaint(x_0, 1, side // 2)",
+        "small holes only",
+    ),
+    Mutant(
+        "models/glide.py",
+        "    told = keep_known(told, known, hole)\n",
+        "",
+        "what is known is not told",
+    ),
+    Mutant(
+        "data/scenes.py",
+        "for at in (placed[1].y, placed[1].x)]",
+        "for at in (placed[0].y, placed[0].x)]",
+        "the first thing",
     ),
 ]
 

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from course_lib.core.tensors import pick_device, seeded_randn_like, to_pixels, to_unit
 from course_lib.core.types import Images
 from course_lib.data.digits import TOP, load_digits
-from course_lib.data.emoji import label_embeddings, load_emoji, prompt
+from course_lib.data.emoji import load_emoji, prompt
 from course_lib.data.fashion_mnist import load_fashion_mnist
 from course_lib.data.files import checksums
 from course_lib.data.oracle import judge, obeyed
@@ -39,12 +39,19 @@ from course_lib.diffusion.langevin import consistent_step, langevin_step
 from course_lib.diffusion.likelihood import bound_terms, prior_bits
 from course_lib.diffusion.reverse import ReverseGaussian, bound_bits, walk_back
 from course_lib.diffusion.samplers import ddim_step, ddpm_step, heun_step, sample
-from course_lib.diffusion.schedules import DiscreteSchedule, geometric_times, linear, spaced_times
-from course_lib.evaluation import evaluate, frechet_emoji, prompt_recall
+from course_lib.diffusion.schedules import (
+    DiscreteSchedule,
+    cosine,
+    geometric_times,
+    linear,
+    spaced_times,
+)
+from course_lib.evaluation import evaluate, frechet_emoji, labels_found, prompt_recall
 from course_lib.metrics import Measured, frechet_distance, psnr
 from course_lib.models.autoencoder import Autoencoder
 from course_lib.models.captions import draw
 from course_lib.models.clip import CLIP, recall_at, told_apart
+from course_lib.models.glide import Inpainter, TimedTower
 from course_lib.models.latent import LENGTH, imagine
 from course_lib.models.style import StyleGenerator
 from course_lib.models.vae import VAE, draw_pixels, iwae_bound, log_weights
@@ -248,6 +255,9 @@ def main(arguments: list[str] | None = None) -> int:
         return ship_whole(options, training, model, record, fashion_reference(), {})
     if options.name in ("emoji_latent", *(f"scenes_f{f}" for f in SWEPT)):
         return ship_second_stage(options, training, model, record)
+    if isinstance(model, Denoiser) and isinstance(model.net, Inpainter):
+        # Judged by its edits: benchmarks/glide.py.
+        return ship_whole(options, training, model, record, learnt_from(training), {})
     if options.name.startswith("scenes"):
         return ship_reader(options, training, model, record)
     if isinstance(model, CLIP):
@@ -317,15 +327,19 @@ def ship_taught(
     return 0
 
 
+def learnt_from(training: Training, name: str = "drawn scenes, small world") -> Reference:
+    """The pictures that a model has learnt from."""
+    pixels = training.data()
+    return Reference(name, hashlib.sha256(pixels.numpy().tobytes()).hexdigest(), pixels)
+
+
 def ship_reader(
     options: argparse.Namespace, training: Training, model: nn.Module, record: dict[str, Any]
 ) -> int:
     """Ship a model that reads captions: the oracle judges it on every caption of its world."""
-    pixels = training.data()
-    digest = hashlib.sha256(pixels.numpy().tobytes()).hexdigest()
-    reference = Reference("drawn scenes, small world", digest, pixels)
+    reference = learnt_from(training)
     model = model.to(pick_device(options.device))
-    side = pixels.shape[-1]
+    side = reference.test.shape[-1]
     found: dict[str, Any] = {"obeyed": obedience(model, side, options.seed), "repeats": []}
     if options.name != "scenes_first":  # the others go on from there
         about = (options.name, training, record, reference, options.hardware)
@@ -467,23 +481,22 @@ def ship_matcher(
     options: argparse.Namespace, training: Training, model: nn.Module, record: dict[str, Any]
 ) -> int:
     """Ship a CLIP: what it finds among held-out pictures, and again for other seeds."""
-    pixels = training.data()
-    digest = hashlib.sha256(pixels.numpy().tobytes()).hexdigest()
+    if isinstance(model, CLIP) and isinstance(model.image, TimedTower):
+        named = {"named": names_by_noise(model)}
+        return ship_whole(options, training, model, record, learnt_from(training), named)
     name, judge = "drawn scenes, pairs", bound_right
     if options.name.startswith("emoji"):
         name, judge = "emoji train, seven designs, 32 x 32", emoji_found
     others = [averaged(training.model(), run / CHECKPOINT)[0] for run in options.repeats]
     found = {"found": judge(model), "repeats": [judge(other) for other in others]}
-    return ship_whole(options, training, model, record, Reference(name, digest, pixels), found)
+    return ship_whole(options, training, model, record, learnt_from(training, name), found)
 
 
 def ship_autoencoder(
     options: argparse.Namespace, training: Training, model: nn.Module, record: dict[str, Any]
 ) -> int:
     """Ship an autoencoder of emoji: how near are its copies of unseen ones? It draws nothing."""
-    pixels = training.data()
-    digest = hashlib.sha256(pixels.numpy().tobytes()).hexdigest()
-    reference = Reference("emoji train, seven designs, 64 x 64", digest, pixels)
+    reference = learnt_from(training, "emoji train, seven designs, 64 x 64")
     return ship_whole(options, training, model, record, reference, {"copies": copied(model)})
 
 
@@ -504,16 +517,30 @@ def copied(model: Autoencoder) -> dict[str, float | int]:
 @torch.no_grad()
 def emoji_found(model: CLIP) -> dict[str, dict[str, float]]:
     """How often held-out emoji find their label among all: R@1, R@5, R@10."""
-    labels = label_embeddings()
-    texts, order = model.embed_texts(torch.stack(list(labels.values()))), list(labels)
     found = {}
     for held_out in ("test_pair", "test_concept"):
         real = load_emoji(held_out)
-        own = torch.tensor([order.index(concept.code) for concept in real.concepts])
-        scores = model.embed_images(real.on(size=32)) @ texts.T
+        images, codes = real.on(size=32), [concept.code for concept in real.concepts]
         found[held_out] = {
-            f"R@{k}": round(float(recall_at(scores, k, own).mean()), 4) for k in (1, 5, 10)
+            f"R@{k}": round(float(labels_found(model, images, codes, k).mean()), 4)
+            for k in (1, 5, 10)
         }
+    return found
+
+
+@torch.no_grad()
+def names_by_noise(model: CLIP, n: int = 1000) -> dict[str, float]:
+    """How often the own caption of a new scene of the small world is the best of all 72, by t."""
+    pictures, own = draw_scenes(n, "all", size=16, seed=7, tasks=("relation",), **SMALL_WORLD)
+    captions, x_0 = [caption(scene) for scene in relations(**SMALL_WORLD)], to_unit(pictures)
+    texts = model.embed_texts(caption_tokenizer().batch(captions, CAPTION_LENGTH))
+    answer = torch.tensor([captions.index(text) for text in own])
+    fresh, found = seeded_randn_like(0), {}
+    for t in (0, 200, 400, 600, 800):
+        now = torch.full((n,), t)
+        alpha, sigma = cosine()(now, like=x_0)
+        scores = model.embed_images(alpha * x_0 + sigma * fresh(x_0), now) @ texts.T
+        found[str(t)] = round(float(recall_at(scores, 1, answer).mean()), 4)
     return found
 
 

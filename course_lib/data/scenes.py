@@ -18,7 +18,7 @@ from typing import TypeVar
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from course_lib.core.checks import one_of
@@ -391,9 +391,8 @@ def relations(
 
 def draw_scene(scene: Scene | str, size: int = 32, seed: int = 0) -> UInt8[Tensor, "3 size size"]:
     """One picture of a scene, or of what a caption asks for; another seed, another layout."""
-    scene = parse(scene) if isinstance(scene, str) else scene
-    pixels = render(layout(scene, np.random.default_rng(seed)), scene.background, size)
-    return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
+    text = scene if isinstance(scene, str) else caption(scene)
+    return draw_captions([text], size=size, seed=seed)[0]
 
 
 def draw_scenes(
@@ -464,3 +463,23 @@ def draw_captions(
     asked = [parse(text) for text in captions]
     drawn = [render(layout(scene, rng), scene.background, size) for scene in asked]
     return torch.from_numpy(np.stack(drawn)).permute(0, 3, 1, 2).contiguous()
+
+
+def draw_with_hole(
+    scene: Pair | str, size: int = 32, seed: int = 0
+) -> tuple[UInt8[Tensor, "3 size size"], Bool[Tensor, "1 size size"]]:
+    """`draw_scene` of two things, and a square around the second: True where it is to be erased.
+
+    Any shape of any radius that the grammar knows has room in the square.
+    Raises ValueError for a scene that is not of two things.
+    """
+    asked = parse(scene) if isinstance(scene, str) else scene
+    if not isinstance(asked, Pair):
+        raise ValueError(f"a hole needs a scene of two things, got {caption(asked)!r}")
+    placed = layout(asked, np.random.default_rng(seed))
+    reach = 1.15 * 0.165 * size + 0.5  # the largest radius, and a rim
+    pixels = np.arange(size) + 0.5
+    near = [np.abs(pixels - at * size) < reach for at in (placed[1].y, placed[1].x)]
+    picture = render(placed, asked.background, size)
+    hole = torch.from_numpy(near[0][:, None] & near[1])[None]
+    return torch.from_numpy(picture).permute(2, 0, 1).contiguous(), hole

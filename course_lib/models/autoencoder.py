@@ -346,16 +346,6 @@ def adaptive_weight(first: Number, second: Number, at: Tensor, most: float = 1e4
     return (pulls[0] / (pulls[1] + 1e-6)).clamp(max=most).detach()
 
 
-def pixel_loss(made: Images, x: Images) -> Number:
-    """Mean absolute error."""
-    return (made - x).abs().mean()
-
-
-def square_loss(made: Images, x: Images) -> Number:
-    """Mean squared error."""
-    return (made - x).square().mean()
-
-
 class Contest(nn.Module):
     """An autoencoder, and the critic that trains it."""
 
@@ -382,7 +372,7 @@ class AutoencoderLoss(nn.Module):
         self,
         perceptual: Compare | None = None,
         *,
-        pixels: Compare = pixel_loss,
+        pixels: Compare = F.l1_loss,
         eye: float = 1.0,
         critic: float = 0.0,
         start: int = 0,

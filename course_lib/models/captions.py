@@ -11,11 +11,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from course_lib.core.types import Images, Time
+from course_lib.core.tensors import seeded_randn_like
+from course_lib.core.types import Denoise, Images, Time
 from course_lib.diffusion.denoiser import Denoiser
 from course_lib.diffusion.guidance import classifier_free, clip
 from course_lib.diffusion.samplers import ddim_step, sample
-from course_lib.diffusion.schedules import DiscreteSchedule, cosine, spaced_times
+from course_lib.diffusion.schedules import DiscreteSchedule, NoiseSchedule, cosine, spaced_times
 from course_lib.diffusion.training import stratified_times
 from course_lib.models.tokenizer import END, PAD, START
 from course_lib.nn.attention import CrossAttention2d
@@ -23,6 +24,7 @@ from course_lib.nn.transformer import BagOfWords, TextTransformer
 from course_lib.nn.unet import UNet
 
 Ids = Int[Tensor, "batch length"]
+Beside = Float[Tensor, "batch more height width"]
 
 
 def with_places(x: Images) -> Float[Tensor, "batch more rows columns"]:
@@ -68,7 +70,7 @@ class TokenUNet(nn.Module):
     Attention stands at the lowest resolution, on the way down, in the middle and on the way up.
     positions, causal, depth   of the text transformer (nn/transformer.py)
     channels                   of the pictures: 3 of colour, or as many as latents have
-    places   whether pixels are told where they are (`with_places`)
+    places                     whether pixels are told where they are (`with_places`)
     """
 
     def __init__(
@@ -109,9 +111,11 @@ class TokenUNet(nn.Module):
             context_dim=dim,
         )
 
-    def forward(self, x_t: Images, t: Time, tokens: Ids) -> Images:
+    def forward(self, x_t: Images, t: Time, tokens: Ids, beside: Beside | None = None) -> Images:
+        """beside: channels behind x_t and its places, for a stem that was `widened`."""
         context, mask = self.tower(tokens), self.tower.mask(tokens)
         x_t = with_places(x_t) if self.places else x_t
+        x_t = x_t if beside is None else torch.cat([x_t, beside], 1)
         return self.unet(x_t, t, context=context, context_mask=mask)
 
     @torch.no_grad()
@@ -151,19 +155,39 @@ def empty(tokens: Ids) -> Ids:
     return none
 
 
+def hide(tokens: Ids, p: float) -> Ids:
+    """Captions of which each is empty with a chance of p, as labels are hidden in chapter 17.
+
+    Ho & Salimans 2022, algorithm 1. Raises ValueError unless p is a probability.
+    """
+    if not 0 <= p <= 1:
+        raise ValueError(f"p_uncond is a probability, from 0 to 1, got {p}")
+    dropped = torch.rand(len(tokens), 1, device=tokens.device) < p
+    return torch.where(dropped, empty(tokens), tokens)
+
+
 @torch.no_grad()
 def draw(
     model: Denoiser, tokens: Ids, side: int, *, scale: float = 2.0, steps: int = 16, seed: int = 0
 ) -> Images:
     """A picture for each caption, by guided DDIM; the n-th begins at the n-th noise of the seed."""
-    schedule = model.schedule
-    if not isinstance(schedule, DiscreteSchedule):
-        raise ValueError(f"draw needs a schedule of whole steps, got {type(schedule).__name__}")
-    noise = torch.randn(len(tokens), 3, side, side, generator=torch.Generator().manual_seed(seed))
     condition, null = {"tokens": tokens}, {"tokens": empty(tokens[:1])}
     told = clip(classifier_free(model, condition, null, scale))
-    times = spaced_times(schedule, steps)
-    return sample(ddim_step, told, schedule, noise.to(tokens.device), times)
+    like = torch.empty(len(tokens), 3, side, side, device=tokens.device)
+    return from_noise(told, model.schedule, like, steps, seed)
+
+
+def from_noise(
+    denoise: Denoise, schedule: NoiseSchedule, like: Images, steps: int, seed: int
+) -> Images:
+    """DDIM from the seed's noise, in the shape and on the device of `like`.
+
+    Raises ValueError for a schedule without whole steps.
+    """
+    if not isinstance(schedule, DiscreteSchedule):
+        raise ValueError(f"DDIM needs a schedule of whole steps, got {type(schedule).__name__}")
+    noise = seeded_randn_like(seed)(like)
+    return sample(ddim_step, denoise, schedule, noise, spaced_times(schedule, steps))
 
 
 def late_times(schedule: DiscreteSchedule, n: int, device: torch.device) -> Int[Tensor, " n"]:
@@ -183,30 +207,30 @@ def caption_drop_loss(
     p_uncond: float = 0.1,
     times: Callable[..., Int[Tensor, " n"]] = late_times,
 ) -> Float[Tensor, ""]:
-    """Mean squared error of what the network predicts; now and then the caption is hidden.
-
-    Each by its own chance, as labels in chapter 17 (Ho & Salimans 2022, algorithm 1).
+    """Mean squared error of what the network predicts; now and then the caption is hidden (`hide`).
 
     times   draws n times of a schedule
     """
-    if not 0 <= p_uncond <= 1:
-        raise ValueError(f"p_uncond is a probability, from 0 to 1, got {p_uncond}")
     t = times(model.schedule, len(x_0), x_0.device)
-    dropped = torch.rand(len(tokens), 1, device=tokens.device) < p_uncond
-    given = torch.where(dropped, empty(tokens), tokens)
+    given = hide(tokens, p_uncond)
     return model.loss(x_0, t, torch.randn_like(x_0), tokens=given).mean()
 
 
-class OrderFirst:
+class OrderFirst(nn.Module):
     """`caption_drop_loss`, in the first `steps` calls at times of the later half alone.
 
-    A model that draws well already has little to learn from order, and only there.
+    A model that draws well already has little to learn from order, and only there. How many calls
+    there were is a buffer, so a run that is resumed goes on where it was.
     """
 
-    def __init__(self, steps: int = 300):
-        self.left = steps
+    calls: Tensor
 
-    def __call__(self, model: Denoiser, x_0: Images, tokens: Ids) -> Float[Tensor, ""]:
-        self.left -= 1
-        times = later_half if self.left >= 0 else late_times
+    def __init__(self, steps: int = 300):
+        super().__init__()
+        self.steps = steps
+        self.register_buffer("calls", torch.zeros((), dtype=torch.long))
+
+    def forward(self, model: Denoiser, x_0: Images, tokens: Ids) -> Float[Tensor, ""]:
+        self.calls += 1
+        times = later_half if int(self.calls) <= self.steps else late_times
         return caption_drop_loss(model, x_0, tokens, times=times)

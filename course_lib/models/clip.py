@@ -213,21 +213,24 @@ class CLIP(nn.Module):
         """What cosines are multiplied by."""
         return self.log_scale.exp()
 
-    def embed_images(self, x: Images) -> Float[Tensor, "batch dim"]:
-        """Pictures as vectors of length 1."""
-        return F.normalize(self.image(x), dim=1)
+    def embed_images(self, x: Images, *told: Tensor) -> Float[Tensor, "batch dim"]:
+        """Pictures as vectors of length 1.
+
+        told   what else the image tower asks for: the noise level, in chapter 22
+        """
+        return F.normalize(self.image(x, *told), dim=1)
 
     def embed_texts(self, texts: Tensor) -> Float[Tensor, "batch dim"]:
         """Texts, in whatever form the text tower reads, as vectors of length 1."""
         return F.normalize(self.text(texts), dim=1)
 
-    def forward(self, x: Images, texts: Tensor) -> Scores:
+    def forward(self, x: Images, texts: Tensor, *told: Tensor) -> Scores:
         if self.training:
             # The parameter itself is held, not a copy of it: a copy that is cut off has no
             # gradient, so a scale that is once too large could never come back.
             with torch.no_grad():
                 self.log_scale.clamp_(max=math.log(MAX_SCALE))
-        return self.scale * self.embed_images(x) @ self.embed_texts(texts).T
+        return self.scale * self.embed_images(x, *told) @ self.embed_texts(texts).T
 
 
 # ---- what the course trains ---------------------------------------------------------------

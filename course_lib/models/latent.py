@@ -12,14 +12,11 @@ import torch.nn.functional as F
 from jaxtyping import Bool
 from torch import Tensor
 
-from course_lib.core.tensors import seeded_randn_like
 from course_lib.core.types import Denoise, Images
 from course_lib.diffusion.denoiser import Denoiser
 from course_lib.diffusion.guidance import classifier_free, clip
-from course_lib.diffusion.samplers import ddim_step, sample
-from course_lib.diffusion.schedules import DiscreteSchedule, spaced_times
 from course_lib.models.autoencoder import Latents, LatentSpace, Pixels
-from course_lib.models.captions import Ids, TokenUNet, empty, reader
+from course_lib.models.captions import Ids, TokenUNet, empty, from_noise, reader
 from course_lib.models.palette import keep_known
 
 Hole = Bool[Tensor, "some 1 high wide"]  # one for each picture, or one for all
@@ -126,18 +123,14 @@ def _walk(
     known: Latents | None = None,
     open_z: Open | None = None,
 ) -> Latents:
-    schedule, f = model.schedule, space.autoencoder.f
-    if not isinstance(schedule, DiscreteSchedule):
-        raise ValueError(f"drawing needs a schedule of whole steps, got {type(schedule).__name__}")
+    f = space.autoencoder.f
     if side < f or side % f:
         raise ValueError(f"side must be a multiple of {f}, got {side}")
     channels = space.autoencoder.bottleneck.channels
     like = torch.empty(len(tokens), channels, side // f, side // f, device=tokens.device)
-    noise = seeded_randn_like(seed)(like)
     null = {"tokens": empty(tokens[:1])}
     told: Denoise = classifier_free(model, {"tokens": tokens}, null, scale)
     told = told if limit is None else clip(told, -limit, limit)
     if known is not None and open_z is not None:
         told = keep_known(told, known, open_z)
-    z: Tensor = sample(ddim_step, told, schedule, noise, spaced_times(schedule, steps))
-    return z
+    return from_noise(told, model.schedule, like, steps, seed)
