@@ -80,7 +80,7 @@ def show_images(
                     10.5, 72 * width * zoom / DPI / (0.62 * max(map(len, captions), default=1))
                 )
                 axes.set_title(captions[i], fontsize=size, y=-0.02, va="top", loc="center", pad=0)
-    figure.keep_colours = True
+    figure.in_colour = images.shape[1] == 3
     return named(figure, alt, f"{n} pictures of {width}x{height} pixels", title)
 
 
@@ -116,7 +116,7 @@ def show_rows(
                     axes.set_title(columns[c], fontsize=10.5, loc="center", pad=4)
                 if c == 0:
                     axes.text(-0.12, 0.5, label, transform=axes.transAxes, ha="right", va="center")
-    figure.keep_colours = True
+    figure.in_colour = any(row.shape[1] == 3 for row in rows.values())
     return named(figure, alt, f"rows of pictures: {'; '.join(rows)}", title)
 
 
