@@ -8,14 +8,15 @@ from course_lib.data.files import DamagedData
 from course_lib.data.samples import SAMPLES, index, load_samples, save_samples
 
 
-def pixels(n, side, seed=0):
-    random = torch.Generator().manual_seed(seed)
-    return torch.randint(256, (n, 1, side, side), dtype=torch.uint8, generator=random)
+def pixels(n, side, channels=1):
+    random = torch.Generator().manual_seed(0)
+    return torch.randint(256, (n, channels, side, side), dtype=torch.uint8, generator=random)
 
 
+@pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("n", [1, 50, 73])
-def test_what_is_saved_comes_back(tmp_path, n):
-    drawn = pixels(n, 8)
+def test_what_is_saved_comes_back(tmp_path, n, channels):
+    drawn = pixels(n, 8, channels)
     save_samples("one", drawn, {"how": "at random"}, folder=tmp_path)
     save_samples("two", pixels(3, 28), {"how": "too"}, folder=tmp_path)
     assert torch.equal(load_samples("one", tmp_path), drawn)
@@ -26,7 +27,8 @@ def test_what_is_saved_comes_back(tmp_path, n):
 def test_every_committed_sheet_is_whole(name):
     entry = index()[name]
     drawn = load_samples(name)
-    assert drawn.shape == (entry["n"], 1, entry["side"], entry["side"])
+    channels = 3 if name.startswith("scenes") else 1
+    assert drawn.shape == (entry["n"], channels, entry["side"], entry["side"])
     assert name in entry["how"]
     assert drawn.max() == (16 if name.startswith("digits") else 255)
     assert (SAMPLES / f"{name}.png").stat().st_size < 600_000

@@ -12,7 +12,8 @@ from tools.measure_models import ROWS, main
 def test_the_rows_are_the_committed_standings():
     entered = {name for against in REAL for name in standings(against)}
     assert entered == set(ROWS)
-    assert set(index()) == {row.weights for row in ROWS.values() if row.keep}
+    kept = {name for name in index() if not name.startswith("scenes")}
+    assert kept == {row.weights for row in ROWS.values() if row.keep}
     for against in REAL:
         assert {one.n for one in standings(against).values()} == {measure_models.NUMBER[against]}
 

@@ -16,7 +16,6 @@ import ship_weights  # noqa: E402
 
 from course_lib import trainings  # noqa: E402
 from course_lib.data.emoji import load_emoji  # noqa: E402
-from course_lib.data.scenes import draw_scene  # noqa: E402
 from course_lib.diffusion.schedules import linear  # noqa: E402
 from course_lib.trainings import TRAININGS, trained  # noqa: E402
 from course_lib.weights import load_weights, manifest  # noqa: E402
@@ -212,18 +211,6 @@ def test_an_autoencoder_is_judged_by_its_copies(
             return z + 0.02 * torch.where(z > 0, -1, 1)
 
     assert ship_weights.copied(Lighter())["psnr"] == pytest.approx(40, abs=0.01)
-
-
-def test_a_second_stage_of_scenes_is_judged_by_the_oracle(monkeypatch: pytest.MonkeyPatch) -> None:
-    every = [ship_weights.caption(s) for s in ship_weights.relations(**ship_weights.SMALL_WORLD)]
-    scenes = ship_weights.to_unit(torch.stack([draw_scene(text, 32) for text in every]))
-    monkeypatch.setattr(ship_weights, "imagine", lambda *_, **__: scenes)
-    found = ship_weights.swept(torch.nn.Identity(), 2)
-    assert found["obeyed"]["all"] == found["ceiling"]["all"] == 1
-    assert found["n"] == 2 * len(every) and 0 < found["floor"]
-    monkeypatch.setattr(ship_weights, "imagine", lambda *_, **__: torch.zeros_like(scenes))
-    empty = ship_weights.swept(torch.nn.Identity(), 1)
-    assert empty["obeyed"]["all"] == 0 and empty["frechet"] > found["frechet"]
 
 
 def test_drawn_emoji_are_judged_by_their_prompts(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1118,11 +1118,11 @@ MUTANTS = [
     # samples
     Mutant(
         "data/samples.py",
-        "COLUMNS, side).swapaxes(1, 2).reshape(-1, 1,",
-        "COLUMNS, side).reshape(-1, 1,",
-        "order: a sheet cut across its pictures",
+        "permute(0, 2, 4, 1, 3).flatten",
+        "permute(0, 2, 4, 3, 1).flatten",
+        "order: rows for columns",
     ),
-    Mutant("data/samples.py", "grid[:n]", "grid", "off by some: empty places are pictures"),
+    Mutant("data/samples.py", '[: entry["n"]]', "", "off by some: empty places are pictures"),
     Mutant("data/samples.py", "-(-n // COLUMNS)", "n // COLUMNS", "the last row is lost"),
     # metrics
     Mutant("metrics.py", "- 2 * overlap", "- overlap", "factor 2"),

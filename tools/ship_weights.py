@@ -28,7 +28,7 @@ from course_lib.data.digits import TOP, load_digits
 from course_lib.data.emoji import load_emoji, prompt
 from course_lib.data.fashion_mnist import load_fashion_mnist
 from course_lib.data.files import checksums
-from course_lib.data.oracle import judge, obeyed
+from course_lib.data.oracle import judge
 from course_lib.data.scenes import caption, draw_scenes, relations, split, swapped
 from course_lib.data.scenes import parse as parse_caption
 from course_lib.diffusion import discrete
@@ -47,7 +47,7 @@ from course_lib.diffusion.schedules import (
     spaced_times,
 )
 from course_lib.evaluation import evaluate, frechet_emoji, labels_found, prompt_recall
-from course_lib.metrics import Measured, frechet_distance, psnr
+from course_lib.metrics import Measured, psnr
 from course_lib.models.autoencoder import Autoencoder
 from course_lib.models.captions import draw
 from course_lib.models.clip import CLIP, recall_at, told_apart
@@ -63,15 +63,12 @@ from course_lib.trainings import (
     CHECKPOINT,
     GROUPS,
     SMALL_WORLD,
-    SWEPT,
     TRAININGS,
     Training,
     caption_tokenizer,
     latent_space,
     lpips,
     prompt_tokenizer,
-    scene_space,
-    trained,
 )
 from course_lib.weights import WEIGHTS, save_weights
 
@@ -253,8 +250,8 @@ def main(arguments: list[str] | None = None) -> int:
         # Alone a stage or a head draws nothing that could be compared: chapter 18 judges them and
         # the chain, `tools/measure_variance.py` the bits of a variance.
         return ship_whole(options, training, model, record, fashion_reference(), {})
-    if options.name in ("emoji_latent", *(f"scenes_f{f}" for f in SWEPT)):
-        return ship_second_stage(options, training, model, record)
+    if options.name == "emoji_latent":
+        return ship_painter(options, training, model, record)
     if isinstance(model, Denoiser) and isinstance(model.net, Inpainter):
         # Judged by its edits: benchmarks/glide.py.
         return ship_whole(options, training, model, record, learnt_from(training), {})
@@ -353,51 +350,15 @@ def ship_reader(
     return ship_whole(options, training, model, record, reference, found)
 
 
-def ship_second_stage(
+def ship_painter(
     options: argparse.Namespace, training: Training, model: nn.Module, record: dict[str, Any]
 ) -> int:
-    """Ship a diffusion model of latents: scenes by the oracle, emoji by CLIP, both by distance."""
+    """Ship text to emoji: what a CLIP finds in its pictures of held-out pairs, and the distance."""
     latents = training.data()
     digest = hashlib.sha256(latents.numpy().tobytes()).hexdigest()
-    model = model.to(pick_device(options.device))
-    if options.name == "emoji_latent":
-        reference = Reference("emoji train, latents of emoji_kl_4", digest, latents)
-        found: dict[str, Any] = {"prompted": prompted(model, options.seed)}
-    else:
-        f = int(options.name.removeprefix("scenes_f"))
-        reference = Reference(f"drawn scenes, small world, f = {f}", digest, latents)
-        found = {"swept": swept(model, f, options.seed)}
+    reference = Reference("emoji train, latents of emoji_kl_4", digest, latents)
+    found = {"prompted": prompted(model.to(pick_device(options.device)), options.seed)}
     return ship_whole(options, training, model, record, reference, found)
-
-
-def swept(model: nn.Module, f: int, seed: int = 0, noises: int = 2) -> dict[str, Any]:
-    """What the oracle says of a picture for each caption of the small world, and the distance.
-
-    ceiling   what it says of as many real scenes, packed and unpacked
-    frechet   of features of `scene_clip_tokens`; floor: of as many other real scenes
-    """
-    every = [caption(scene) for scene in relations(**SMALL_WORLD)]
-    tokens = caption_tokenizer().batch(every, CAPTION_LENGTH)
-    space, limit = scene_space(f), 1.0 if f == 1 else None
-    made = torch.cat(
-        [
-            imagine(model, space, tokens, side=32, scale=2.0, steps=16, seed=seed + n, limit=limit)
-            for n in range(noises)
-        ]
-    )
-    n, eye = len(made), trained("scene_clip_tokens").image
-    world = {"size": 32, "tasks": ("relation",)} | SMALL_WORLD
-    real, texts = draw_scenes(2 * n, "all", seed=11, **world)
-    with torch.no_grad():
-        rows, others, test = (eye.seen(x, levels=3) for x in (made, *to_unit(real).split(n)))
-        copies = space.decode(space.encode(to_unit(real[:n]))).clamp(-1, 1)
-    return {
-        "obeyed": _rounded(obeyed(to_pixels(made), every * noises)),
-        "ceiling": _rounded(obeyed(to_pixels(copies), texts[:n])),
-        "frechet": round(float(frechet_distance(rows, test)), 4),
-        "floor": round(float(frechet_distance(others, test)), 4),
-        "n": n,
-    }
 
 
 def prompted(
@@ -434,10 +395,6 @@ def prompted(
 
 def _recalled(pictures: Images, codes: Sequence[str]) -> dict[str, float]:
     return {f"R@{k}": round(prompt_recall(pictures, codes, k).value, 4) for k in (1, 5)}
-
-
-def _rounded(shares: dict[str, float]) -> dict[str, float]:
-    return {name: round(share, 4) for name, share in shares.items()}
 
 
 def obedience(

@@ -1,7 +1,8 @@
 """Samples of the shipped models, drawn once and committed, so that judging them costs no sampling.
 
 The sheets are PNG files under `data/samples`, so you can open them and look. Digits keep their 17
-levels, and look dark. `tools/measure_models.py` draws, judges and writes them.
+levels, and look dark. `tools/measure_models.py` draws, judges and writes them; the scenes, in
+colour, `benchmarks/latents.py`.
 """
 
 import io
@@ -22,11 +23,11 @@ from course_lib.data.files import ROOT, pixels_sha256, read_pixels
 SAMPLES = ROOT / "data" / "samples"
 COLUMNS = 50  # pictures in one row of a sheet
 
-Pixels = UInt8[Tensor, "n 1 side side"]
+Pixels = UInt8[Tensor, "n channels side side"]  # 1 channel or 3
 
 
 def load_samples(name: str, folder: Path = SAMPLES) -> Pixels:
-    """What the shipped model `name` drew, in the grey levels of its data set.
+    """What the model `name` drew, in the grey levels or colours of its data set.
 
     Raises ValueError for an unknown name (listing the valid ones), FileNotFoundError or DamagedData
     (with the command that repairs it) if the sheet is not the one that was committed.
@@ -35,19 +36,19 @@ def load_samples(name: str, folder: Path = SAMPLES) -> Pixels:
     one_of(name, entries, "samples")
     entry = entries[name]
     repair = f"git checkout -- data/samples/{name}.png"
-    sheet = read_pixels(folder / f"{name}.png", entry, repair)
-    side, n = entry["side"], entry["n"]
-    grid = sheet.reshape(-1, side, COLUMNS, side).swapaxes(1, 2).reshape(-1, 1, side, side)
-    return torch.from_numpy(grid[:n].copy())
+    sheet = torch.from_numpy(read_pixels(folder / f"{name}.png", entry, repair).copy())
+    grid = sheet.reshape(-1, entry["side"], COLUMNS, entry["side"], *sheet.shape[2:] or (1,))
+    return grid.permute(0, 2, 4, 1, 3).flatten(0, 1)[: entry["n"]]
 
 
 def save_samples(name: str, pixels: Pixels, about: dict[str, Any], folder: Path = SAMPLES) -> Path:
     """Write a sheet, and enter it with `about` and the checksum of its pixels in the index."""
-    n, _, side, _ = pixels.shape
-    full = torch.zeros(-(-n // COLUMNS) * COLUMNS, side, side, dtype=torch.uint8)
-    full[:n] = pixels[:, 0]
-    grid = full.numpy().reshape(-1, COLUMNS, side, side).swapaxes(1, 2)
-    sheet = np.ascontiguousarray(grid.reshape(-1, COLUMNS * side))
+    n, channels, side, _ = pixels.shape
+    full = torch.zeros(-(-n // COLUMNS) * COLUMNS, channels, side, side, dtype=torch.uint8)
+    full[:n] = pixels
+    grid = full.unflatten(0, (-1, COLUMNS)).permute(0, 3, 1, 4, 2)
+    sheet = grid.reshape(-1, COLUMNS * side, channels).numpy()
+    sheet = np.ascontiguousarray(sheet if channels == 3 else sheet[:, :, 0])
     file = io.BytesIO()
     Image.fromarray(sheet).save(file, "PNG", optimize=True)
     path = folder / f"{name}.png"
