@@ -13,6 +13,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from course_lib.core.types import Images, PerExample
+
 Rows = Float[Tensor, "_ _"]  # [rows, numbers in a row]
 Vector = Float[Tensor, " d"]
 Matrix = Float[Tensor, "d d"]
@@ -140,6 +142,15 @@ def psnr(images: Tensor, real: Tensor, *, peak: float = 2.0) -> float:
         )
     error = (images.double() - real.double()).square().mean()
     return 10 * log10(peak**2 / max(float(error), 1e-30))
+
+
+def saturated(images: Images, edge: float = 0.99) -> PerExample:
+    """The share of a picture's numbers that lie at the end of the range: |x| >= edge.
+
+    Guidance drives pixels there (Saharia et al. 2022, section 2.3). Real pictures may have such
+    numbers too, on a white ground for instance: their share is what to compare with.
+    """
+    return (images.abs() >= edge).flatten(1).float().mean(1)
 
 
 def inception_score(logits: Rows) -> float:

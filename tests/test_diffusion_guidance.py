@@ -166,3 +166,54 @@ def test_for_two_gaussians_the_walk_ends_at_the_geometric_mean(scale):
     start = (v_c + 6400) ** scale * (v + 6400) ** (1 - scale)
     expected = (v_c**scale * v ** (1 - scale) / start).sqrt() * 80
     assert float(end) == pytest.approx(float(expected), rel=2e-3)
+
+
+# ---- thresholds: what keeps a guided estimate in its range --------------------------------------
+
+
+def says(x_0):
+    return lambda x_t, t: x_0
+
+
+@for_all(
+    size=st.floats(0.1, 40), share=st.sampled_from([0.5, 0.9, 0.995, 1.0]), seed=st.integers(0, 99)
+)
+@settings(max_examples=40, deadline=None)
+def test_a_dynamic_threshold_leaves_few_numbers_at_the_ends(size, share, seed):
+    x_0 = size * torch.randn(3, 3, 8, 8, generator=torch.Generator().manual_seed(seed), dtype=D)
+    held = guidance.dynamic_threshold(says(x_0), share)(x_0, torch.zeros(3))
+    clipped = x_0.clamp(-1, 1)
+    large = x_0.flatten(1).abs().quantile(share, dim=1)
+    assert held.abs().max() <= 1
+    for n in range(3):
+        if large[n] <= 1:
+            assert torch.equal(held[n], clipped[n])
+        else:
+            # but for one number, since a quantile may lie between two
+            assert (held[n].abs() >= 1 - 1e-12).sum() <= (1 - share) * 192 + 1
+            inside = x_0[n].abs() < large[n]
+            assert torch.allclose(held[n][inside], x_0[n][inside] / large[n])
+
+
+def test_what_is_large_already_may_be_larger_without_a_difference():
+    x_0 = 5 * torch.randn(2, 3, 8, 8, dtype=D)
+    once, thrice = (
+        guidance.dynamic_threshold(says(a * x_0))(x_0, torch.zeros(2)) for a in (1.0, 3.0)
+    )
+    assert torch.allclose(once, thrice)
+
+
+def test_thresholds_are_those_of_diffusers():
+    from diffusers import DDIMScheduler
+
+    peer = DDIMScheduler(thresholding=True, dynamic_thresholding_ratio=0.9, sample_max_value=1e6)
+    for size in (0.3, 2.0, 9.0):
+        x_0 = size * torch.randn(4, 3, 8, 8)
+        ours = guidance.dynamic_threshold(says(x_0), 0.9)(x_0, torch.zeros(4))
+        assert torch.allclose(ours, peer._threshold_sample(x_0), atol=1e-6)
+
+
+@pytest.mark.parametrize("share", [0.0, -0.5, 1.5])
+def test_a_percentile_is_a_share(share):
+    with pytest.raises(ValueError, match="share"):
+        guidance.dynamic_threshold(says(torch.zeros(1)), share)

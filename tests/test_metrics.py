@@ -22,6 +22,7 @@ from course_lib.metrics import (
     kernel_distance,
     precision_recall,
     psnr,
+    saturated,
     sliced_wasserstein,
     with_floor,
 )
@@ -400,3 +401,11 @@ def test_psnr_counts_decibels_of_the_squared_error():
         psnr(real, real, peak=0)
     with pytest.raises(ValueError, match=r"\[2, 1, 4, 4\]"):
         psnr(real[:1], real)
+
+
+def test_saturated_numbers_are_counted_picture_by_picture():
+    x = torch.zeros(2, 3, 4, 4)
+    x[0, 0, 0] = 1.0
+    x[1, :, 1] = -0.995
+    assert saturated(x).tolist() == pytest.approx([4 / 48, 12 / 48])
+    assert saturated(x, edge=0.999).tolist() == pytest.approx([4 / 48, 0])

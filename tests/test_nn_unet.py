@@ -207,3 +207,31 @@ def test_words_reach_the_output_and_their_padding_does_not():
         net(x, t)
     with pytest.raises(ValueError, match="built without context_dim"):
         UNet(widths=(16, 32))(torch.zeros(1, 1, 8, 8), t[:1], context=context[:1])
+
+
+def test_deeper_where_pictures_are_small():
+    torch.manual_seed(0)
+    net = UNet(3, 3, widths=(8, 16), blocks=(1, 3), groups=4)
+    assert [len(level["blocks"]) for level in net.down] == [1, 3]
+    assert [len(level["blocks"]) for level in net.up] == [4, 2]
+    assert net(torch.randn(2, 3, 8, 8), torch.tensor([1, 9])).shape == (2, 3, 8, 8)
+    with pytest.raises(ValueError, match="2 resolutions need as many blocks"):
+        UNet(widths=(8, 16), blocks=(1, 2, 3))
+
+
+def test_skips_are_scaled_before_they_are_read():
+    torch.manual_seed(0)
+    plain = UNet(1, 1, widths=(8, 16), blocks=1, groups=4)
+    for weight in plain.parameters():
+        torch.nn.init.normal_(weight, std=0.2)
+    scaled = UNet(1, 1, widths=(8, 16), blocks=1, groups=4, skip_scale=0.5)
+    scaled.load_state_dict(plain.state_dict())
+    skips = []
+    for unet in (plain, scaled):
+        for level in unet.up:
+            for block, _ in level["blocks"]:
+                block.register_forward_pre_hook(lambda m, given: skips.append(given[0]))
+        unet(torch.ones(1, 1, 8, 8), torch.tensor([5]))
+    first, half = skips[0], skips[len(skips) // 2]  # the deepest block, of each
+    torch.testing.assert_close(half[:, :16], first[:, :16])
+    torch.testing.assert_close(half[:, 16:], first[:, 16:] / 2)

@@ -39,6 +39,28 @@ def clip(denoise: Denoise, low: float = -1.0, high: float = 1.0) -> Denoise:
     return clipped
 
 
+def dynamic_threshold(denoise: Denoise, percentile: float = 0.995) -> Denoise:
+    """Shrink an estimate of x_0 whose numbers are too large, so that most stay where they differ.
+
+    s is the size that a share `percentile` of an example's numbers do not exceed, or 1 if that is
+    more. The estimate is held within -s and s, then divided by s (Saharia et al. 2022, section
+    2.3). So it is within [-1, 1] in the end, as with `clip`. But where s is above 1, hardly more
+    than a share 1 - percentile of the numbers become -1 or 1. Where s = 1 it is `clip`.
+
+    Raises ValueError unless 0 < percentile <= 1.
+    """
+    if not 0 < percentile <= 1:
+        raise ValueError(f"percentile is a share, above 0 and up to 1, got {percentile}")
+
+    def thresholded(x_t: Tensor, t: Tensor) -> Tensor:
+        x_0 = denoise(x_t, t)
+        s = torch.quantile(x_0.flatten(1).abs(), percentile, dim=1).clamp(min=1)
+        s = s.view((-1,) + (1,) * (x_0.ndim - 1))
+        return x_0.clamp(-s, s) / s
+
+    return thresholded
+
+
 def classifier_guided(
     denoise: Denoise, schedule: NoiseSchedule, log_prob: LogProb, scale: float = 1.0
 ) -> Denoise:
