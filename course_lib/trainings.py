@@ -29,6 +29,7 @@ from course_lib.data.fashion_mnist import load_fashion_mnist
 from course_lib.data.points import swiss_roll
 from course_lib.data.scenes import (
     RELATIONS,
+    SMALL_WORLD,
     Pair,
     caption,
     draw_scenes,
@@ -227,13 +228,6 @@ def framed_garments() -> Images:
     return F.pad(garments(), (2, 2, 2, 2), value=-1.0)
 
 
-# Chapter 20's small world: two things, one beside or above the other, 16 × 16 pixels.
-SMALL_WORLD = {
-    "colours": ("red", "yellow", "blue"),
-    "shapes": ("circle", "square", "cross"),
-    "backgrounds": ("black",),
-    "related": ("left of", "above"),
-}
 CAPTION_LENGTH = 24  # in pieces, START and END included
 
 

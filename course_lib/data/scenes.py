@@ -54,6 +54,13 @@ RELATIONS = {"left of": (-1, 0), "right of": (1, 0), "above": (0, -1), "below": 
 NUMBERS = {"two": 2, "three": 3, "four": 4}
 TASKS = ("single", "count", "pair", "relation")
 SPLITS = ("train", "test_pair", "test_count", "test_relation")
+# Chapter 20's small world: two things, one beside or above the other.
+SMALL_WORLD = {
+    "colours": ("red", "yellow", "blue"),
+    "shapes": ("circle", "square", "cross"),
+    "backgrounds": ("black",),
+    "related": ("left of", "above"),
+}
 
 
 @dataclass(frozen=True)
