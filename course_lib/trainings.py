@@ -23,9 +23,11 @@ from course_lib.core.tensors import pick_device, seed_everything, to_unit
 from course_lib.core.types import Images, Points
 from course_lib.data.batches import random_batches
 from course_lib.data.digits import TOP, load_digits
+from course_lib.data.drawbench import prompts
 from course_lib.data.emoji import COLOURS as EMOJI_COLOURS
 from course_lib.data.emoji import concepts, label_embeddings, load_emoji, prompt
 from course_lib.data.fashion_mnist import load_fashion_mnist
+from course_lib.data.frozen import frozen_states
 from course_lib.data.points import swiss_roll
 from course_lib.data.scenes import (
     RELATIONS,
@@ -35,6 +37,7 @@ from course_lib.data.scenes import (
     draw_scenes,
     parse,
     random_scene,
+    relations,
     split,
     swapped,
 )
@@ -62,6 +65,11 @@ from course_lib.models.captions import (
 )
 from course_lib.models.cascade import AUG_MAX, StageLoss, SuperResolver, shrink, stage
 from course_lib.models.clip import (
+    CLIP,
+    EndTower,
+    ImageTower,
+    bag_tower,
+    clip_loss,
     emoji_clip,
     emoji_clip_loss,
     scene_clip,
@@ -75,10 +83,21 @@ from course_lib.models.glide import (
     timed_clip,
     widened,
 )
+from course_lib.models.imagen import StatesUNet, base_loss, stage_loss
 from course_lib.models.latent import LENGTH, latent_reader, pixel_space
 from course_lib.models.palette import PaletteLoss, Restorer, restorer
 from course_lib.models.style import StyleGAN, style_gan_loss
 from course_lib.models.tokenizer import Tokenizer, learn_merges
+from course_lib.models.unclip import (
+    Buckets,
+    NumberPrior,
+    PriorTransformer,
+    VectorReader,
+    decoder_loss,
+    diffusion_prior,
+    number_loss,
+    prior_loss,
+)
 from course_lib.models.vae import fashion_vae, vae_loss
 from course_lib.nn.ablations import (
     with_rescaled_blocks,
@@ -114,7 +133,7 @@ from course_lib.recipes import (
     swiss_roll_2015,
 )
 from course_lib.train import TrainConfig, Trainer
-from course_lib.weights import WEIGHTS, load_or_train, load_weights
+from course_lib.weights import WEIGHTS, load_or_train, load_weights, manifest
 
 CHECKPOINT = "checkpoint.safetensors"
 RUNS = WEIGHTS.parents[1] / "runs" / "train"
@@ -125,7 +144,8 @@ UNetLosses = tuple[Tensor, dict[str, Tensor]]
 class Training:
     """One run: which model learns what, from which data, and with which numbers.
 
-    labels  of the data, for a loss that takes them: loss(model, data, labels)
+    labels  of the data, for a loss that takes them: loss(model, data, labels); or several tensors,
+            each with a row for each row of the data
     betas   of AdamW
     part    which submodule is wanted in the end, if the model also holds what only training needs
     ships   what of it goes into a file, if the rest is in another model's, from which it started
@@ -139,7 +159,7 @@ class Training:
     config: TrainConfig
     betas: tuple[float, float] = (0.9, 0.999)
     part: str = ""
-    labels: Callable[[], Tensor] | None = None
+    labels: Callable[[], Tensor | tuple[Tensor, ...]] | None = None
     ships: Callable[[nn.Module], nn.Module] = lambda wanted: wanted
     start: Callable[[nn.Module], object] = lambda model: None
 
@@ -163,7 +183,8 @@ class Training:
         if not (folder / CHECKPOINT).exists():
             self.start(model)
         model = model.to(place)
-        data = [self.data()] if self.labels is None else [self.data(), self.labels()]
+        told = () if self.labels is None else self.labels()
+        data = [self.data(), *((told,) if isinstance(told, Tensor) else told)]
         batches = random_batches(*[one.to(place) for one in data], size=self.batch)
         loss = deepcopy(self.loss)  # one that remembers starts afresh with each run
         trainer = Trainer(model, loss, batches, config, compiled=compiled)
@@ -370,9 +391,12 @@ SWEPT = {1: 1200, 2: 4700, 4: 10_700, 8: 14_800}
 
 
 @cache
-def world_32() -> tuple[Images, Int[Tensor, "n length"]]:
-    """4,000 training scenes of the small world at 32 × 32 and their captions in pieces."""
-    images, captions = draw_scenes(4000, size=32, tasks=("relation",), **SMALL_WORLD)
+def world_32(seed: int = 0, size: int = 32) -> tuple[Images, Int[Tensor, "n length"]]:
+    """4,000 training scenes of the small world at 32 × 32 and their captions in pieces.
+
+    size    the same scenes at another size, when they are drawn with the same seed
+    """
+    images, captions = draw_scenes(4000, size=size, seed=seed, tasks=("relation",), **SMALL_WORLD)
     return to_unit(images), caption_tokenizer().batch(captions, CAPTION_LENGTH)
 
 
@@ -407,6 +431,225 @@ def _swept(f: int) -> Training:
         replace(_LATENT, total_steps=steps, final_steps=steps // 3, ema_decay=0.99),
         labels=lambda: world_32()[1],
     )
+
+
+# Chapters 26 and 27: the same scenes by a system of unCLIP's kind and by one of Imagen's. Prior,
+# decoder and stage together take as long as the twelve minutes of `scenes_f2`, by the cost of a
+# step; so do Imagen's base and first stage. The last stage comes on top.
+UNCLIP = {"prior": 1200, "decoder": 3600, "up": 830}
+IMAGEN = {"16": 4400, "32": 930, "64": 500}
+
+
+def at_hand(name: str) -> nn.Module:
+    """A model that another needs: the shipped one or, if none is, that of a run on this machine.
+
+    The run is made first if need be.
+    """
+    return trained(name, "fast" if name in manifest() else "cpu")
+
+
+def world_16() -> Images:
+    """The scenes of `world_32` at half the size, as a stage will be shown them."""
+    return shrink(world_32()[0])
+
+
+@cache
+def clip_of(name: str = "world_clip") -> CLIP:
+    """A frozen CLIP of the small world."""
+    model = at_hand(name)
+    assert isinstance(model, CLIP)
+    return model
+
+
+@torch.no_grad()
+def clip_texts(
+    tokens: Int[Tensor, "n length"], name: str = "world_clip"
+) -> tuple[Tensor, Tensor, Tensor]:
+    """What a prior is told of captions: CLIP's vectors and its text tower's states.
+
+    And where there is a piece.
+    """
+    text = clip_of(name).text
+    assert isinstance(text, EndTower)
+    return clip_of(name).embed_texts(tokens), text.read(tokens), text.read.mask(tokens)
+
+
+@cache
+@torch.no_grad()
+def world_vectors(name: str = "world_clip") -> Float[Tensor, "n dim"]:
+    """A CLIP's vectors of the scenes of `world_32`, of length 1."""
+    parts = world_32()[0].split(250)
+    return torch.cat([clip_of(name).embed_images(part) for part in parts])
+
+
+@cache
+def world_texts(name: str = "world_clip") -> tuple[Tensor, Tensor, Tensor]:
+    """`clip_texts` of the captions of `world_32`."""
+    parts = world_32()[1].split(500)
+    told = [clip_texts(part, name) for part in parts]
+    vectors, states, there = (torch.cat(one) for one in zip(*told, strict=True))
+    return vectors, states, there
+
+
+def decoder_tokens(name: str = "world_clip") -> tuple[Tensor, Tensor]:
+    """Captions in pieces and vectors of `world_32`, for a decoder."""
+    return world_32()[1], world_vectors(name)
+
+
+def vector_reader() -> VectorReader:
+    """Chapter 26's decoder of scenes: a reader of captions that is also told CLIP's vector."""
+    pieces = len(caption_tokenizer())
+    return VectorReader(TokenUNet(pieces, CAPTION_LENGTH, widths=(24, 48)), 64)
+
+
+def number_prior() -> NumberPrior:
+    """Chapter 26's other prior, with buckets that are not set yet."""
+    return NumberPrior(Buckets(64, 24, 32), 32, CAPTION_LENGTH)
+
+
+def set_buckets(model: nn.Module) -> None:
+    """Set a `NumberPrior`'s buckets by the training scenes."""
+    assert isinstance(model, NumberPrior)
+    model.fit(world_vectors(), world_texts()[0])
+
+
+FEATURES = ("frozen", "clip", "one-hot")
+
+
+@cache
+def caption_states(features: str = "frozen") -> tuple[Tensor, Tensor, list[str]]:
+    """States [n, length, width] of texts, where there is a piece, and the texts.
+
+    features   "frozen": MiniLM's, of all prompts of `drawbench`. "clip": those of the text tower of
+               `world_clip`, of the same. "one-hot": of the 72 captions, each a number of its own
+
+    Raises ValueError for other features.
+    """
+    one_of(features, FEATURES, "features")
+    texts = [one.text for one in prompts()]
+    if features == "frozen":
+        return *frozen_states(texts), texts
+    if features == "clip":
+        tokens = caption_tokenizer().batch(texts, CAPTION_LENGTH)
+        return *clip_texts(tokens)[1:], texts
+    texts = [caption(scene) for scene in relations(**SMALL_WORLD)]
+    return torch.eye(72)[:, None], torch.ones(72, 1, dtype=torch.bool), texts
+
+
+def world_states(features: str = "frozen") -> tuple[Tensor, Tensor]:
+    """`caption_states` of each scene of `world_32`."""
+    states, there, texts = caption_states(features)
+    read, number = caption_tokenizer().decode, {text: n for n, text in enumerate(texts)}
+    rows = [number[read(row.tolist())] for row in world_32()[1]]
+    return states[rows], there[rows]
+
+
+def _resolves() -> Denoiser:
+    return reader(StatesUNet(64, resolves=True, widths=(16, 32), patch=2))
+
+
+def _by_states(features: str = "frozen", looks: bool = True) -> Training:
+    """Imagen's base at 16 × 16 on some features of captions."""
+    width = {"frozen": 64, "clip": 32, "one-hot": 72}[features]
+    return Training(
+        lambda: reader(StatesUNet(width, looks=looks)),
+        base_loss,
+        world_16,
+        32,
+        _world(IMAGEN["16"]),
+        labels=lambda: world_states(features),
+    )
+
+
+def _decodes(clip: str) -> Training:
+    """unCLIP's decoder at 16 × 16, of the vectors of a CLIP."""
+    return Training(
+        lambda: reader(vector_reader()),
+        decoder_loss,
+        world_16,
+        32,
+        _world(UNCLIP["decoder"]),
+        labels=lambda: decoder_tokens(clip),
+    )
+
+
+def _world(steps: int, lr: float = 2e-3) -> TrainConfig:
+    return replace(_LATENT, lr=lr, total_steps=steps, final_steps=steps // 3, ema_decay=0.99)
+
+
+def world_clip(in_order: bool = True) -> CLIP:
+    """A CLIP of the small world at 32 × 32, one that sees a scene as a whole.
+
+    Its image tower has a level more than chapter 21's, so that a feature sees both things.
+    """
+    pieces = len(caption_tokenizer())
+    text = EndTower(pieces, CAPTION_LENGTH) if in_order else bag_tower(pieces)
+    return CLIP(ImageTower(64, (16, 24, 48, 64)), text)
+
+
+def unit_clip_loss(model: CLIP, x_0: Images, tokens: Tensor) -> Tensor:
+    """`clip_loss` of pictures in [-1, 1] and their captions."""
+    return clip_loss(model(x_0, tokens))
+
+
+# Emoji: chapter 24's painter is the start of a decoder of chapter 21's CLIP vectors.
+
+
+@cache
+@torch.no_grad()
+def emoji_image_vectors() -> Float[Tensor, "n 128"]:
+    """`emoji_clip`'s vectors of the pictures that `prompted_latents` decode to."""
+    model, space = clip_of("emoji_clip"), latent_space()
+    seen = []
+    for part in prompted_latents().split(250):
+        x = space.decode(part.float()).clamp(-1, 1)
+        seen.append(model.embed_images(F.avg_pool2d(x, 2)))
+    return torch.cat(seen)
+
+
+@cache
+def _prompted_labels(views: int = 4) -> Float[Tensor, "n 384"]:
+    vectors = label_embeddings()
+    codes = [one.code for one in load_emoji("train", groups=GROUPS).concepts]
+    return torch.stack([vectors[code] for code in codes]).repeat(views, 1)
+
+
+@torch.no_grad()
+def emoji_texts() -> tuple[Tensor, Tensor, Tensor]:
+    """What a prior of emoji is told of prompts: a vector, states, and where there is a piece.
+
+    The vector is `emoji_clip`'s, of the label; the states are the painter's, of the whole prompt.
+    """
+    painter = at_hand("emoji_latent").get_submodule("net")
+    assert isinstance(painter, TokenUNet)
+    tower, tokens = painter.tower, prompt_tokens()
+    states = torch.cat([tower(part) for part in tokens.split(500)])
+    return clip_of("emoji_clip").embed_texts(_prompted_labels()), states, tower.mask(tokens)
+
+
+def emoji_decoder() -> Denoiser:
+    """The painter of chapter 24, which is to learn what CLIP's vectors say.
+
+    Only what reads them, the time and the words is trained.
+    """
+    painter = at_hand("emoji_latent").get_submodule("net")
+    assert isinstance(painter, TokenUNet)
+    net = VectorReader(painter, 128)
+    net.requires_grad_(False)
+    net.added().requires_grad_(True)
+    return reader(net)
+
+
+def decoder_added(model: nn.Module) -> nn.Module:
+    """What `emoji_decoder` trains: the rest is in the painter."""
+    net = model.get_submodule("net")
+    assert isinstance(net, VectorReader)
+    return net.added()
+
+
+def latent_decoder_loss(model: Denoiser, z_0: Tensor, tokens: Tensor, vectors: Tensor) -> Tensor:
+    """`decoder_loss` of latents in half precision."""
+    return decoder_loss(model, z_0.float(), tokens, vectors)
 
 
 def latent_loss(model: Denoiser, z_0: Tensor, tokens: Tensor) -> Tensor:
@@ -832,6 +1075,88 @@ TRAININGS: dict[str, Callable[..., nn.Module]] = {
     ),
     # Its sweep of f: four diffusions of scenes that cost the same time.
     **{f"scenes_f{f}": _swept(f) for f in SWEPT},
+    # Chapter 26: CLIPs of the small world, by a sequence of pieces and by a bag of them, and one
+    # that judges, has another image tower and has seen other scenes.
+    "world_clip": Training(
+        world_clip, unit_clip_loss, lambda: world_32()[0], 128, _PAIRS, labels=lambda: world_32()[1]
+    ),
+    "world_clip_bag": Training(
+        lambda: world_clip(in_order=False),
+        unit_clip_loss,
+        lambda: world_32()[0],
+        128,
+        _PAIRS,
+        labels=lambda: world_32()[1],
+    ),
+    "world_clip_judge": Training(
+        small_clip,
+        clean_clip_loss,
+        lambda: world_32(seed=1)[0],
+        128,
+        _PAIRS,
+        labels=lambda: world_32(seed=1)[1],
+    ),
+    # Its two priors, its decoder (and one of the bag's vectors), and a stage that knows no text.
+    "unclip_prior": Training(
+        lambda: diffusion_prior(PriorTransformer(64, 32, CAPTION_LENGTH)),
+        prior_loss,
+        world_vectors,
+        256,
+        _world(UNCLIP["prior"]),
+        labels=world_texts,
+    ),
+    "unclip_numbers": Training(
+        number_prior,
+        number_loss,
+        world_vectors,
+        256,
+        _world(UNCLIP["prior"]),
+        labels=world_texts,
+        start=set_buckets,
+    ),
+    "unclip_decoder": _decodes("world_clip"),
+    "unclip_decoder_bag": _decodes("world_clip_bag"),
+    "unclip_up": Training(
+        lambda: stage(SuperResolver(3, widths=(16, 32), patch=2)),
+        StageLoss(AUG_MAX),
+        lambda: world_32()[0],
+        32,
+        _world(UNCLIP["up"]),
+    ),
+    # Chapter 27: a base on MiniLM's states and two stages; the base on other features.
+    "imagen_16": _by_states(),
+    "imagen_16_pooled": _by_states(looks=False),
+    "imagen_16_clip": _by_states("clip"),
+    "imagen_16_one_hot": _by_states("one-hot"),
+    "imagen_32": Training(
+        _resolves, stage_loss, lambda: world_32()[0], 32, _world(IMAGEN["32"]), labels=world_states
+    ),
+    "imagen_64": Training(
+        _resolves,
+        stage_loss,
+        lambda: world_32(size=64)[0],
+        32,
+        _world(IMAGEN["64"]),
+        labels=world_states,
+    ),
+    # Chapter 26's emoji: a prior of CLIP's vectors, and the painter that learns to read them.
+    "emoji_prior": Training(
+        lambda: diffusion_prior(PriorTransformer(128, 96, LENGTH, width=96, depth=3)),
+        prior_loss,
+        emoji_image_vectors,
+        256,
+        TrainConfig(lr=1e-3, final_steps=600, total_steps=1500, ema_decay=0.995),
+        labels=emoji_texts,
+    ),
+    "emoji_unclip": Training(
+        emoji_decoder,
+        latent_decoder_loss,
+        prompted_latents,
+        32,
+        TrainConfig(lr=1e-3, final_steps=700, total_steps=1500, ema_decay=0.995),
+        labels=lambda: (prompt_tokens(), emoji_image_vectors()),
+        ships=decoder_added,
+    ),
     # What samples are looked at with; these two measure and ship themselves.
     "digits_features": partial(train_features, "digits_features"),
     "fashion_features": partial(train_features, "fashion_features"),

@@ -223,7 +223,7 @@ def test_dot_products_fall_into_buckets_of_equal_count():
 def test_the_loss_is_the_surprise_at_each_code():
     net, vectors = a_number_prior()
     vector, states, there = texts()
-    loss = unclip.number_loss(net, vectors[:2], vector, states, there, p_uncond=0)
+    loss = unclip.number_loss(net, vectors[:2], vector, states, there, p_uncond=0.0)
     codes = net.buckets.encode(vectors[:2])
     dots = net.bucket_of((vectors[:2] * vector).sum(1))
     chances = net(codes, dots, vector, states, there)[:, :3].log_softmax(2)
@@ -231,6 +231,19 @@ def test_the_loss_is_the_surprise_at_each_code():
     hidden = unclip.number_loss(net, vectors[:2], vector, states, there, p_uncond=1)
     nothing = net(codes, 0 * dots, 0 * vector, 0 * states, there & False)[:, :3].log_softmax(2)
     torch.testing.assert_close(hidden, -nothing.gather(2, codes[..., None]).mean())
+
+
+def test_a_dot_product_is_hidden_with_its_text_and_alone():
+    net, vectors = a_number_prior()
+    many = [one[:1].expand(2000, *one.shape[1:]) for one in texts()]
+    seen = []
+    net.dot.register_forward_hook(lambda m, given, out: seen.append(given[0]))
+    net.text.register_forward_hook(lambda m, given, out: seen.append(given[0]))
+    unclip.number_loss(net, vectors[:1].expand(2000, -1), *many, p_uncond=0.2)
+    text, dots = seen
+    no_text = ~text.any(1)
+    assert not dots[no_text].any()
+    assert float((dots[~no_text] == 0).float().mean()) == pytest.approx(0.2, abs=0.04)
 
 
 @pytest.mark.parametrize("dots", [0, 4])
@@ -251,6 +264,14 @@ def test_codes_are_drawn_by_their_chances(dots):
     row = torch.cdist(drawn, F.normalize(net.buckets.decode(every), dim=1)).argmin(1)
     share = every[row][:, 0].bincount(minlength=5) / 4000
     assert (share - first.mean(0)).abs().max() < 0.03 and middle.shape == (4000, DIM)
+
+
+def test_a_prior_need_not_be_told_a_dot_product():
+    net, _ = a_number_prior()
+    seen = []
+    net.dot.register_forward_hook(lambda m, given, out: seen.append(given[0]))
+    unclip.say_vectors(net, *texts(), told=False)
+    assert len(seen) == 3 and not torch.cat(seen).any()
 
 
 def test_guided_logits_go_beyond_the_text():

@@ -327,11 +327,14 @@ def number_loss(
     there: There,
     p_uncond: float = 0.1,
 ) -> Float[Tensor, ""]:
-    """Surprise at each code, in nats, on average; now and then text and dot product are hidden."""
+    """Surprise at each code, in nats, on average; now and then the text is hidden.
+
+    So is the dot product, with the text and, as often again, alone: then it need not be told.
+    """
     dots = model.bucket_of((vectors * text_vector).sum(1))
     codes = model.buckets.encode(vectors)
     text_vector, states, there = hide_text(text_vector, states, there, p_uncond)
-    dots = dots * text_vector.any(1)
+    dots = dots * text_vector.any(1) * (torch.rand(len(dots), device=dots.device) >= p_uncond)
     logits = model(codes[:, :-1], dots, text_vector, states, there)
     return F.cross_entropy(logits.flatten(0, 1), codes.flatten())
 
@@ -344,19 +347,19 @@ def say_vectors(
     there: There,
     *,
     scale: float = 1.0,
+    told: bool = True,
     seed: int = 0,
 ) -> Vectors:
     """An image vector for each text, code by code, stretched to length 1.
 
-    The dot product that the prior is told is drawn from the upper half of those seen in training
-    (the paper's best choice, section 2.2).
-
     scale   of guidance, on the logits; 1 is none
+    told    whether the prior is told a dot product: one of the upper half of those seen in training
+            (the paper's best choice, section 2.2)
     """
     n, device = len(there), there.device
     generator = torch.Generator().manual_seed(seed)
     dots = torch.zeros(n, dtype=torch.long)
-    if model.dots:
+    if model.dots and told:
         dots = torch.randint(model.dots // 2 + 1, model.dots + 1, (n,), generator=generator)
     dots = dots.to(device)
     codes = torch.zeros(n, 0, dtype=torch.long, device=device)
