@@ -9,6 +9,7 @@ import torch
 from course_lib import trainings
 from course_lib.data.emoji import label_embeddings, load_emoji
 from course_lib.data.scenes import caption, draw_scenes, parse, split, swapped
+from course_lib.models.cascade import shrink
 from course_lib.train import TrainConfig
 from course_lib.weights import load_weights
 
@@ -196,3 +197,111 @@ def test_the_judge_has_seen_other_scenes(monkeypatch):
         images, captions = few(0, size=16, seed=seed, tasks=("relation",), **trainings.SMALL_WORLD)
         assert torch.equal(trainings.to_unit(images), row.data())
         assert torch.equal(trainings.caption_tokenizer().batch(captions, 24), row.labels())
+
+
+# ---- chapters 26 and 27 -------------------------------------------------------------------------
+
+
+def forty(count, part="train", **world):
+    return draw_scenes(40, part, **world)
+
+
+@pytest.fixture
+def few_scenes(monkeypatch):
+    """Forty scenes of the small world, and a CLIP of them that has learnt nothing."""
+    torch.manual_seed(0)
+    monkeypatch.setattr(trainings, "draw_scenes", forty)
+    images, tokens = trainings.world_32.__wrapped__()
+    monkeypatch.setattr(trainings, "world_32", lambda seed=0, size=32: (images, tokens))
+    models = {name: trainings.TRAININGS[name].model().eval() for name in ("world_clip",)}
+    monkeypatch.setattr(trainings, "at_hand", models.__getitem__)
+    caches = [trainings.clip_of, trainings.world_vectors, trainings.world_texts]
+    caches += [trainings.caption_states]
+    for one in caches:
+        one.cache_clear()
+    yield images, tokens, models["world_clip"]
+    for one in caches:
+        one.cache_clear()
+
+
+def test_the_same_scenes_at_another_size(monkeypatch):
+    monkeypatch.setattr(trainings, "draw_scenes", forty)
+    world = trainings.world_32.__wrapped__
+    (small, tokens), (large, again), (other, captions) = world(), world(size=64), world(seed=1)
+    assert large.shape == (40, 3, 64, 64) and torch.equal(tokens, again)
+    assert (shrink(large) - small).abs().mean() < 0.01  # edges are drawn anew, places are the same
+    assert not torch.equal(captions, tokens) and other.shape == small.shape
+
+
+def test_a_prior_is_told_what_clip_says_of_the_same_scene(few_scenes):
+    images, tokens, clip = few_scenes
+    vectors, (text, states, there) = trainings.world_vectors(), trainings.world_texts()
+    with torch.no_grad():
+        torch.testing.assert_close(vectors[3:5], clip.embed_images(images[3:5]))
+        torch.testing.assert_close(text[3:5], clip.embed_texts(tokens[3:5]))
+        end = (tokens[3] == 2).int().argmax()
+        own = torch.nn.functional.normalize(clip.text.head(states[3, end]), dim=0)
+    torch.testing.assert_close(own, text[3])
+    assert torch.equal(there, tokens != 0) and there.shape == states.shape[:2]
+
+
+def test_states_belong_to_their_scenes(few_scenes):
+    read = trainings.caption_tokenizer().decode
+    for kind, width in (("frozen", 64), ("clip", 32), ("one-hot", 72)):
+        states, there, texts = trainings.caption_states(kind)
+        assert states.shape[2] == width and len(texts) == len(states) >= 72
+        mine, seen = trainings.world_states(kind)
+        row = texts.index(read(few_scenes[1][7].tolist()))
+        assert torch.equal(mine[7], states[row]) and torch.equal(seen[7], there[row])
+        ending = {"frozen": "", "clip": "_clip", "one-hot": "_one_hot"}[kind]
+        model = trainings.TRAININGS[f"imagen_16{ending}"].model()
+        x = torch.zeros(2, 3, 16, 16)
+        assert model(x, torch.tensor([1, 9]), states=mine[:2], there=seen[:2]).shape == x.shape
+    with pytest.raises(ValueError, match="unknown features 'T5'"):
+        trainings.caption_states("T5")
+
+
+NEW = ["unclip_prior", "unclip_numbers", "unclip_decoder", "unclip_up", "imagen_16", "imagen_32"]
+
+
+@pytest.mark.parametrize("name", NEW)
+def test_a_row_with_several_labels_learns(name, few_scenes, tmp_path):
+    row = trainings.TRAININGS[name]
+    short = replace(row, config=replace(row.config, total_steps=2, warmup_steps=1), batch=4)
+    model = short(tmp_path, device="cpu")
+    assert (tmp_path / trainings.CHECKPOINT).exists()
+    torch.manual_seed(0)
+    fresh = row.model()
+    moved = [
+        not torch.equal(a, b) for a, b in zip(model.parameters(), fresh.parameters(), strict=True)
+    ]
+    assert any(moved)
+    if name == "unclip_numbers":  # its buckets are set, and kept with the run
+        assert model.buckets.axes.shape == (24, 64) and model.edges.any()
+        again = short(tmp_path, device="cpu")
+        assert torch.equal(again.buckets.low, model.buckets.low)
+
+
+def test_systems_have_the_same_time():
+    cost = {"prior": 0.081, "decoder": 0.156, "up": 0.072}  # seconds a step, measured alike
+    unclip = sum(cost[part] * steps for part, steps in trainings.UNCLIP.items())
+    imagen = 0.141 * trainings.IMAGEN["16"] + 0.107 * trainings.IMAGEN["32"]
+    latent = 0.153 * trainings.SWEPT[2]
+    assert unclip == pytest.approx(latent, rel=0.02) and imagen == pytest.approx(latent, rel=0.02)
+
+
+def test_the_painter_learns_to_read_vectors_and_forgets_nothing(monkeypatch):
+    torch.manual_seed(0)
+    painter = trainings.TRAININGS["emoji_latent"].model().eval()
+    monkeypatch.setattr(trainings, "at_hand", lambda name: {"emoji_latent": painter}[name])
+    row = trainings.TRAININGS["emoji_unclip"]
+    model = row.model()
+    learns = {name for name, one in model.named_parameters() if one.requires_grad}
+    added = row.ships(model)
+    assert sum(p.numel() for p in added.parameters()) == sum(
+        p.numel() for p in model.parameters() if p.requires_grad
+    )
+    assert not any("tower" in name or "conv" in name for name in learns)
+    assert any(".read." in name for name in learns) and "net.add.weight" in learns
+    share = sum(p.numel() for p in added.parameters()) / sum(p.numel() for p in model.parameters())
+    assert share < 0.25
