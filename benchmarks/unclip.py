@@ -15,9 +15,13 @@ guided/PRIOR/DECODER   the same for "prior" at scales of both
 binding/CLIP      pictures from vectors of real scenes, by a CLIP that reads a sequence or a bag
 edit/WEIGHT       a text diff: the picture of a scene is to become one with the shapes swapped
 vary/ETA          variations: how far the vector and the pixels are from the original's
+emoji/FROM        200 held-out pairs of design and concept by `emoji_unclip`: told the prompt alone
+                  ("none"), a vector and no prompt, or both ("+ caption"). R@1 and R@5 among all
+                  labels by a CLIP that is not the one the vectors are of, and by the one that is
 """
 
 import argparse
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,22 +31,35 @@ from world import MEASURED, STEPS, Book, captions, claims, distance, ids, model,
 
 from course_lib.core.tensors import seeded_randn_like, to_unit
 from course_lib.data.drawbench import Prompt
+from course_lib.data.emoji import Emoji, label_embeddings, load_emoji, prompt
 from course_lib.data.scenes import caption, draw_captions, swapped
+from course_lib.evaluation import frechet_emoji, labels_found
 from course_lib.models.captions import empty
 from course_lib.models.cascade import shrink
 from course_lib.models.clip import ImageTower
+from course_lib.models.latent import LENGTH
 from course_lib.models.unclip import (
     NumberPrior,
+    decode,
     draw_vectors,
     noise_of,
     redraw,
     say_vectors,
     text_diff,
 )
-from course_lib.trainings import at_hand, clip_of, clip_texts
+from course_lib.trainings import (
+    GROUPS,
+    at_hand,
+    clip_of,
+    clip_texts,
+    latent_space,
+    prompt_tokenizer,
+)
 
 NUMBERS = MEASURED / "unclip.json"
 SOURCES = ("image", "prior", "one draw", "mean", "numbers", "numbers, not told", "text", "none")
+EMOJI = ("image", "prior", "text")
+KINDS = ("vector", "guided", "binding", "edit", "vary", "emoji")
 ETAS, WEIGHTS = (0.0, 0.5, 1.0), (0.0, 0.25, 0.5, 0.75)
 
 
@@ -154,11 +171,66 @@ def varied(eta: float, seed: int) -> dict[str, float]:
     }
 
 
+@cache
+def pairs() -> Emoji:
+    """200 held-out pairs."""
+    every = load_emoji("test_pair", groups=GROUPS)
+    return every.pick([int(n) for n in torch.linspace(0, len(every) - 1, 200)])
+
+
+@torch.no_grad()
+def emoji_from(source: str, seed: int) -> Tensor:
+    """A vector of `emoji_clip` for each of `pairs`."""
+    clip, emoji = clip_of("emoji_clip"), pairs()
+    if source == "image":
+        return clip.embed_images(emoji.on(size=32))
+    labels = label_embeddings()
+    text = clip.embed_texts(torch.stack([labels[one.code] for one in emoji.concepts]))
+    if source == "text":
+        return text
+    if source == "none":
+        return torch.zeros_like(text)
+    painter = at_hand("emoji_latent").get_submodule("net")
+    tokens = emoji_prompts()
+    told = text, painter.tower(tokens), painter.tower.mask(tokens)
+    return draw_vectors(model("emoji_prior"), *told, seed=seed)
+
+
+def emoji_prompts() -> Tensor:
+    """The prompts of `pairs` in pieces."""
+    emoji = pairs()
+    told = zip(emoji.concepts, emoji.styles, strict=True)
+    return prompt_tokenizer().batch([prompt(c.label, style) for c, style in told], LENGTH)
+
+
+@torch.no_grad()
+def painted(source: str, with_text: bool, seed: int) -> dict[str, Any]:
+    """Emoji of vectors, of prompts, or of both."""
+    vectors, tokens, space = emoji_from(source, seed), emoji_prompts(), latent_space()
+    tokens = tokens if with_text else empty(tokens)
+    made = []
+    for n, (v, ids_) in enumerate(zip(vectors.split(50), tokens.split(50), strict=True)):
+        like = torch.empty(len(v), 4, 16, 16)
+        told = {"scale": 3.0, "steps": 20, "seed": 100 * seed + n, "limit": None}
+        z = decode(model("emoji_unclip"), v, ids_, like, **told)
+        made.append(space.decode(z).clamp(-1, 1))
+    pictures = torch.cat(made)
+    small = torch.nn.functional.avg_pool2d(pictures, 2)
+    codes = [one.code for one in pairs().concepts]
+    found = {}
+    for name in ("emoji_clip_judge", "emoji_clip"):
+        for k in (1, 5):
+            share = labels_found(clip_of(name), small, codes, k).mean()
+            found[f"R@{k}, {name}"] = round(float(share), 4)
+    far = frechet_emoji(pictures)
+    return found | {"FD": round(far.value, 4), "floor": round(far.floor, 4)}
+
+
 def main() -> None:
     """Measure what is not in the file yet."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=NUMBERS)
-    parser.add_argument("--only", choices=("vector", "guided", "binding", "edit", "vary"))
+    parser.add_argument("--only", choices=KINDS)
     parser.add_argument("--seeds", type=int, default=3)
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -193,6 +265,13 @@ def main() -> None:
             )
         for eta in ETAS if wanted("vary") else ():
             book.enter(f"vary/{eta:g}/{seed}", lambda eta=eta, seed=seed: varied(eta, seed))
+        ways = [("none", True), *((one, told) for one in EMOJI for told in (False, True))]
+        for source, told in ways if wanted("emoji") else ():
+            name = source + (" + caption" if told and source != "none" else "")
+            book.enter(
+                f"emoji/{name}/{seed}",
+                lambda source=source, told=told, seed=seed: painted(source, told, seed),
+            )
 
 
 if __name__ == "__main__":

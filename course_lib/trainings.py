@@ -74,6 +74,7 @@ from course_lib.models.clip import (
     emoji_clip_loss,
     scene_clip,
     scene_clip_loss,
+    vector_tower,
 )
 from course_lib.models.glide import (
     Inpainter,
@@ -627,6 +628,11 @@ def emoji_texts() -> tuple[Tensor, Tensor, Tensor]:
     return clip_of("emoji_clip").embed_texts(_prompted_labels()), states, tower.mask(tokens)
 
 
+def emoji_judge() -> CLIP:
+    """A CLIP of emoji that no model was conditioned on: another, narrower network."""
+    return CLIP(ImageTower(96, (24, 48, 72, 120)), vector_tower(dim=96))
+
+
 def emoji_decoder() -> Denoiser:
     """The painter of chapter 24, which is to learn what CLIP's vectors say.
 
@@ -1139,7 +1145,11 @@ TRAININGS: dict[str, Callable[..., nn.Module]] = {
         _world(IMAGEN["64"]),
         labels=world_states,
     ),
-    # Chapter 26's emoji: a prior of CLIP's vectors, and the painter that learns to read them.
+    # Chapter 26's emoji: a prior of CLIP's vectors, and the painter that learns to read them; and
+    # a CLIP that judges both, since theirs cannot.
+    "emoji_clip_judge": Training(
+        emoji_judge, emoji_clip_loss, emoji_cut_outs, 256, _CLIP, labels=emoji_vectors
+    ),
     "emoji_prior": Training(
         lambda: diffusion_prior(PriorTransformer(128, 96, LENGTH, width=96, depth=3)),
         prior_loss,

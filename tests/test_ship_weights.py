@@ -225,3 +225,23 @@ def test_drawn_emoji_are_judged_by_their_prompts(monkeypatch: pytest.MonkeyPatch
     found = ship_weights.prompted(torch.nn.Identity(), scales=(1, 3), most=20)
     assert 10 <= found["n"] <= 20 and found.keys() == {"n", "real", "1", "3", "shuffled"}
     assert found["1"]["frechet"] == 1.0 and found["1"]["R@5"] < found["real"]["R@5"]
+
+
+@pytest.mark.parametrize("name", ["world_clip_bag", "unclip_up"])
+def test_parts_of_systems_are_shipped_and_judged_elsewhere(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = ship_weights.MODELS[name]
+    labels = None if row.labels is None else lambda: torch.ones(2, 24).long()
+    small = replace(row, data=lambda: torch.zeros(2, 3, 32, 32), labels=labels, batch=1)
+    short = replace(small, config=replace(row.config, total_steps=1, final_steps=0))
+    short(tmp_path / "run", device="cpu")
+    monkeypatch.setitem(ship_weights.MODELS, name, small)
+    judge = ship_weights.world_named
+    monkeypatch.setattr(ship_weights, "world_named", lambda model: judge(model, 20))
+    words = [name, "--run", str(tmp_path / "run"), "--folder", str(tmp_path)]
+    assert ship_weights.main(words) == 0
+    about = manifest(tmp_path)[name]
+    assert about["steps"] == 1
+    if name == "world_clip_bag":  # whatever it has learned
+        assert about["named"]["its swap"] == about["named"]["other way"] == 0.5

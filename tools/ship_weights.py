@@ -250,6 +250,13 @@ def main(arguments: list[str] | None = None) -> int:
         # Alone a stage or a head draws nothing that could be compared: chapter 18 judges them and
         # the chain, `tools/measure_variance.py` the bits of a variance.
         return ship_whole(options, training, model, record, fashion_reference(), {})
+    if options.name.startswith(("unclip", "imagen", "emoji_prior", "emoji_unclip")):
+        # Parts of systems, judged as wholes: benchmarks/unclip.py and benchmarks/imagen.py.
+        part = training.ships(model)
+        return ship_whole(options, training, part, record, learnt_from(training), {})
+    if options.name.startswith("world_clip"):
+        named = {"named": world_named(model)}
+        return ship_whole(options, training, model, record, learnt_from(training), named)
     if options.name == "emoji_latent":
         return ship_painter(options, training, model, record)
     if isinstance(model, Denoiser) and isinstance(model.net, Inpainter):
@@ -499,6 +506,32 @@ def names_by_noise(model: CLIP, n: int = 1000) -> dict[str, float]:
         scores = model.embed_images(alpha * x_0 + sigma * fresh(x_0), now) @ texts.T
         found[str(t)] = round(float(recall_at(scores, 1, answer).mean()), 4)
     return found
+
+
+@torch.no_grad()
+def world_named(model: CLIP, n: int = 720) -> dict[str, float]:
+    """How often a new scene of the small world at 32 x 32 finds its own caption of all 72.
+
+    R@1          the own caption is the best of all; chance is 1 in 72
+    its swap     it is told from the caption whose shapes have changed places; chance is one half
+    other way    and from the one whose two things have
+    """
+    pictures, own = draw_scenes(n, "all", size=32, seed=7, tasks=("relation",), **SMALL_WORLD)
+    captions, x = [caption(scene) for scene in relations(**SMALL_WORLD)], to_unit(pictures)
+    told = (torch.zeros(n),) if isinstance(model.image, TimedTower) else ()
+    images = model.embed_images(x, *told)
+    texts = model.embed_texts(caption_tokenizer().batch(captions, CAPTION_LENGTH))
+    at = [captions.index(text) for text in own]
+    scenes = [parse_caption(text) for text in own]
+    swaps = [captions.index(caption(swapped(one))) for one in scenes]
+    turned = [
+        captions.index(caption(replace(one, first=one.second, second=one.first))) for one in scenes
+    ]
+    return {
+        "R@1": round(float(recall_at(images @ texts.T, 1, torch.tensor(at)).mean()), 4),
+        "its swap": round(float(told_apart(images, texts[at], texts[swaps]).mean()), 4),
+        "other way": round(float(told_apart(images, texts[at], texts[turned]).mean()), 4),
+    }
 
 
 @torch.no_grad()
