@@ -1163,7 +1163,7 @@ TRAININGS: dict[str, Callable[..., nn.Module]] = {
         latent_decoder_loss,
         prompted_latents,
         32,
-        TrainConfig(lr=1e-3, final_steps=700, total_steps=1500, ema_decay=0.995),
+        TrainConfig(lr=1e-3, final_steps=1000, total_steps=2500, ema_decay=0.995),
         labels=lambda: (prompt_tokens(), emoji_image_vectors()),
         ships=decoder_added,
     ),
