@@ -19,7 +19,7 @@ from PIL import Image
 
 from course_lib.diffusion import guidance, samplers, schedules, sde
 from course_lib.diffusion.exact import GaussianMixture
-from course_lib.diffusion.guidance import classifier_guided
+from course_lib.diffusion.guidance import classifier_guided, dynamic_threshold
 from course_lib.diffusion.likelihood import gaussian_kl, prior_bits
 from course_lib.diffusion.samplers import ddim_step, heun_step, walk
 from course_lib.diffusion.solvers import DPMSolver2M
@@ -56,6 +56,7 @@ from course_lib.widgets.schedule_lab import ScheduleLab
 from course_lib.widgets.score_field import SIX_POINTS, ScoreField
 from course_lib.widgets.solver_race import SolverRace
 from course_lib.widgets.start_here import QUESTIONS, ROUTES, start_here_quiz
+from course_lib.widgets.threshold_dial import ThresholdDial
 from course_lib.widgets.unet_map import UNetMap
 from course_lib.widgets.variance_dial import DialChain, VarianceDial
 from course_lib.widgets.walker_race import WalkerRace
@@ -1581,3 +1582,56 @@ def test_a_thing_never_stands_beside_itself(tmp_path):
 def test_what_cannot_be_composed_is_refused(changes, error, words):
     with pytest.raises(error, match=words):
         prompt_composer(**changes)
+
+
+# ---- ThresholdDial ------------------------------------------------------------------------------
+
+
+def threshold_dial(**changes):
+    generator = np.random.default_rng(0)
+    told: dict[str, Any] = {
+        "told": generator.uniform(-1, 1, (2, 4, 4, 3)),
+        "free": generator.uniform(-1, 1, (2, 4, 4, 3)),
+        "times": [900, 400],
+    }
+    return ThresholdDial(**(told | changes))
+
+
+def test_a_threshold_dial_holds_both_answers():
+    widget = threshold_dial(index=1, scale=3.0)
+    assert (widget.side, widget.times, widget.index, widget.scale) == (4, [900, 400], 1, 3.0)
+    back = np.frombuffer(widget.told, "<i2").reshape(2, 4, 4, 3) / 32767
+    expected = np.random.default_rng(0).uniform(-1, 1, (2, 4, 4, 3))
+    assert np.abs(back - expected).max() < 2e-5
+
+
+def test_the_page_thresholds_as_the_library_does(tmp_path):
+    x = (4 * np.random.default_rng(1).standard_normal(48)).tolist()
+    calls = f"Object.values(m.WAYS).map((way) => way({x}, 0.9))"
+    free, static, dynamic = javascript(tmp_path, "threshold_dial", calls)
+    given = torch.tensor(x, dtype=torch.float64)[None]
+    held = dynamic_threshold(lambda x_t, t: x_t, 0.9)(given, torch.zeros(1))
+    assert free == x and static == given.clamp(-1, 1)[0].tolist()
+    assert np.allclose(dynamic, held[0].numpy())
+    edges = javascript(tmp_path, "threshold_dial", "m.edge([1, -1, 0.5, 2])")
+    assert edges == 0.75
+    assert javascript(tmp_path, "threshold_dial", "m.guided([1], [-1], 3)") == [5]
+    assert javascript(tmp_path, "threshold_dial", "m.bound([0.5, -0.2], 0.9)") == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"told": np.zeros((2, 4, 3))}, "side, side, 3"),
+        ({"free": np.zeros((1, 4, 4, 3))}, "side, side, 3"),
+        ({"told": np.full((2, 4, 4, 3), 1.5)}, r"within \[-1, 1\]"),
+        ({"told": np.full((2, 4, 4, 3), np.nan)}, r"within \[-1, 1\]"),
+        ({"times": [1]}, "2 answers but 1 times"),
+        ({"scale": 0.5}, "scale must be 1 to 15"),
+        ({"percentile": 0.5}, "percentile 0.8 to 1"),
+        ({"index": 2}, "index must lie in 0..1"),
+    ],
+)
+def test_a_threshold_dial_that_does_not_fit_is_refused(changes, words):
+    with pytest.raises(ValueError, match=words):
+        threshold_dial(**changes)
