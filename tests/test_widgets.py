@@ -25,6 +25,7 @@ from course_lib.diffusion.samplers import ddim_step, heun_step, walk
 from course_lib.diffusion.solvers import DPMSolver2M
 from course_lib.metrics import frechet_distance, precision_recall
 from course_lib.models.clip import clip_loss
+from course_lib.models.unclip import nearest
 from course_lib.models.vae import mlp
 from course_lib.nn.anatomy import anatomy, feature_maps
 from course_lib.nn.embeddings import FourierFeatures, sinusoidal
@@ -59,6 +60,7 @@ from course_lib.widgets.start_here import QUESTIONS, ROUTES, start_here_quiz
 from course_lib.widgets.threshold_dial import ThresholdDial
 from course_lib.widgets.unet_map import UNetMap
 from course_lib.widgets.variance_dial import DialChain, VarianceDial
+from course_lib.widgets.vector_wheel import VectorWheel
 from course_lib.widgets.walker_race import WalkerRace
 from course_lib.widgets.weight_dial import WeightDial
 from course_lib.widgets.word_look import WordLook
@@ -1635,3 +1637,56 @@ def test_the_page_thresholds_as_the_library_does(tmp_path):
 def test_a_threshold_dial_that_does_not_fit_is_refused(changes, words):
     with pytest.raises(ValueError, match=words):
         threshold_dial(**changes)
+
+
+# ---- VectorWheel --------------------------------------------------------------------------------
+
+
+def vector_wheel(**changes):
+    generator = np.random.default_rng(0)
+    told: dict[str, Any] = {
+        "real": generator.standard_normal((30, 2)),
+        "drawn": generator.standard_normal((160, 2)),
+        "text_drawn": np.ones((9, 2)),
+        "text": np.array([0.6, 0.8]),
+    }
+    return VectorWheel(**(told | changes))
+
+
+def test_a_vector_wheel_holds_points_to_a_hundredth():
+    widget = vector_wheel(index=2, by_text=True)
+    expected = np.random.default_rng(0).standard_normal((30, 2))
+    assert np.abs(np.array(widget.real) - expected).max() <= 0.0051
+    assert (widget.text, widget.counts) == ([0.6, 0.8], [1, 2, 4, 8, 16])
+    assert (widget.index, widget.by_text) == (2, True)
+
+
+def test_the_page_keeps_the_best_of_n_as_the_library_does(tmp_path):
+    drawn = np.random.default_rng(1).standard_normal((12, 2))
+    calls = f"[1, 3].map((n) => m.best({drawn.tolist()}, [0.6, 0.8], n))"
+    one, three = javascript(tmp_path, "vector_wheel", calls)
+    assert one == drawn.tolist()
+    points = torch.from_numpy(drawn).reshape(4, 3, 2).transpose(0, 1)
+    vectors = torch.nn.functional.normalize(points, dim=2)
+    text = torch.tensor([0.6, 0.8], dtype=torch.float64).expand(4, 2)
+    kept = nearest(vectors, text)
+    assert np.allclose([np.array(p) / np.hypot(*p) for p in three], kept)
+    bent = javascript(tmp_path, "vector_wheel", "[1, 2].map(m.bent)")
+    assert bent == pytest.approx([0, np.log(2) - 0.5])
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"real": np.zeros((3, 3))}, r"\[n, 2\]"),
+        ({"drawn": np.full((200, 2), np.nan)}, "finite"),
+        ({"drawn": np.ones((100, 2))}, "too few"),
+        ({"text": np.ones(2)}, "length 1"),
+        ({"counts": (2, 4)}, "rise from 1"),
+        ({"counts": (1, 1)}, "rise from 1"),
+        ({"index": 5}, "index must lie in 0..4"),
+    ],
+)
+def test_a_vector_wheel_that_does_not_fit_is_refused(changes, words):
+    with pytest.raises(ValueError, match=words):
+        vector_wheel(**changes)

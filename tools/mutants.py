@@ -57,6 +57,8 @@ TESTS = {
     "models/latent.py": ["tests/test_models_latent.py"],
     "models/clip.py": ["tests/test_models_clip.py"],
     "models/glide.py": ["tests/test_models_glide.py"],
+    "models/unclip.py": ["tests/test_models_unclip.py"],
+    "models/imagen.py": ["tests/test_models_imagen.py"],
     "diffusion/training.py": ["tests/test_diffusion_training.py", "tests/test_improved.py"],
     "diffusion/variance.py": ["tests/test_diffusion_variance.py"],
     "diffusion/exact.py": [
