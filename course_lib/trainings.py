@@ -441,6 +441,7 @@ UNCLIP = {"prior": 1200, "decoder": 3600, "up": 830}
 IMAGEN = {"16": 4400, "32": 930, "64": 500}
 
 
+@cache
 def at_hand(name: str) -> nn.Module:
     """A model that another needs: the shipped one or, if none is, that of a run on this machine.
 
@@ -638,7 +639,7 @@ def emoji_decoder() -> Denoiser:
 
     Only what reads them, the time and the words is trained.
     """
-    painter = at_hand("emoji_latent").get_submodule("net")
+    painter = deepcopy(at_hand("emoji_latent").get_submodule("net"))
     assert isinstance(painter, TokenUNet)
     net = VectorReader(painter, 128)
     net.requires_grad_(False)
