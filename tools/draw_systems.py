@@ -57,8 +57,8 @@ def listed(asked: Sequence[Prompt], right: dict[str, Sequence[bool]]) -> str:
         "# Three systems, 64 prompts",
         "",
         "`python tools/draw_systems.py` draws `systems.png`: a strip for each prompt, "
-        f"{ACROSS} in a row, by {', '.join(NAMES.values())}, guidance {SCALE:g}, the first picture of each. A"
-        " white frame says that the oracle finds all of the prompt obeyed.",
+        f"{ACROSS} in a row, by {', '.join(NAMES.values())}, guidance {SCALE:g}, the first"
+        " picture of each. A white frame says that the oracle finds all of the prompt obeyed.",
         "",
         "| kind | prompts | " + " | ".join(NAMES[name] for name in right) + " |",
         "|---" * (2 + len(right)) + "|",
