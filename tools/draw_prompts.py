@@ -2,7 +2,7 @@
 
 python tools/draw_prompts.py
 
-A person looks at the sheet and says which pictures follow their prompts: `--follow 1,2,5` writes
+Whoever looks at the sheet says which pictures follow their prompts: `--follow 1,2,5` writes
 the numbers of those that do into the list, which is kept beside the sheet.
 """
 
@@ -17,6 +17,7 @@ from course_lib.core.tensors import to_pixels
 from course_lib.data.emoji import load_emoji, prompt
 from course_lib.data.files import ROOT
 from course_lib.models.latent import LENGTH, imagine
+from course_lib.picture import in_64
 
 ACROSS, SCALE, STEPS = 8, 3.0, 25
 # Two words that a concept of the data has, put together as no emoji has them; and plain speech.
@@ -62,13 +63,17 @@ def _spread(count: int, n: int) -> list[int]:
 def listed(kinds: Sequence[tuple[str, str]], follow: Sequence[int] | None = None) -> str:
     """The prompts as a table, numbered from 1 as they stand on the sheet, row by row."""
     lines = [
-        "# What the text-to-emoji model draws",
+        "# Sixty-four prompts",
         "",
-        f"`python tools/draw_prompts.py` draws `prompts.png`: {len(kinds)} prompts, eight a row, by"
-        f" `emoji_latent` with guidance {SCALE:g} and {STEPS} steps, the first picture of each.",
+        f"What [chapter 24](../notebooks/24_latent_diffusion.ipynb)'s text-to-emoji model draws for"
+        f" {len(kinds)} prompts that were fixed before it was trained: eight a row, numbered row by"
+        f" row, guidance {SCALE:g}, {STEPS} steps, the first picture of each. Made by"
+        " `python tools/draw_prompts.py`.",
+        "",
+        "![Sixty-four emoji, eight a row, drawn for the prompts of the table below](prompts.png)",
     ]
     if follow is not None:
-        lines += ["", f"A person, looking: {len(follow)} of {len(kinds)} show what was asked."]
+        lines += ["", f"By eye: {len(follow)} of {len(kinds)} show what was asked."]
         lines += [
             f"{kind}: {sum(k == kind and n in follow for n, (k, _) in enumerate(kinds, 1))}"
             f" of {sum(k == kind for k, _ in kinds)}."
@@ -99,7 +104,8 @@ def main() -> None:
         grid = to_pixels(made).permute(0, 2, 3, 1).numpy()
         side = grid.shape[1]
         sheet = grid.reshape(-1, ACROSS, side, side, 3).swapaxes(1, 2)
-        write("prompts.png", sheet.reshape(-1, ACROSS * side, 3).astype(np.float32))
+        levels = np.array([in_64(level) for level in range(256)])  # packs a third smaller
+        write("prompts.png", levels[sheet.reshape(-1, ACROSS * side, 3)])
     (ROOT / "docs" / "prompts.md").write_text(listed(kinds, follow or None), encoding="utf-8")
 
 
