@@ -35,7 +35,7 @@ def test_states_are_read_and_padding_is_not(looks):
     model = a_model(looks=looks)
     out = asked(model)
     changed = states()
-    changed[0, 3] += 5
+    changed[0, 3] = torch.tensor([5.0, -3.0, 2.0, 9.0, -8.0, 1.0])  # a LayerNorm forgets a shift
     torch.testing.assert_close(asked(model, changed), out)
     changed[0, 2] = changed[0, 2].flip(0) * 2
     assert (asked(model, changed)[0] - out[0]).abs().max() > 1e-4
