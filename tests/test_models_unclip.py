@@ -87,6 +87,14 @@ def test_the_prior_reads_all_it_is_told_and_no_padding():
         assert (other - out).abs().amax(1).min() > 1e-4
 
 
+def test_the_last_token_gives_the_answer():
+    net, told = a_prior(), texts()
+    z, t = torch.randn(2, DIM), torch.tensor([100, 700])
+    before = net(z, t, *told)
+    net.query.data = torch.randn(8)  # nobody but the last token sees it
+    assert (net(z, t, *told) - before).abs().amax(1).min() > 1e-4
+
+
 def test_a_text_without_a_piece_is_read_too():
     net, (vector, states, there) = a_prior(), texts()
     z, t = torch.randn(2, DIM), torch.tensor([100, 700])

@@ -1857,12 +1857,6 @@ MUTANTS = [
     ),
     Mutant(
         "models/unclip.py",
-        "mask = (causal_mask(count, tokens.device) & seen[:, None, None]) | own",
-        "mask = (causal_mask(count, tokens.device) & seen[:, None, None])",
-        "padding sees nothing",
-    ),
-    Mutant(
-        "models/unclip.py",
         "causal_mask(count, tokens.device) & seen[:, None, None]) | own",
         "seen[:, None, None].expand(-1, 1, count, -1)) | own",
         "all see all",

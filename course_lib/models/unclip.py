@@ -66,7 +66,8 @@ class Reading(nn.Module):
         """there: of the first tokens, those of the text; all later ones are there."""
         count = tokens.shape[1]
         seen = F.pad(there, (0, count - there.shape[1]), value=True)
-        # A piece that is not there sees itself: nobody looks at it, and who sees nothing is NaN.
+        # A piece that is not there sees itself: nobody looks at it, and of nothing at all some
+        # kernels make NaN.
         own = torch.eye(count, dtype=torch.bool, device=tokens.device)
         mask = (causal_mask(count, tokens.device) & seen[:, None, None]) | own
         for block in self.blocks:
