@@ -274,6 +274,23 @@ def test_codes_are_drawn_by_their_chances(dots):
     assert (share - first.mean(0)).abs().max() < 0.03 and middle.shape == (4000, DIM)
 
 
+def test_logits_are_guided_by_two_parts_of_text_less_one_without(monkeypatch):
+    net, _ = a_number_prior(dots=0)
+    vector, states, there = texts()
+    seen, draw = [], torch.multinomial
+
+    def watched(chances, n, generator):
+        seen.append(chances)
+        return draw(chances, n, generator=generator)
+
+    monkeypatch.setattr(torch, "multinomial", watched)
+    unclip.say_vectors(net, vector, states, there, scale=2.0)
+    first, none = torch.zeros(2, 0).long(), torch.zeros(2).long()
+    told = net(first, none, vector, states, there)[:, 0]
+    blind = net(first, none, 0 * vector, 0 * states, there & False)[:, 0]
+    torch.testing.assert_close(seen[0], (2 * told - blind).softmax(1))
+
+
 def test_a_prior_need_not_be_told_a_dot_product():
     net, _ = a_number_prior()
     seen = []
