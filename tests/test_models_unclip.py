@@ -7,7 +7,8 @@ import torch
 from readers import awake
 from torch.nn import functional as F
 
-from course_lib.diffusion.guidance import classifier_free
+from course_lib.diffusion.guidance import classifier_free, given
+from course_lib.diffusion.latents import ddim_invert
 from course_lib.diffusion.samplers import ddim_step, sample
 from course_lib.diffusion.schedules import spaced_times
 from course_lib.models import unclip
@@ -389,6 +390,11 @@ def test_noise_and_vector_give_the_picture_back_and_eta_varies_it():
     model.eval()
     x, v = torch.rand(2, 3, 8, 8) * 2 - 1, texts()[0]
     x_T = unclip.noise_of(model, x, v, tokens(), steps=20, repeats=4)
+    told = given(model, {"tokens": tokens(), "image_vector": v})
+    with torch.no_grad():
+        times = spaced_times(model.schedule, 20).flip(0)
+        whole = ddim_invert(told, model.schedule, x, times, repeats=4)
+    torch.testing.assert_close(x_T, whole)
     same = unclip.redraw(model, x_T, v, tokens(), steps=20)
     torch.testing.assert_close(same, x, atol=2e-2, rtol=0)
     one, two = (unclip.redraw(model, x_T, v, tokens(), eta=1.0, steps=20, seed=s) for s in (0, 1))

@@ -188,8 +188,8 @@ def check_kept(kept: Callable[..., Any]) -> None:
     ):
         wrong = [float(mistake(z, share)) for z, share in cases]
         reject(found == wrong != right, why)
-    for answer, own, (z, share) in zip(found, right, cases, strict=True):
-        require(answer == own, f"to lose at most {share:g} of {len(z.T)} axes' variance: {own}.")
+    for ours, own, (z, share) in zip(found, right, cases, strict=True):
+        require(ours == own, f"to lose at most {share:g} of {len(z.T)} axes' variance: {own}.")
 
 
 @exercise("a text diff")

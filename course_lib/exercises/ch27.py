@@ -159,8 +159,8 @@ def check_front(front: Callable[..., Any]) -> None:
         (lambda far, good: far <= far.max(), "nobody is beaten here."),
     ):
         reject(found == [mistake(*one).tolist() for one in given] != right, why)
-    for answer, own, (distance, accuracy) in zip(found, right, cases, strict=True):
-        require(answer == own, f"for distances {distance} and accuracies {accuracy}: {own}.")
+    for ours, own, (distance, accuracy) in zip(found, right, cases, strict=True):
+        require(ours == own, f"for distances {distance} and accuracies {accuracy}: {own}.")
 
 
 @exercise("a small DrawBench")
