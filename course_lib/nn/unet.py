@@ -19,6 +19,7 @@ from course_lib.nn.attention import (
     CrossAttention2d,
     LookAndRead,
     SelfAttention2d,
+    SpatialTransformer,
 )
 from course_lib.nn.blocks import Downsample, ResBlock, Upsample, group_norm
 from course_lib.nn.embeddings import TimeMLP
@@ -37,6 +38,8 @@ class UNet(nn.Module):
     inject         how blocks read the time: "add" (DDPM) or "scale_shift" (ADM)
     context_dim    None: no words. Otherwise each attention is followed by one in which the pixels
                    look at the tokens of `context`, which have this width (chapter 20)
+    spatial        with context_dim: whole transformer blocks in the place of the two attentions, as
+                   in Stable Diffusion (chapter 25)
     """
 
     def __init__(
@@ -57,6 +60,7 @@ class UNet(nn.Module):
         eps: float = 1e-5,
         time_shift: float = 0.0,
         context_dim: int | None = None,
+        spatial: bool = False,
     ):
         super().__init__()
         if patch not in (1, 2):
@@ -71,6 +75,8 @@ class UNet(nn.Module):
             return ResBlock(a, b, dim, inject=inject, dropout=dropout, groups=groups, eps=eps)
 
         def look(width: int) -> nn.Module:
+            if spatial and context_dim is not None:
+                return SpatialTransformer(width, context_dim, heads, groups)
             alone = SelfAttention2d(width, heads, groups, eps)
             if context_dim is None:
                 return alone
@@ -134,7 +140,7 @@ class UNet(nn.Module):
             raise ValueError(f"this U-Net {wants}")
 
         def after(attend: nn.Module, h: Tensor) -> Tensor:
-            reads = isinstance(attend, LookAndRead)
+            reads = isinstance(attend, LookAndRead | SpatialTransformer)
             return attend(h, context, context_mask) if reads else attend(h)
 
         h = self.stem(x_t)
