@@ -1526,7 +1526,8 @@ def test_a_pipeline_holds_its_stages_by_number():
 
 def test_the_page_counts_uses_and_adds_them_up(tmp_path):
     calls = ["'evaluation', 8, true", "'evaluation', 8, false, 0.7", "'prompt', 8, true"]
-    uses = f"[{', '.join(f'm.uses({call})' for call in [*calls, "'picture', 8, true"])}]"
+    uses = ", ".join(f"m.uses({call})" for call in [*calls, "'picture', 8, true"])
+    uses = f"[{uses}]"
     assert javascript(tmp_path, "prompt_pipeline", uses) == [16, 5, 2, 1]
     stages = json.dumps(pipeline().stages)
     bill = javascript(tmp_path, "prompt_pipeline", f"m.bill({stages}, 8, true, 1)")

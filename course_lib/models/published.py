@@ -140,6 +140,7 @@ def opened(path: str | Path) -> Iterator[safe_open]:
             " they are opened, so the course reads none. Convert it once, safely, with:"
             f" import torch, safetensors.torch as st; st.save_file(torch.load({path.name!r},"
             f" weights_only=True), {path.stem + '.safetensors'!r})"
+            " (where the pickle is a dict that holds the weights as 'state_dict', save that)"
         )
     if not path.exists():
         raise ValueError(f"{path} does not exist")
