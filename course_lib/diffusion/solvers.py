@@ -101,7 +101,7 @@ class PLMS:
         """One step from t to s."""
         alpha, sigma = schedule(t, like=x_t)
         eps = eps_from(denoise(x_t, t), x_t, alpha, sigma)
-        if self._end is None or not torch.equal(self._end, t):
+        if self._end is None or not t.equal(self._end):
             self._known = [eps]
             there, (alpha_s, sigma_s) = _along(eps, schedule, x_t, t, s), schedule(s, like=x_t)
             if bool((sigma_s > 0).all()):  # at s = 0 there is no noise to ask for
