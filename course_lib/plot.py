@@ -76,9 +76,7 @@ def show_images(
             axes = place(i // columns, i % columns)
             axes.imshow(picture, interpolation="nearest", aspect="auto")
             if captions is not None:
-                size = min(
-                    10.5, 72 * width * zoom / DPI / (0.62 * max(map(len, captions), default=1))
-                )
+                size = fitting(captions, width * zoom)
                 axes.set_title(captions[i], fontsize=size, y=-0.02, va="top", loc="center", pad=0)
     figure.in_colour = images.shape[1] == 3
     return named(figure, alt, f"{n} pictures of {width}x{height} pixels", title)
@@ -113,11 +111,17 @@ def show_rows(
                 axes = place(r, c)
                 axes.imshow(picture, interpolation="nearest", aspect="auto")
                 if r == 0 and columns:
-                    axes.set_title(columns[c], fontsize=10.5, loc="center", pad=4)
+                    size = fitting(columns, width * zoom)
+                    axes.set_title(columns[c], fontsize=size, loc="center", pad=4)
                 if c == 0:
                     axes.text(-0.12, 0.5, label, transform=axes.transAxes, ha="right", va="center")
     figure.in_colour = any(row.shape[1] == 3 for row in rows.values())
     return named(figure, alt, f"rows of pictures: {'; '.join(rows)}", title)
+
+
+def fitting(texts: Sequence[str], width: float) -> float:
+    """The size of type, 10.5 at most, at which the longest text fits into so many screen pixels."""
+    return min(10.5, 72 * width / DPI / (0.62 * max(1, *map(len, texts))))
 
 
 def show_points(

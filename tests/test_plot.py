@@ -139,6 +139,14 @@ def test_show_rows_labels_rows_and_columns():
         plot.show_rows({"a": GREY, "b": GREY[:2]})
 
 
+def test_long_headings_of_columns_do_not_touch():
+    picture = plot.show_rows({"row": GREY}, columns=["Wednesday's child"] * 4 + [""])
+    picture.draw_without_rendering()
+    heads = [axes.title.get_window_extent() for axes in picture.axes[:4]]
+    assert all(one.x1 < two.x0 for one, two in zip(heads, heads[1:], strict=False))
+    assert plot.fitting(["", ""], 100) == 10.5
+
+
 def test_show_points_has_a_panel_for_each_cloud_in_its_colour():
     clouds = {name: torch.randn(50, 2) for name in ("data", "noise", "model", "t = 3")}
     picture = plot.show_points(clouds, columns=3, behind=torch.randn(20, 2), title="Four")
