@@ -1,5 +1,5 @@
 // From prompt to pixel: stages as buttons in a row, one of them laid open below.
-import { box, chooser, h, live, message, put, readings, short, slider } from "./kit.js";
+import { box, chooser, h, live, lowered, message, put, readings, short, slider } from "./kit.js";
 
 // How often a stage is used for one picture. A guided step asks the U-Net twice, and a guided
 // picture has two prompts, its own and the negative one. Shares of a walk are whole steps.
@@ -47,16 +47,18 @@ function render({ model, el }) {
   const buttons = stages.map((one, k) => {
     const bar = h("i", { class: "cw-pipeline-bar" });
     const button = h("button", { type: "button", class: "cw-pipeline-stage", click: () => put(model, "stage", k) },
-      h("b", {}, one.name), h("span", {}, one.gives), bar);
+      h("b", {}, one.name), h("span", {}, lowered(one.gives)), bar);
     return { button, bar, node: h("li", {}, button) };
   });
   const way = h("ol", { class: "cw-pipeline-way" }), open = h("div", { class: "cw-pipeline-open", "aria-live": "polite" }), numbers = readings();
 
+  let onWay;
   const draw = () => {
     const task = tasks[model.get("task")], at = model.get("stage"), guided = model.get("guided"), steps = stops[model.get("index")];
     const here = task.stages.map((k) => stages[k]), costs = bill(here, steps, guided, task.share);
     const total = costs.reduce((sum, [macs]) => sum + macs, 0);
-    way.replaceChildren(...task.stages.map((k) => buttons[k].node));
+    if (task !== onWay) way.replaceChildren(...task.stages.map((k) => buttons[k].node)); // else the focus would be lost
+    onWay = task;
     task.stages.forEach((k, place) => {
       const share = total ? costs[place][0] / total : 0;
       buttons[k].button.setAttribute("aria-pressed", String(k === at));
@@ -64,9 +66,9 @@ function render({ model, el }) {
       buttons[k].bar.style.width = `${(100 * share).toFixed(1)}%`;
     });
     const place = task.stages.indexOf(at), one = stages[at], n = uses(one.when, steps, guided, task.share);
-    const row = (name, value) => h("div", {}, h("span", {}, name), h("b", {}, value));
+    const row = (name, value) => h("div", {}, h("span", {}, name), h("b", {}, lowered(value)));
     open.replaceChildren(
-      h("p", {}, h("b", {}, one.name), `: ${one.says}`),
+      h("p", {}, h("b", {}, one.name), ": ", lowered(one.says)),
       h("div", { class: "cw-pipeline-facts" },
         row("takes", one.takes), row("gives", one.gives),
         row("parameters", one.parameters ? grouped(one.parameters) : "none"),
