@@ -223,3 +223,13 @@ def test_a_block_without_a_time():
 def test_growing_without_a_skip_doubles():
     grow, x = Upsample(3), torch.randn(1, 3, 4, 5)
     assert torch.equal(grow(x), grow(x, torch.Size((8, 10))))
+
+
+def test_whole_transformers_need_words():
+    with pytest.raises(ValueError, match="spatial=True needs context_dim"):
+        small(spatial=True)
+    net = small(spatial=True, context_dim=6, attention_at=(0,), groups=4)
+    x, context = torch.randn(2, 1, 8, 8), torch.randn(2, 3, 6)
+    assert net(x, torch.ones(2), context=context).shape == x.shape
+    with pytest.raises(ValueError, match="needs context"):
+        net(x, torch.ones(2))

@@ -65,6 +65,8 @@ class UNet(nn.Module):
         super().__init__()
         if patch not in (1, 2):
             raise ValueError(f"patch must be 1 or 2, got {patch}")
+        if spatial and context_dim is None:
+            raise ValueError("spatial=True needs context_dim: whose words are to be read?")
         self.in_channels, self.num_classes, self.patch = in_channels, num_classes, patch
         self.context_dim = context_dim
         self.embedding_dim = dim = 4 * widths[0]
@@ -75,7 +77,7 @@ class UNet(nn.Module):
             return ResBlock(a, b, dim, inject=inject, dropout=dropout, groups=groups, eps=eps)
 
         def look(width: int) -> nn.Module:
-            if spatial and context_dim is not None:
+            if context_dim is not None and spatial:
                 return SpatialTransformer(width, context_dim, heads, groups)
             alone = SelfAttention2d(width, heads, groups, eps)
             if context_dim is None:
