@@ -254,6 +254,8 @@ def test_nine_channels_half_precision_and_v(small, tmp_path):
     beside = torch.randn(1, 5, 4, 4)
     out = system.model(z, torch.tensor([300]), beside=beside, **system.read(["a"]))
     assert out.dtype == torch.float32 and out.shape == z.shape
+    net = system.model.net(z, torch.tensor([300]), beside=beside, **system.read(["a"]))
+    assert net.dtype == torch.float32  # in the precision of the walk, not of the weights
 
 
 def test_what_is_no_safetensors_and_what_does_not_fit_is_refused(small, tmp_path):

@@ -180,3 +180,18 @@ def test_a_spatial_transformer_starts_as_the_identity_and_ignores_masked_words()
     # Pixels have no places: turned round, the picture comes out turned round.
     torch.testing.assert_close(block(x.flip(2, 3), context), block(x, context).flip(2, 3))
     assert block.look.query.bias is None and block.look.out.bias is not None
+
+
+def test_each_part_of_a_spatial_transformer_has_its_shortcut():
+    torch.manual_seed(1)
+    block = SpatialTransformer(8, 6, heads=2, groups=2).double()
+    nn.init.normal_(block.leave.weight)
+    x, context = torch.randn(1, 8, 2, 2).double(), torch.randn(1, 4, 6).double()
+    before = block(x, context)
+    for part in (block.think[1], block.read.out, block.look.out):
+        for p in part.parameters():
+            nn.init.zeros_(p)
+    # Whatever stands inside, what is left with all three silenced is in and out again.
+    silent = x + block.leave(block.enter(block.norm(x)))
+    torch.testing.assert_close(block(x, context), silent)
+    assert (before - silent).abs().max() > 1e-2
