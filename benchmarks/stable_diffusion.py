@@ -6,7 +6,7 @@ With random weights, since none are shipped. Three parts, each in a process of i
 part's memory is not the next one's (peak of the process, from the operating system):
 
     equal    each network beside its peer of diffusers and transformers, weights shared by the key
-             map: the largest difference of their outputs (latents of 32 x 32, pictures of 256 x 256)
+             map: the largest difference of their outputs (latents of 32 x 32, pictures of 256)
     folder   the three networks in half precision written as a published folder
     run      that folder read by `stable_diffusion` in single precision: one guided step and the
              decoder, at 512 x 512; seconds on one thread, and memory
