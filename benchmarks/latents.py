@@ -3,9 +3,10 @@
     course train scenes_f1     (and f2, f4, f8: some twelve minutes of one core each)
     python benchmarks/latents.py
 
-Draws 32 x 32 pictures for all 72 captions of the small world, two noises each, guidance 2, 16 steps
-of DDIM, by the models trained in runs/train; they go to data/samples, and the cost of a training
-step and of a picture, on one thread, to data/measured/latents.json. Chapter 24 judges the pictures.
+Draws 32 x 32 pictures for all 72 captions of the small world, by the models trained in runs/train
+and 16 steps of DDIM. Those with guidance 2 are kept in data/samples, in 64 levels of each colour;
+chapter 24 judges them. In data/measured/latents.json are the cost of a training step and of a
+picture, on one thread, and the share of pictures that obey their captions by the scale of guidance.
 """
 
 import argparse
@@ -14,14 +15,17 @@ import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from course_lib.core.tensors import atomic_write, to_pixels
+from course_lib.data.oracle import obeyed
 from course_lib.data.samples import SAMPLES, save_samples
 from course_lib.data.scenes import caption, relations
 from course_lib.models.latent import imagine
+from course_lib.picture import in_64
 from course_lib.trainings import (
     CAPTION_LENGTH,
     SMALL_WORLD,
@@ -35,7 +39,8 @@ from course_lib.trainings import (
 
 ROOT = Path(__file__).resolve().parent.parent
 NUMBERS = ROOT / "data" / "measured" / "latents.json"
-SCALE, STEPS, SIDE, BATCH = 2.0, 16, 32, 32
+SCALE, SCALES = 2.0, (1.0, 2.0, 4.0)  # of guidance: what is kept, what is measured
+STEPS, SIDE, BATCH = 16, 32, 32
 
 
 def milliseconds(work: Callable[[], object], rounds: int) -> float:
@@ -62,7 +67,7 @@ def step_of(training: Training) -> Callable[[], None]:
     return step
 
 
-def measure(f: int, rounds: int, noises: int, folder: Path) -> dict[str, float]:
+def measure(f: int, rounds: int, noises: int, folder: Path) -> dict[str, Any]:
     """Draw with the model of factor f, keep what it draws, and time it."""
     name = f"scenes_f{f}"
     training = TRAININGS[name]
@@ -72,18 +77,23 @@ def measure(f: int, rounds: int, noises: int, folder: Path) -> dict[str, float]:
     every = [caption(scene) for scene in relations(**SMALL_WORLD)]
     tokens = caption_tokenizer().batch(every, CAPTION_LENGTH)
 
-    def draw(some: Tensor, seed: int = 0) -> Tensor:
+    def draw(some: Tensor, scale: float = SCALE, seed: int = 0) -> Tensor:
         return imagine(
-            model, space, some, side=SIDE, scale=SCALE, steps=STEPS, seed=seed, limit=limit
+            model, space, some, side=SIDE, scale=scale, steps=STEPS, seed=seed, limit=limit
         )
 
-    made = torch.cat([draw(tokens, seed) for seed in range(noises)])
+    drawn = {s: [to_pixels(draw(tokens, s, n)) for n in range(noises)] for s in SCALES}
     how = f"{name}: {STEPS} steps of DDIM, guidance {SCALE:g}, every caption of the small world"
-    save_samples(name, to_pixels(made), {"how": how}, folder)
+    kept = drawn[SCALE][0].apply_(in_64)
+    save_samples(name, kept, {"how": f"{how}, 64 levels of each colour"}, folder)
     return {
         "steps": SWEPT[f],
         "ms a training step": round(milliseconds(step_of(training), rounds), 1),
         "ms a picture": round(milliseconds(lambda: draw(tokens[:1]), rounds), 1),
+        "obeyed by guidance": {
+            f"{scale:g}": [round(obeyed(made, every)["all"], 4) for made in of_scale]
+            for scale, of_scale in drawn.items()
+        },
     }
 
 

@@ -64,9 +64,8 @@ class Picture(Figure):
     """A figure that a notebook shows once, and that says in words (`alt`) what it shows."""
 
     alt = ""
-    in_colour = (
-        False  # pictures in colour keep all of theirs; plots and grey ones need no more than 64
-    )
+    # Plots and grey pictures need 64 colours; pictures in colour 64 levels of each of the three.
+    in_colour = False
 
     def __repr__(self) -> str:
         return f"Picture: {self.alt}"
@@ -81,12 +80,19 @@ class Picture(Figure):
             # The median cut, Pillow's own choice, turns blue beside orange a little green.
             way = Image.Quantize.MAXCOVERAGE
             image = image.quantize(most, method=way, kmeans=1, dither=Image.Dither.NONE)
+        else:
+            image = image.point([in_64(level) for level in range(256)] * 3)
         image.save(packed, "PNG", optimize=True)
         return packed.getvalue()
 
     def _repr_png_(self) -> tuple[bytes, dict[str, Any]]:
         width = round(self.get_figwidth() * 96)  # CSS pixels: sharp on screens of double density
         return self.png(), {"alt": self.alt, "width": width}
+
+
+def in_64(level: int) -> int:
+    """The nearest of 64 even levels from 0 to 255: at most 2 away, and it packs a fifth smaller."""
+    return round(round(level * 63 / 255) * 255 / 63)
 
 
 def as_array(values: Any) -> np.ndarray:

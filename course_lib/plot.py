@@ -113,8 +113,9 @@ def show_rows(
                 if r == 0 and columns:
                     size = fitting(columns, width * zoom)
                     axes.set_title(columns[c], fontsize=size, loc="center", pad=4)
-                if c == 0:
-                    axes.text(-0.12, 0.5, label, transform=axes.transAxes, ha="right", va="center")
+                if c == 0:  # an eighth of a small picture away, and a few pixels of a large one
+                    x = -min(0.12, 12 / (width * zoom))
+                    axes.text(x, 0.5, label, transform=axes.transAxes, ha="right", va="center")
     figure.in_colour = any(row.shape[1] == 3 for row in rows.values())
     return named(figure, alt, f"rows of pictures: {'; '.join(rows)}", title)
 

@@ -833,7 +833,7 @@ TRAININGS: dict[str, Callable[..., nn.Module]] = {
         latent_loss,
         prompted_latents,
         32,
-        TrainConfig(lr=1e-3, final_steps=8000, total_steps=20_000),
+        TrainConfig(lr=1e-3, final_steps=6000, total_steps=16_000),
         labels=prompt_tokens,
     ),
     # Its sweep of f: four diffusions of scenes that cost the same time.

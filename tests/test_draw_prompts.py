@@ -32,9 +32,9 @@ def test_held_out_is_held_out():
         assert kind != "held-out concept" or text not in labels
 
 
-def test_the_list_counts_what_a_person_saw():
+def test_the_list_counts_what_was_seen():
     kinds = [("a", "cat"), ("a", "dog"), ("b", "red cat")]
-    told = draw_prompts.listed(kinds, [1, 3])
-    assert "2 of 3 show" in told and "a: 1 of 2." in told and "b: 1 of 1." in told
-    assert "| 2 | a | dog | no |" in told
-    assert "| 2 | a | dog |  |" in draw_prompts.listed(kinds)
+    told = draw_prompts.listed(kinds, [3], [1])
+    assert "1 of 3 show what was asked, 1 more its kind" in told
+    assert "| 1 | a | cat | its kind |" in told and "| 3 | b | red cat | as asked |" in told
+    assert "| 2 | a | dog |  |" in told and "By eye" not in draw_prompts.listed(kinds)

@@ -94,7 +94,8 @@ def test_colour_pictures_keep_their_colours():
     drawn = pixels_of(plot.show_images(images))
     zoom = 13  # 216 // 16
     expected = ((images[0] + 1) * 127.5).round().permute(1, 2, 0).numpy().astype(np.uint8)
-    assert np.array_equal(drawn[: 16 * zoom : zoom, : 16 * zoom : zoom], expected)
+    first = drawn[: 16 * zoom : zoom, : 16 * zoom : zoom]
+    assert np.abs(first.astype(int) - expected).max() <= 2
 
 
 def test_show_images_draws_titles_and_captions():
@@ -137,6 +138,9 @@ def test_show_rows_labels_rows_and_columns():
             assert text.get_window_extent().x0 >= 0
     with pytest.raises(ValueError, match="rows must have one shape"):
         plot.show_rows({"a": GREY, "b": GREY[:2]})
+    large = plot.show_rows({"unpacked again": torch.zeros(3, 3, 64, 64)})
+    large.draw_without_rendering()
+    assert large.axes[0].texts[0].get_window_extent().x0 >= 0
 
 
 def test_long_headings_of_columns_do_not_touch():

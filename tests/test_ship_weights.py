@@ -223,5 +223,5 @@ def test_drawn_emoji_are_judged_by_their_prompts(monkeypatch: pytest.MonkeyPatch
         ship_weights, "frechet_emoji", lambda made: ship_weights.Measured(1.0, 0.5, len(made))
     )
     found = ship_weights.prompted(torch.nn.Identity(), scales=(1, 3), most=20)
-    assert 10 <= found["n"] <= 20 and found.keys() == {"n", "real", "1", "3", "shuffled"}
+    assert 10 <= found["n"] <= 20 and found.keys() == {"n", "real", "1", "3", "shuffled", "taught"}
     assert found["1"]["frechet"] == 1.0 and found["1"]["R@5"] < found["real"]["R@5"]

@@ -196,3 +196,22 @@ def test_the_judge_has_seen_other_scenes(monkeypatch):
         images, captions = few(0, size=16, seed=seed, tasks=("relation",), **trainings.SMALL_WORLD)
         assert torch.equal(trainings.to_unit(images), row.data())
         assert torch.equal(trainings.caption_tokenizer().batch(captions, 24), row.labels())
+
+
+def test_prompts_name_a_ground_that_the_emoji_does_not_have(monkeypatch):
+    few = load_emoji("train", groups=trainings.GROUPS).pick(range(0, 40, 2))
+    trainings.latent_space()  # its scale is measured on all of them
+    monkeypatch.setattr(trainings, "load_emoji", lambda *_, **__: few)
+    trainings._prompted.cache_clear()
+    latents, tokens = trainings.prompted_latents(), trainings.prompt_tokens()
+    trainings._prompted.cache_clear()
+    assert latents.shape == (80, 4, 16, 16) and latents.dtype == torch.float16
+    told = [trainings.prompt_tokenizer().decode(row.tolist()) for row in tokens]
+    assert not any("background" in text for text in told[:20])
+    whole = {n: text for n, text in enumerate(told[20:]) if text.endswith("background")}
+    assert len(whole) > 50  # of 60; the longest prompts are cut
+    for n, text in whole.items():
+        ground = text.split(" on a")[1].split()[-2]
+        assert few.concepts[n % 20].label in text and ground not in few.colours[n % 20]
+    styled = sum(any(f"{s} style:" in text for s in few.styles) for text in told)
+    assert 50 < styled < 78  # four in five

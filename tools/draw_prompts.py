@@ -2,8 +2,8 @@
 
 python tools/draw_prompts.py
 
-A person looks at the sheet and says which pictures follow their prompts: `--follow 1,2,5` writes
-the numbers of those that do into the list, which is kept beside the sheet.
+Whoever looks at the sheet says what the pictures show: `--follow 1,2 --near 7,9` writes it into the
+list that is kept beside the sheet.
 """
 
 import argparse
@@ -59,24 +59,33 @@ def _spread(count: int, n: int) -> list[int]:
     return [int(place) for place in np.linspace(0, count - 1, n).round()]
 
 
-def listed(kinds: Sequence[tuple[str, str]], follow: Sequence[int] | None = None) -> str:
-    """The prompts as a table, numbered from 1 as they stand on the sheet, row by row."""
+def listed(
+    kinds: Sequence[tuple[str, str]], follow: Sequence[int] = (), near: Sequence[int] = ()
+) -> str:
+    """The prompts as a table, numbered from 1 as they stand on the sheet, row by row.
+
+    follow   the numbers of those whose picture shows what was asked
+    near     of those that show its kind, as another hour on a clock
+    """
     lines = [
-        "# What the text-to-emoji model draws",
+        "# Sixty-four prompts",
         "",
-        f"`python tools/draw_prompts.py` draws `prompts.png`: {len(kinds)} prompts, eight a row, by"
-        f" `emoji_latent` with guidance {SCALE:g} and {STEPS} steps, the first picture of each.",
+        f"What [chapter 24](../notebooks/24_latent_diffusion.ipynb)'s text-to-emoji model draws for"
+        f" {len(kinds)} prompts that were fixed before it was trained: eight a row, numbered row by"
+        f" row, guidance {SCALE:g}, {STEPS} steps, the first picture of each. Made by"
+        " `python tools/draw_prompts.py`.",
+        "",
+        "![Sixty-four emoji, eight a row, drawn for the prompts of the table below](prompts.png)",
     ]
-    if follow is not None:
-        lines += ["", f"A person, looking: {len(follow)} of {len(kinds)} show what was asked."]
+    if follow or near:
         lines += [
-            f"{kind}: {sum(k == kind and n in follow for n, (k, _) in enumerate(kinds, 1))}"
-            f" of {sum(k == kind for k, _ in kinds)}."
-            for kind in dict.fromkeys(kind for kind, _ in kinds)
+            "",
+            f"By eye, with the prompt in hand: {len(follow)} of {len(kinds)} show what was asked,"
+            f" {len(near)} more its kind (a face with another look, a clock with another hour).",
         ]
-    lines += ["", "| | kind | prompt | shows it |", "|---|---|---|---|"]
+    lines += ["", "| | kind | prompt | by eye |", "|---|---|---|---|"]
     for n, (kind, text) in enumerate(kinds, 1):
-        shows = "" if follow is None else ("yes" if n in follow else "no")
+        shows = "as asked" if n in follow else "its kind" if n in near else ""
         lines.append(f"| {n} | {kind} | {text} | {shows} |")
     return "\n".join(lines) + "\n"
 
@@ -86,11 +95,15 @@ def main() -> None:
     from draw_data import write
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--follow", help="numbers of the prompts that are followed, as 1,2,5")
+    parser.add_argument("--follow", help="numbers of those that show what was asked, as 1,2,5")
+    parser.add_argument("--near", help="numbers of those that show its kind")
     options = parser.parse_args()
     kinds = prompts()
-    follow = options.follow and [int(n) for n in options.follow.split(",")]
-    if not follow:
+    follow, near = (
+        [int(n) for n in given.split(",")] if given else []
+        for given in (options.follow, options.near)
+    )
+    if not follow and not near:
         model, space = trainings.trained("emoji_latent"), trainings.latent_space()
         tokens = trainings.prompt_tokenizer().batch([text for _, text in kinds], LENGTH)
         made = torch.cat(
@@ -99,8 +112,8 @@ def main() -> None:
         grid = to_pixels(made).permute(0, 2, 3, 1).numpy()
         side = grid.shape[1]
         sheet = grid.reshape(-1, ACROSS, side, side, 3).swapaxes(1, 2)
-        write("prompts.png", sheet.reshape(-1, ACROSS * side, 3).astype(np.float32))
-    (ROOT / "docs" / "prompts.md").write_text(listed(kinds, follow or None), encoding="utf-8")
+        write("prompts.png", sheet.reshape(-1, ACROSS * side, 3))
+    (ROOT / "docs" / "prompts.md").write_text(listed(kinds, follow, near), encoding="utf-8")
 
 
 if __name__ == "__main__":

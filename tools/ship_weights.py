@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from course_lib.core.tensors import pick_device, seeded_randn_like, to_pixels, to_unit
 from course_lib.core.types import Images
 from course_lib.data.digits import TOP, load_digits
-from course_lib.data.emoji import load_emoji, prompt
+from course_lib.data.emoji import Emoji, load_emoji, prompt
 from course_lib.data.fashion_mnist import load_fashion_mnist
 from course_lib.data.files import checksums
 from course_lib.data.oracle import judge
@@ -367,22 +367,13 @@ def prompted(
     """Recall and distance of pictures of held-out pairs of design and concept, by the scale.
 
     real       what the pairs' own pictures score; shuffled: the drawn ones with others' prompts
+    taught     what pictures of as many training pairs score
     """
-    pairs = load_emoji("test_pair", groups=GROUPS)
-    step = max(1, math.ceil(len(pairs) / most))
-    pairs = pairs.pick(range(0, len(pairs), step))
-    told = [prompt(c.label, style) for c, style in zip(pairs.concepts, pairs.styles, strict=True)]
-    tokens = prompt_tokenizer().batch(told, LENGTH)
+    pairs = _some(load_emoji("test_pair", groups=GROUPS), most)
     codes = [concept.code for concept in pairs.concepts]
     found: dict[str, Any] = {"n": len(pairs), "real": _recalled(pairs.on(), codes)}
     for scale in scales:
-        parts = tokens.split(50)
-        made = torch.cat(
-            [
-                imagine(model, latent_space(), part, scale=scale, seed=seed + n)
-                for n, part in enumerate(parts)
-            ]
-        )
+        made = _drawn(model, pairs, scale, seed)
         distance = frechet_emoji(made)
         found[f"{scale:g}"] = _recalled(made, codes) | {
             "frechet": round(distance.value, 4),
@@ -390,7 +381,28 @@ def prompted(
         }
         if scale == 3:
             found["shuffled"] = _recalled(made.roll(len(made) // 2, 0), codes)
-    return found
+    return found | {"taught": taught(model, seed, len(pairs))}
+
+
+def taught(model: nn.Module, seed: int, most: int) -> dict[str, float]:
+    """The recall of pictures of training pairs: no better than of held-out ones if it underfits."""
+    pairs = _some(load_emoji("train", groups=GROUPS), most)
+    return _recalled(_drawn(model, pairs, 2, seed), [concept.code for concept in pairs.concepts])
+
+
+def _some(emoji: Emoji, most: int) -> Emoji:
+    return emoji.pick(range(0, len(emoji), max(1, math.ceil(len(emoji) / most))))
+
+
+def _drawn(model: nn.Module, pairs: Emoji, scale: float, seed: int) -> Images:
+    told = [prompt(c.label, style) for c, style in zip(pairs.concepts, pairs.styles, strict=True)]
+    parts = prompt_tokenizer().batch(told, LENGTH).split(50)
+    return torch.cat(
+        [
+            imagine(model, latent_space(), part, scale=scale, seed=seed + n)
+            for n, part in enumerate(parts)
+        ]
+    )
 
 
 def _recalled(pictures: Images, codes: Sequence[str]) -> dict[str, float]:
