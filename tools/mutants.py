@@ -1264,8 +1264,8 @@ MUTANTS = [
     Mutant("models/latent.py", "if limit is None", "if limit is not None", "limit inside out"),
     Mutant(
         "models/latent.py",
-        "keep_known(told, known, open_z)",
-        "keep_known(told, known, ~open_z)",
+        "scale), known, open_z)",
+        "scale), known, ~open_z)",
         "inside out",
     ),
     Mutant(

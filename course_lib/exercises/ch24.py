@@ -30,10 +30,8 @@ def check_there_and_back(answer: Any) -> None:
     x = torch.randn(500, 3)
     raw = encode(x)
     scale = 1 / raw.std()
-    z, empty = (
-        to_latents(x, encode, scale),
-        "nothing is filled in. Write your own line for the `...`",
-    )
+    empty = "nothing is filled in. Write your own line for the `...`"
+    z = to_latents(x, encode, scale)
     require(z is not None, f"{empty} of to_latents.")
     require(callable(to_pictures), as_a_pair)
     z = torch.as_tensor(z)

@@ -166,13 +166,17 @@ def hide(tokens: Ids, p: float) -> Ids:
     return torch.where(dropped, empty(tokens), tokens)
 
 
+def guided(model: Denoiser, tokens: Ids, scale: float) -> Denoise:
+    """The model's estimates for these captions, beyond those for the empty one (chapter 17)."""
+    return classifier_free(model, {"tokens": tokens}, {"tokens": empty(tokens[:1])}, scale)
+
+
 @torch.no_grad()
 def draw(
     model: Denoiser, tokens: Ids, side: int, *, scale: float = 2.0, steps: int = 16, seed: int = 0
 ) -> Images:
     """A picture for each caption, by guided DDIM; the n-th begins at the n-th noise of the seed."""
-    condition, null = {"tokens": tokens}, {"tokens": empty(tokens[:1])}
-    told = clip(classifier_free(model, condition, null, scale))
+    told = clip(guided(model, tokens, scale))
     like = torch.empty(len(tokens), 3, side, side, device=tokens.device)
     return from_noise(told, model.schedule, like, steps, seed)
 
