@@ -26,8 +26,19 @@ LENGTH = 24  # of a prompt in pieces, START and END included
 
 
 def latent_reader(vocabulary: int, channels: int, widths: Sequence[int] = (64, 96)) -> Denoiser:
-    """A denoiser of latents that reads prompts; it predicts v, on the cosine schedule."""
-    net = TokenUNet(vocabulary, LENGTH, channels=channels, widths=widths, dim=96)
+    """A denoiser of latents that reads prompts; it predicts v, on the cosine schedule.
+
+    Words come in twice: pixels look at each piece, and every block is scaled and shifted by the gist.
+    """
+    net = TokenUNet(
+        vocabulary,
+        LENGTH,
+        channels=channels,
+        widths=widths,
+        dim=96,
+        pooled=True,
+        inject="scale_shift",
+    )
     return reader(net)
 
 
