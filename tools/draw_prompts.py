@@ -25,32 +25,37 @@ INVENTED = (
     "blue banana",
     "green pig face",
     "purple apple",
-    "pizza on a pink background",
     "a dog with sunglasses",
-    "a house and a tree",
-    "ghost with a crown",
+    "a frog and a banana",
+    "ghost with heart-eyes",
+    "a strawberry with a smiling face",
 )
 
 
 def prompts() -> list[tuple[str, str]]:
     """Eight rows of eight: what is asked of the model, and the prompt.
 
-    Four rows are pairs of design and concept that no training had, two are concepts that no design
-    of the training has, one names a ground, one is invented.
+    Four rows are pairs of design and concept that no training had, one is concepts that no design
+    of the training has, one names a trained concept and no design, one a ground, one is invented.
     """
     pairs = load_emoji("test_pair", groups=trainings.GROUPS)
-    new = load_emoji("test_concept", groups=trainings.GROUPS)
     kinds = [
         ("held-out pair", prompt(pairs.concepts[n].label, pairs.styles[n]))
         for n in _spread(len(pairs), 32)
     ]
-    labels = list(dict.fromkeys(concept.label for concept in new.concepts))
-    kinds += [("held-out concept", prompt(labels[n])) for n in _spread(len(labels), 16)]
+    new, taught = (
+        list(
+            dict.fromkeys(one.label for one in load_emoji(split, groups=trainings.GROUPS).concepts)
+        )
+        for split in ("test_concept", "train")
+    )
+    kinds += [("held-out concept", prompt(new[n])) for n in _spread(len(new), 8)]
     grounds = ("blue", "black", "yellow", "pink", "green", "orange", "purple", "gray")
-    taught = load_emoji("train", groups=trainings.GROUPS).concepts
+    some = [taught[n] for n in _spread(len(taught), 16)]
+    kinds += [("no design", prompt(label)) for label in some[::2]]
     kinds += [
-        ("named ground", prompt(taught[n].label, "", ground))
-        for n, ground in zip(_spread(len(taught), 8), grounds, strict=True)
+        ("named ground", prompt(label, "", ground))
+        for label, ground in zip(some[1::2], grounds, strict=True)
     ]
     return kinds + [("invented", text) for text in INVENTED]
 

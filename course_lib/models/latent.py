@@ -28,7 +28,7 @@ LENGTH = 24  # of a prompt in pieces, START and END included
 def latent_reader(vocabulary: int, channels: int, widths: Sequence[int] = (64, 96)) -> Denoiser:
     """A denoiser of latents that reads prompts; it predicts v, on the cosine schedule.
 
-    Words come in twice: pixels look at each piece, and every block is scaled and shifted by the gist.
+    Words come in twice: pixels look at each piece, and the gist scales and shifts every block.
     """
     net = TokenUNet(
         vocabulary,
