@@ -1309,6 +1309,8 @@ MUTANTS = [
     Mutant("models/tokenizer.py", "[: length - 2], END]", "[: length - 1], END]", "too long"),
     Mutant("models/tokenizer.py", "ids[length - 2 :]", "ids[length:]", "what is lost is not said"),
     Mutant("models/captions.py", "also=self.bag(tokens)", "also=None", "deaf"),
+    Mutant("models/captions.py", "None if self.gist is None else", "None if True else", "no gist"),
+    Mutant("models/captions.py", "(states * real).sum(1)", "states.sum(1)", "padding in the mean"),
     Mutant("models/captions.py", "stack([right, down])", "stack([down, right])", "sides swapped"),
     Mutant("models/captions.py", "schedule.T).sqrt()", "schedule.T)", "all times alike"),
     Mutant("models/captions.py", "int(self.calls) <= ", "int(self.calls) < ", "off by one"),
@@ -1343,8 +1345,8 @@ MUTANTS = [
     Mutant("models/latent.py", "if limit is None", "if limit is not None", "limit inside out"),
     Mutant(
         "models/latent.py",
-        "keep_known(told, known, open_z)",
-        "keep_known(told, known, ~open_z)",
+        "scale), known, open_z)",
+        "scale), known, ~open_z)",
         "inside out",
     ),
     Mutant(
