@@ -84,7 +84,7 @@ def measure(f: int, rounds: int, noises: int, folder: Path) -> dict[str, Any]:
 
     drawn = {s: [to_pixels(draw(tokens, s, n)) for n in range(noises)] for s in SCALES}
     how = f"{name}: {STEPS} steps of DDIM, guidance {SCALE:g}, every caption of the small world"
-    kept = drawn[SCALE][0].apply_(in_64)
+    kept = drawn[SCALE][0].apply_(in_64)  # in place: what is kept is what is judged below
     save_samples(name, kept, {"how": f"{how}, 64 levels of each colour"}, folder)
     return {
         "steps": SWEPT[f],

@@ -18,8 +18,10 @@ from course_lib.diffusion.schedules import (
     from_log_snr,
     geometric_times,
     karras_times,
+    leading_times,
     linear,
     rectified,
+    scaled_linear,
     spaced_times,
     time_at,
 )
@@ -259,3 +261,23 @@ def test_time_at_meets_a_table_at_its_integers_and_lies_between_them(schedule):
     torch.testing.assert_close(middle, every[:-1] + 0.5, rtol=0, atol=1e-6, check_dtype=False)
     beyond = time_at(schedule, torch.tensor([50.0, -50.0]))
     assert beyond.tolist() == [1, schedule.T]
+
+
+def test_latent_diffusions_schedule_rises_evenly_in_its_roots():
+    schedule = scaled_linear()
+    roots = schedule.beta[1:].sqrt()
+    torch.testing.assert_close(roots.diff().max(), roots.diff().min(), atol=1e-12, rtol=0)
+    assert float(schedule.beta[1]) == pytest.approx(0.00085)
+    assert float(schedule.beta[1000]) == pytest.approx(0.012)
+    assert float(schedule.alpha_bar[1000]) == pytest.approx(0.00466, abs=1e-5)
+
+
+def test_leading_times_are_theirs_moved_by_one_and_end_at_one():
+    schedule = scaled_linear()
+    assert leading_times(schedule, 50).tolist()[:2] == [982, 962]
+    assert leading_times(schedule, 50).tolist()[-3:] == [22, 2, 1]
+    assert leading_times(schedule, 1).tolist() == [2, 1]
+    assert len(leading_times(schedule, 7)) == 8
+    for steps in (0, 501):
+        with pytest.raises(ValueError, match=r"steps must be 1\.\.500"):
+            leading_times(schedule, steps)

@@ -9,8 +9,23 @@ import torch
 from course_lib.core.tensors import seeded_randn_like
 from course_lib.diffusion.exact import GaussianMixture
 from course_lib.diffusion.samplers import ddim_step, heun_step, sample, walk
-from course_lib.diffusion.schedules import cosine_vp, edm, karras_times, linear, spaced_times
-from course_lib.diffusion.solvers import DPMSolver2M, churn_step, exponential_step, midpoint_step
+from course_lib.diffusion.schedules import (
+    cosine_vp,
+    edm,
+    karras_times,
+    leading_times,
+    linear,
+    scaled_linear,
+    spaced_times,
+)
+from course_lib.diffusion.solvers import (
+    ADAMS,
+    PLMS,
+    DPMSolver2M,
+    churn_step,
+    exponential_step,
+    midpoint_step,
+)
 
 
 def float64(*values):
@@ -178,3 +193,56 @@ def test_the_midpoint_needs_times_in_between():
     x, t = torch.randn(4, 2, dtype=torch.float64), torch.full((4,), 500)
     with pytest.raises((TypeError, ValueError)):
         midpoint_step(lambda x, t: law.denoiser(schedule)(x, t), schedule, x, t * 1.0, t * 0.5)
+
+
+# ---- PLMS -------------------------------------------------------------------------------------
+
+
+def test_adams_weights_hold_lines_and_curves():
+    """k weights give the mean over the next step of any polynomial below degree k, exactly."""
+    for k, weights in enumerate(ADAMS, 1):
+        assert len(weights) == k
+        for power in range(k):
+            mean = 1 / (power + 1)  # of u^power over [0, 1]; known at u = 0, -1, -2, ...
+            known = [float((-n) ** power) for n in range(k)]
+            assert sum(w * u for w, u in zip(weights, known, strict=True)) == pytest.approx(mean)
+
+
+def test_plms_asks_twice_once_and_beats_ddim():
+    schedule = scaled_linear()
+    mix, asked = mixture().denoiser(schedule), []
+
+    def denoise(x, t):
+        asked.append(int(t[0]))
+        return mix(x, t)
+
+    x = torch.randn(40, 2, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    times = leading_times(schedule, 25)
+    truth = sample(heun_step, mix, schedule, x, torch.arange(int(times[0]), 0, -1))
+    errors = {}
+    for name, step in (("plms", PLMS()), ("ddim", ddim_step)):
+        asked.clear()
+        end = sample(step, denoise, schedule, x, times)
+        errors[name] = (end - truth).square().mean().sqrt()
+        counted = [*times[:1], *times[1:2]] * (name == "plms")
+        rest = times[1:-1] if name == "plms" else times[:-1]
+        assert asked == [int(t) for t in [*counted, *rest]]
+    assert 3 * errors["plms"] < errors["ddim"]
+
+
+def test_plms_with_one_noise_is_ddim_and_starts_afresh():
+    schedule = scaled_linear()
+    eps = torch.randn(3, 2, dtype=torch.float64)
+
+    def denoise(x, t):
+        alpha, sigma = schedule(t, like=x)
+        return (x - sigma * eps) / alpha
+
+    x, step = torch.randn(3, 2, dtype=torch.float64), PLMS()
+    for times in ([900, 500, 100, 20, 1], [700, 300]):
+        times = torch.tensor(times)
+        expected = sample(ddim_step, denoise, schedule, x, times)
+        torch.testing.assert_close(sample(step, denoise, schedule, x, times), expected)
+    assert len(step._known) == 1
+    zero = sample(PLMS(), denoise, schedule, x, torch.tensor([700, 0]))  # no noise to ask for at 0
+    assert bool(torch.isfinite(zero).all())

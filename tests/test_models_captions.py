@@ -17,10 +17,12 @@ from course_lib.models.captions import (
     empty,
     late_times,
     later_half,
+    mean_state,
     reader,
     with_places,
 )
 from course_lib.models.tokenizer import END, START
+from course_lib.nn.blocks import ResBlock
 
 X, T = torch.randn(1, 3, 16, 16, generator=torch.Generator().manual_seed(0)), torch.tensor([400])
 
@@ -46,6 +48,37 @@ def test_who_can_tell_a_caption_from_its_words_in_another_order(build, told_apar
     assert (net(X, T, tokens=ONE) - net(X, T, tokens=other)).abs().max() > 1e-4
     longer = nn.functional.pad(ONE[:, :7], (0, 1))
     torch.testing.assert_close(net(X, T, tokens=longer), net(X, T, tokens=ONE))
+
+
+def test_the_gist_reaches_blocks_without_attention():
+    torch.manual_seed(0)
+    net = awake(TokenUNet(12, 9, widths=(8, 16), dim=16, pooled=True, inject="scale_shift"))
+    assert {part.inject for part in net.modules() if isinstance(part, ResBlock)} == {"scale_shift"}
+    told = {}
+
+    def keep(_, given):
+        told["vector"] = given[1]
+
+    handle = net.unet.down[0]["blocks"][0][0].register_forward_pre_hook(keep)
+    vectors = []
+    for tokens in (ONE, SWAPPED, empty(ONE)):
+        net(X, T, tokens=tokens)
+        vectors.append(told["vector"] - net.unet.time(T))
+    handle.remove()
+    states = net.tower(ONE)[0, :7]
+    torch.testing.assert_close(vectors[0][0], net.gist(states.mean(0)), atol=1e-5, rtol=1e-4)
+    assert (vectors[0] - vectors[1]).abs().max() > 1e-5  # the order too, through the states
+    assert (vectors[0] - vectors[2]).abs().max() > 1e-4
+    longer = nn.functional.pad(ONE[:, :7], (0, 1))  # padding is no part of the mean
+    torch.testing.assert_close(net(X, T, tokens=longer), net(X, T, tokens=ONE))
+
+
+def test_the_mean_of_states_leaves_padding_out():
+    states = torch.arange(12.0).view(1, 4, 3)
+    mask = torch.tensor([[True, True, False, False]])
+    assert mean_state(states, mask).tolist() == [[1.5, 2.5, 3.5]]
+    assert mean_state(states, ~mask | mask).tolist() == [[4.5, 5.5, 6.5]]
+    assert mean_state(states, mask & ~mask).tolist() == [[0, 0, 0]]  # no text at all
 
 
 def test_pixels_are_told_where_they_are():

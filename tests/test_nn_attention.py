@@ -10,9 +10,11 @@ from torch import nn
 from torch.nn import functional as F
 
 from course_lib.nn.attention import (
+    GEGLU,
     CrossAttention2d,
     MultiHeadAttention,
     SelfAttention2d,
+    SpatialTransformer,
     attention,
     attention_weights,
     causal_mask,
@@ -155,3 +157,41 @@ def test_a_context_must_be_there_or_not():
         MultiHeadAttention(8)(torch.zeros(1, 2, 8), torch.zeros(1, 2, 8))
     with pytest.raises(ValueError, match="a width of 8 cannot be split into 3 heads"):
         MultiHeadAttention(8, heads=3)
+
+
+def test_geglu_is_one_half_gated_by_the_other():
+    torch.manual_seed(0)
+    layer, x = GEGLU(6, 10).double(), torch.randn(2, 3, 6, dtype=torch.float64)
+    weight, bias = layer.both.weight, layer.both.bias
+    value, gate = x @ weight[:10].T + bias[:10], x @ weight[10:].T + bias[10:]
+    torch.testing.assert_close(layer(x), value * nn.functional.gelu(gate))
+
+
+def test_a_spatial_transformer_starts_as_the_identity_and_ignores_masked_words():
+    torch.manual_seed(0)
+    block = SpatialTransformer(8, 6, heads=2, groups=2).double()
+    x, context = torch.randn(2, 8, 3, 5).double(), torch.randn(2, 4, 6).double()
+    assert torch.equal(block(x, context), x)
+    nn.init.normal_(block.leave.weight)
+    mask = torch.tensor([[True, True, False, False]] * 2)
+    shorter = block(x, context[:, :2])
+    torch.testing.assert_close(block(x, context, mask), shorter)
+    assert (block(x, context) - shorter).abs().max() > 1e-3
+    # Pixels have no places: turned round, the picture comes out turned round.
+    torch.testing.assert_close(block(x.flip(2, 3), context), block(x, context).flip(2, 3))
+    assert block.look.query.bias is None and block.look.out.bias is not None
+
+
+def test_each_part_of_a_spatial_transformer_has_its_shortcut():
+    torch.manual_seed(1)
+    block = SpatialTransformer(8, 6, heads=2, groups=2).double()
+    nn.init.normal_(block.leave.weight)
+    x, context = torch.randn(1, 8, 2, 2).double(), torch.randn(1, 4, 6).double()
+    before = block(x, context)
+    for part in (block.think[1], block.read.out, block.look.out):
+        for p in part.parameters():
+            nn.init.zeros_(p)
+    # Whatever stands inside, what is left with all three silenced is in and out again.
+    silent = x + block.leave(block.enter(block.norm(x)))
+    torch.testing.assert_close(block(x, context), silent)
+    assert (before - silent).abs().max() > 1e-2

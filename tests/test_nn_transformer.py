@@ -4,7 +4,13 @@ import pytest
 import torch
 from torch import nn
 
-from course_lib.nn.transformer import POSITIONS, BagOfWords, TextTransformer, TransformerBlock
+from course_lib.nn.transformer import (
+    POSITIONS,
+    BagOfWords,
+    QuickGELU,
+    TextTransformer,
+    TransformerBlock,
+)
 
 TOKENS = torch.tensor([[1, 5, 6, 7, 8, 2, 0, 0]])
 ORDER = torch.tensor([0, 3, 1, 2, 4, 5, 6, 7])
@@ -80,3 +86,21 @@ def test_wrong_input_is_named():
         tower()(torch.ones(1, 9, dtype=torch.long))
     with pytest.raises(ValueError, match="unknown positions 'rotary'"):
         tower(positions="rotary")
+
+
+def test_without_a_number_for_padding_all_is_read():
+    torch.manual_seed(0)
+    tower = TextTransformer(9, 5, dim=8, heads=2, causal=True, pad=None, quick=True)
+    ids = torch.tensor([[3, 4, 0, 0, 0]])
+    assert bool(tower.mask(ids).all())
+    # Causal: what fills the text up changes the states of its own places alone.
+    other = torch.tensor([[3, 4, 7, 7, 7]])
+    torch.testing.assert_close(tower(ids)[:, :2], tower(other)[:, :2])
+    assert (tower(ids)[:, 2:] - tower(other)[:, 2:]).abs().max() > 1e-3
+
+
+def test_quick_gelu_is_close_to_gelu_and_not_it():
+    x = torch.linspace(-6, 6, 601, dtype=torch.float64)
+    gap = (QuickGELU()(x) - nn.functional.gelu(x)).abs().max()
+    assert 0.01 < gap < 0.03
+    assert QuickGELU()(torch.tensor(1.0)) == torch.sigmoid(torch.tensor(1.702))

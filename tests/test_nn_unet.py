@@ -209,6 +209,32 @@ def test_words_reach_the_output_and_their_padding_does_not():
         UNet(widths=(16, 32))(torch.zeros(1, 1, 8, 8), t[:1], context=context[:1])
 
 
+def test_a_block_without_a_time():
+    torch.manual_seed(0)
+    block, x = ResBlock(8, 12, 0, inject="none", groups=2), torch.randn(2, 8, 4, 4)
+    assert block(x).shape == (2, 12, 4, 4)
+    assert not any("time" in name for name, _ in block.named_parameters())
+    with pytest.raises(ValueError, match="inject='none'"):
+        block(x, torch.zeros(2, 5))
+    with pytest.raises(ValueError, match="inject='add'"):
+        ResBlock(8, 8, 5, groups=2)(x)
+
+
+def test_growing_without_a_skip_doubles():
+    grow, x = Upsample(3), torch.randn(1, 3, 4, 5)
+    assert torch.equal(grow(x), grow(x, torch.Size((8, 10))))
+
+
+def test_whole_transformers_need_words():
+    with pytest.raises(ValueError, match="spatial=True needs context_dim"):
+        small(spatial=True)
+    net = small(spatial=True, context_dim=6, attention_at=(0,), groups=4)
+    x, context = torch.randn(2, 1, 8, 8), torch.randn(2, 3, 6)
+    assert net(x, torch.ones(2), context=context).shape == x.shape
+    with pytest.raises(ValueError, match="needs context"):
+        net(x, torch.ones(2))
+
+
 def test_deeper_where_pictures_are_small():
     torch.manual_seed(0)
     net = UNet(3, 3, widths=(8, 16), blocks=(1, 3), groups=4)

@@ -51,6 +51,7 @@ from course_lib.widgets.paper_map import PaperMap, course_map, written_chapters
 from course_lib.widgets.path_bundle import PathBundle
 from course_lib.widgets.point_flow import PointFlow
 from course_lib.widgets.prompt_composer import PromptComposer, in_few_colours
+from course_lib.widgets.prompt_pipeline import PromptPipeline, Stage
 from course_lib.widgets.quiz import Choice, Question, Quiz, Route
 from course_lib.widgets.rate_distortion import RateDistortion
 from course_lib.widgets.schedule_lab import ScheduleLab
@@ -1502,6 +1503,61 @@ def test_the_page_adds_steps_guidance_and_one_decoding(tmp_path):
 def test_compute_bars_that_do_not_fit_are_refused(changes, words):
     with pytest.raises(ValueError, match=words):
         compute_bars(**changes)
+
+
+# ---- PromptPipeline -----------------------------------------------------------------------------
+
+
+def pipeline(**changes):
+    stages = {
+        "read": Stage("text tower", "77", "77 × 8", 10, 2.0, "prompt", "reads.", 0.5),
+        "ask": Stage("U-Net", "4 × 4", "4 × 4", 90, 50.0, "evaluation", "guesses.", 2.0),
+        "draw": Stage("decoder", "4 × 4", "32 × 32", 20, 100.0, "picture", "unpacks.", None),
+    }
+    tasks = {"draw": (["read", "ask", "draw"], 1.0), "draw over": (["ask", "draw"], 0.8)}
+    return PromptPipeline(
+        **({"stages": stages, "tasks": tasks, "stops": (2, 8), "index": 1} | changes)
+    )
+
+
+def test_a_pipeline_holds_its_stages_by_number():
+    widget = pipeline(device="a clock")
+    assert [one["name"] for one in widget.stages] == ["text tower", "U-Net", "decoder"]
+    assert widget.tasks[1] == {"name": "draw over", "stages": [1, 2], "share": 0.8}
+    assert (widget.stops, widget.index, widget.device) == ([2, 8], 1, "a clock")
+
+
+def test_the_page_counts_uses_and_adds_them_up(tmp_path):
+    calls = ["'evaluation', 8, true", "'evaluation', 8, false, 0.7", "'prompt', 8, true"]
+    uses = ", ".join(f"m.uses({call})" for call in [*calls, "'picture', 8, true"])
+    uses = f"[{uses}]"
+    assert javascript(tmp_path, "prompt_pipeline", uses) == [16, 5, 2, 1]
+    stages = json.dumps(pipeline().stages)
+    bill = javascript(tmp_path, "prompt_pipeline", f"m.bill({stages}, 8, true, 1)")
+    assert bill == [[4, 1], [800, 32], [100, None]]
+    said = javascript(
+        tmp_path,
+        "prompt_pipeline",
+        "[0, 6.6, 401637, 40e6].map(m.counted).concat(m.grouped(859520964))",
+    )
+    assert said == ["none", "6.6 M", "402 G", "40 T", "859,520,964"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"stages": {}}, "one stage and one task"),
+        ({"tasks": {}}, "one stage and one task"),
+        ({"tasks": {"x": (["read", "fly"], 1.0)}}, "no stage is called"),
+        ({"stages": {"read": Stage("a", "", "", 1, -1.0, "prompt", "")}}, "0 or more"),
+        ({"stages": {"read": Stage("a", "", "", 1, 1.0, "never", "")}}, "`when` one of"),
+        ({"stops": (3, 3)}, "stops must rise"),
+        ({"index": 2}, "index must lie in 0..1"),
+    ],
+)
+def test_pipelines_that_do_not_fit_are_refused(changes, words):
+    with pytest.raises(ValueError, match=words):
+        pipeline(**changes)
 
 
 # ---- PromptComposer -----------------------------------------------------------------------------

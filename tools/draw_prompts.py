@@ -3,7 +3,7 @@
 python tools/draw_prompts.py
 
 Whoever looks at the sheet says what the pictures show: `--follow 1,2 --near 7,9` writes it into the
-list that is kept beside the sheet.
+list that is kept beside the sheet. Drawing anew forgets it: it was said of other pictures.
 """
 
 import argparse
@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from course_lib import trainings
-from course_lib.core.tensors import to_pixels
+from course_lib.core.tensors import atomic_write, to_pixels
 from course_lib.data.emoji import load_emoji, prompt
 from course_lib.data.files import ROOT
 from course_lib.models.latent import LENGTH, imagine
@@ -25,32 +25,37 @@ INVENTED = (
     "blue banana",
     "green pig face",
     "purple apple",
-    "pizza on a pink background",
     "a dog with sunglasses",
-    "a house and a tree",
-    "ghost with a crown",
+    "a frog and a banana",
+    "ghost with heart-eyes",
+    "a strawberry with a smiling face",
 )
 
 
 def prompts() -> list[tuple[str, str]]:
-    """Eight kinds of eight: what is asked of the model, and the prompt.
+    """Eight rows of eight: what is asked of the model, and the prompt.
 
-    Four rows are pairs of design and concept that no training had, two are concepts that no design
-    of the training has, one names a ground, one is invented.
+    Four rows are pairs of design and concept that no training had, one is concepts that no design
+    of the training has, one names a trained concept and no design, one a ground, one is invented.
     """
     pairs = load_emoji("test_pair", groups=trainings.GROUPS)
-    new = load_emoji("test_concept", groups=trainings.GROUPS)
     kinds = [
         ("held-out pair", prompt(pairs.concepts[n].label, pairs.styles[n]))
         for n in _spread(len(pairs), 32)
     ]
-    labels = list(dict.fromkeys(concept.label for concept in new.concepts))
-    kinds += [("held-out concept", prompt(labels[n])) for n in _spread(len(labels), 16)]
+    new, taught = (
+        list(
+            dict.fromkeys(one.label for one in load_emoji(split, groups=trainings.GROUPS).concepts)
+        )
+        for split in ("test_concept", "train")
+    )
+    kinds += [("held-out concept", prompt(new[n])) for n in _spread(len(new), 8)]
     grounds = ("blue", "black", "yellow", "pink", "green", "orange", "purple", "gray")
-    taught = load_emoji("train", groups=trainings.GROUPS).concepts
+    some = [taught[n] for n in _spread(len(taught), 16)]
+    kinds += [("no design", prompt(label)) for label in some[::2]]
     kinds += [
-        ("named ground", prompt(taught[n].label, "", ground))
-        for n, ground in zip(_spread(len(taught), 8), grounds, strict=True)
+        ("named ground", prompt(label, "", ground))
+        for label, ground in zip(some[1::2], grounds, strict=True)
     ]
     return kinds + [("invented", text) for text in INVENTED]
 
@@ -71,8 +76,8 @@ def listed(
         "# Sixty-four prompts",
         "",
         f"What [chapter 24](../notebooks/24_latent_diffusion.ipynb)'s text-to-emoji model draws for"
-        f" {len(kinds)} prompts that were fixed before it was trained: eight a row, numbered row by"
-        f" row, guidance {SCALE:g}, {STEPS} steps, the first picture of each. Made by"
+        f" {len(kinds)} prompts, fixed before a picture of it was seen: eight a row, numbered row"
+        f" by row, guidance {SCALE:g}, {STEPS} steps, the first picture of each. Made by"
         " `python tools/draw_prompts.py`.",
         "",
         "![Sixty-four emoji, eight a row, drawn for the prompts of the table below](prompts.png)",
@@ -103,6 +108,8 @@ def main() -> None:
         [int(n) for n in given.split(",")] if given else []
         for given in (options.follow, options.near)
     )
+    if strange := set(follow + near) - set(range(1, len(kinds) + 1)):
+        parser.error(f"prompts are numbered 1 to {len(kinds)}, got {sorted(strange)}")
     if not follow and not near:
         model, space = trainings.trained("emoji_latent"), trainings.latent_space()
         tokens = trainings.prompt_tokenizer().batch([text for _, text in kinds], LENGTH)
@@ -113,7 +120,7 @@ def main() -> None:
         side = grid.shape[1]
         sheet = grid.reshape(-1, ACROSS, side, side, 3).swapaxes(1, 2)
         write("prompts.png", sheet.reshape(-1, ACROSS * side, 3))
-    (ROOT / "docs" / "prompts.md").write_text(listed(kinds, follow, near), encoding="utf-8")
+    atomic_write(ROOT / "docs" / "prompts.md", listed(kinds, follow, near).encode())
 
 
 if __name__ == "__main__":

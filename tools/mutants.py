@@ -96,6 +96,11 @@ TESTS = {
     "nn/transformer.py": ["tests/test_nn_transformer.py"],
     "models/tokenizer.py": ["tests/test_models_tokenizer.py"],
     "models/captions.py": ["tests/test_models_captions.py"],
+    "models/clip_tokens.py": ["tests/test_models_clip_tokens.py"],
+    "models/text_to_image.py": ["tests/test_models_text_to_image.py"],
+    "models/stable_diffusion.py": ["tests/test_models_stable_diffusion.py"],
+    "models/published_sd.py": ["tests/test_models_stable_diffusion.py"],
+    "models/kl_autoencoder.py": ["tests/test_models_stable_diffusion.py"],
     "train.py": ["tests/test_train.py"],
     "weights.py": ["tests/test_weights.py"],
     "core/eight_bits.py": ["tests/test_weights.py"],
@@ -1223,6 +1228,80 @@ MUTANTS = [
     Mutant("nn/transformer.py", "return tokens != self.pad", "return tokens == tokens", "padding"),
     Mutant("nn/transformer.py", "self.attend(self.norm1(x)", "self.attend((x)", "no norm"),
     Mutant("nn/transformer.py", "x + self.think", "self.think", "no shortcut"),
+    Mutant("nn/transformer.py", "torch.sigmoid(1.702 * x)", "torch.sigmoid(x)", "SiLU"),
+    Mutant(
+        "nn/transformer.py", "if self.pad is None:", "if self.pad is True:", "padding is hidden"
+    ),
+    Mutant("nn/attention.py", "values * F.gelu(gates)", "gates * F.gelu(values)", "halves swapped"),
+    Mutant("nn/attention.py", "h = h + self.read(", "h = self.read(", "no shortcut"),
+    Mutant("nn/attention.py", "self.norms[1](h), context,", "self.norms[1](h), h,", "reads pixels"),
+    Mutant("nn/blocks.py", "scale_factor=2.0", "scale_factor=3.0", "grows too much"),
+    Mutant("diffusion/solvers.py", "(3 / 2, -1 / 2)", "(1 / 2, 1 / 2)", "Adams' weights"),
+    Mutant("diffusion/solvers.py", "[eps, *self._known[:3]]", "[*self._known[:3], eps]", "order"),
+    Mutant(
+        "diffusion/solvers.py",
+        "denoise(there, s), there, alpha_s",
+        "denoise(there, t), there, alpha_s",
+        "time of the second question",
+    ),
+    Mutant(
+        "diffusion/schedules.py",
+        "T, dtype=torch.float64).square())",
+        "T, dtype=torch.float64))",
+        "roots",
+    ),
+    Mutant("diffusion/schedules.py", "-1, -1) * stride + 2", "-1, -1) * stride + 1", "offset"),
+    Mutant("models/clip_tokens.py", 'parts[-1] += "</w>"', 'parts[0] += "</w>"', "first, not last"),
+    Mutant("models/clip_tokens.py", "key=self._ranks.__getitem__", "key=str", "order of merges"),
+    Mutant("models/clip_tokens.py", "[: length - 2]]", "[: length - 1]]", "END is cut off"),
+    Mutant("models/clip_tokens.py", "sign.lower() for", "sign for", "capitals"),
+    Mutant(
+        "models/text_to_image.py",
+        "steps - int(steps * strength)",
+        "int(steps * strength)",
+        "strength upside down",
+    ),
+    Mutant("models/text_to_image.py", "return alpha * z + sigma", "return z + sigma", "not scaled"),
+    Mutant(
+        "models/text_to_image.py", "where(open_z, noise,", "where(~open_z, noise,", "inside out"
+    ),
+    Mutant(
+        "models/text_to_image.py",
+        "where(hole, 0.0, pictures)",
+        "where(hole, pictures, 0.0)",
+        "grey",
+    ),
+    Mutant(
+        "models/text_to_image.py",
+        "where(hole, made, pictures)",
+        "where(~hole, made, pictures)",
+        "swap",
+    ),
+    Mutant(
+        "models/text_to_image.py", "system.read([negative])", "system.read([prompts[0]])", "away"
+    ),
+    Mutant(
+        "models/stable_diffusion.py",
+        "(given.to(dtype), t - 1,",
+        "(given.to(dtype), t,",
+        "off by one",
+    ),
+    Mutant("models/stable_diffusion.py", "SCALE = 0.18215", "SCALE = 1.0", "scale forgotten"),
+    Mutant("models/stable_diffusion.py", "cat([z_t, beside], 1)", "cat([beside, z_t], 1)", "order"),
+    Mutant("models/stable_diffusion.py", ".to(z_t.dtype)", "", "walk in half precision"),
+    Mutant(
+        "models/kl_autoencoder.py", 'Downsample(width, "right")', 'Downsample(width, "even")', "pad"
+    ),
+    Mutant("models/kl_autoencoder.py", "self.quantise(self.encoder(", "(self.encoder(", "no 1 x 1"),
+    Mutant(
+        "models/published_sd.py", "tensor.chunk(2, 1)[::-1]", "tensor.chunk(2, 1)", "cosines first"
+    ),
+    Mutant(
+        "models/published_sd.py", "levels - 1 - int(found[1])", "int(found[1])", "levels in order"
+    ),
+    Mutant("models/published_sd.py", '(way == "down")', "0", "the stem is not counted"),
+    Mutant("models/published_sd.py", "changed=cosines_first, ", "", "not turned round"),
+    Mutant("models/published_sd.py", '"v_prediction": "v"', '"v_prediction": "eps"', "prediction"),
     Mutant("nn/transformer.py", "/ there.sum(1)", "/ there.shape[1]", "mean over padding"),
     Mutant("nn/transformer.py", "* there).sum(1)", ").sum(1)", "padding counts"),
     Mutant("models/tokenizer.py", "(-pairs[pair], pair)", "(pairs[pair], pair)", "rarest first"),
@@ -1232,6 +1311,8 @@ MUTANTS = [
     Mutant("models/tokenizer.py", "[: length - 2], END]", "[: length - 1], END]", "too long"),
     Mutant("models/tokenizer.py", "ids[length - 2 :]", "ids[length:]", "what is lost is not said"),
     Mutant("models/captions.py", "also=self.bag(tokens)", "also=None", "deaf"),
+    Mutant("models/captions.py", "None if self.gist is None else", "None if True else", "no gist"),
+    Mutant("models/captions.py", "(states * real).sum(1)", "states.sum(1)", "padding in the mean"),
     Mutant("models/captions.py", "stack([right, down])", "stack([down, right])", "sides swapped"),
     Mutant("models/captions.py", "schedule.T).sqrt()", "schedule.T)", "all times alike"),
     Mutant("models/captions.py", "int(self.calls) <= ", "int(self.calls) < ", "off by one"),
@@ -1266,8 +1347,8 @@ MUTANTS = [
     Mutant("models/latent.py", "if limit is None", "if limit is not None", "limit inside out"),
     Mutant(
         "models/latent.py",
-        "keep_known(told, known, open_z)",
-        "keep_known(told, known, ~open_z)",
+        "scale), known, open_z)",
+        "scale), known, ~open_z)",
         "inside out",
     ),
     Mutant(

@@ -373,8 +373,8 @@ def prompted(
 ) -> dict[str, Any]:
     """Recall and distance of pictures of held-out pairs of design and concept, by the scale.
 
-    real       what the pairs' own pictures score; shuffled: the drawn ones with others' prompts
-    taught     what pictures of as many training pairs score
+    real       what the pairs' own pictures score; shuffled: those of scale 3 with others' prompts
+    taught     what pictures of about as many training pairs score, at scale 2
     """
     pairs = _some(load_emoji("test_pair", groups=GROUPS), most)
     codes = [concept.code for concept in pairs.concepts]

@@ -113,6 +113,15 @@ def cosine(T: int = 1000, offset: float = 0.008) -> DiscreteSchedule:
     return from_alpha_bar(f / f[0])
 
 
+def scaled_linear(T: int = 1000, first: float = 0.00085, last: float = 0.012) -> DiscreteSchedule:
+    """Latent diffusion's schedule: the *roots* of the step noises rise linearly.
+
+    The defaults are those of Stable Diffusion v1 (its v1-inference.yaml, where the betas are called
+    "linear"; `diffusers` calls them "scaled_linear").
+    """
+    return from_betas(torch.linspace(first**0.5, last**0.5, T, dtype=torch.float64).square())
+
+
 def from_log_snr(log_snr: Callable[[Tensor], Tensor]) -> NoiseSchedule:
     """The variance-preserving schedule with this log(alpha² / sigma²), for times in [0, 1].
 
@@ -148,6 +157,22 @@ def spaced_times(schedule: DiscreteSchedule, steps: int, stop: int = 0) -> Int[T
     if not 0 <= stop <= schedule.T - steps:
         raise ValueError(f"{steps} steps from {schedule.T} cannot end at {stop}")
     return torch.linspace(schedule.T, stop, steps + 1, dtype=torch.float64).round().long()
+
+
+def leading_times(schedule: DiscreteSchedule, steps: int) -> Int[Tensor, " times"]:
+    """`steps` + 1 integer times as Stable Diffusion walks them: from below T down to 1, not to 0.
+
+    For T = 1000 and 50 steps 982, 962, ..., 22, 2, and 1: every 20th of *their* times 0..999,
+    moved by one ("leading" with steps_offset = 1 in `diffusers`), said in our times 1..T. The last
+    step ends at their time 0, our 1, where a little noise is left (set_alpha_to_one = False).
+
+    Raises ValueError unless 1 <= steps <= T / 2.
+    """
+    if not 1 <= steps <= schedule.T // 2:
+        raise ValueError(f"steps must be 1..{schedule.T // 2} for this schedule, got {steps}")
+    stride = schedule.T // steps
+    times = torch.arange(steps - 1, -1, -1) * stride + 2
+    return torch.cat([times, torch.ones(1, dtype=torch.long)])
 
 
 def respaced(schedule: DiscreteSchedule, times: Int[Tensor, " times"]) -> DiscreteSchedule:

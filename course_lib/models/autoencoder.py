@@ -6,6 +6,7 @@ section 3.1; Rombach et al. 2021, section 3.1). Chapter 23 builds all of it by h
 """
 
 from collections.abc import Callable, Sequence
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int, UInt8
@@ -274,6 +275,18 @@ class Pixels(nn.Module):
         return z
 
 
+@runtime_checkable
+class Packs(Protocol):
+    """What a latent space needs of an autoencoder: `Autoencoder`, `Pixels`, `KLAutoencoder`."""
+
+    f: int
+    bottleneck: Plain
+
+    def encode(self, x: Images) -> Latents: ...
+
+    def decode(self, z: Latents) -> Images: ...
+
+
 class LatentSpace(nn.Module):
     """An autoencoder whose latents are scaled to variance 1, as the noise of diffusion has.
 
@@ -282,7 +295,7 @@ class LatentSpace(nn.Module):
 
     scale: Tensor
 
-    def __init__(self, autoencoder: Autoencoder | Pixels, scale: float | Tensor):
+    def __init__(self, autoencoder: Packs, scale: float | Tensor):
         super().__init__()
         self.autoencoder = autoencoder
         self.register_buffer("scale", torch.as_tensor(scale, dtype=torch.float32))

@@ -8,7 +8,7 @@ chapter 20, where the two are set against each other.
 from collections.abc import Callable, Sequence
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from course_lib.core.tensors import seeded_randn_like
@@ -71,6 +71,9 @@ class TokenUNet(nn.Module):
     positions, causal, depth   of the text transformer (nn/transformer.py)
     channels                   of the pictures: 3 of colour, or as many as latents have
     places                     whether pixels are told where they are (`with_places`)
+    pooled                     whether the mean of the states is added to the time's vector, so that
+                               every block knows the gist of the text and not attention alone
+    inject                     how blocks read that vector: "add" or "scale_shift" (nn/blocks.py)
     """
 
     def __init__(
@@ -87,6 +90,8 @@ class TokenUNet(nn.Module):
         positions: str = "learned",
         causal: bool = False,
         places: bool = True,
+        pooled: bool = False,
+        inject: str = "add",
     ):
         super().__init__()
         self.places = places
@@ -108,15 +113,18 @@ class TokenUNet(nn.Module):
             attention_at=(len(widths) - 1,),
             heads=heads,
             groups=8,
+            inject=inject,
             context_dim=dim,
         )
+        self.gist = nn.Linear(dim, self.unet.embedding_dim) if pooled else None
 
     def forward(self, x_t: Images, t: Time, tokens: Ids, beside: Beside | None = None) -> Images:
         """beside: channels behind x_t and its places, for a stem that was `widened`."""
         context, mask = self.tower(tokens), self.tower.mask(tokens)
         x_t = with_places(x_t) if self.places else x_t
         x_t = x_t if beside is None else torch.cat([x_t, beside], 1)
-        return self.unet(x_t, t, context=context, context_mask=mask)
+        also = None if self.gist is None else self.gist(mean_state(context, mask))
+        return self.unet(x_t, t, also=also, context=context, context_mask=mask)
 
     @torch.no_grad()
     def looks(
@@ -143,6 +151,14 @@ class TokenUNet(nn.Module):
         return maps
 
 
+def mean_state(
+    states: Float[Tensor, "batch length dim"], mask: Bool[Tensor, "batch length"]
+) -> Float[Tensor, "batch dim"]:
+    """The mean of a text's states, those of padding left out."""
+    real = mask[..., None].to(states.dtype)
+    return (states * real).sum(1) / real.sum(1).clamp(min=1)
+
+
 def reader(net: nn.Module) -> Denoiser:
     """The course's text-to-scene model: predicts v, on the cosine schedule of 1,000 steps."""
     return Denoiser(net, cosine(), predicts="v")
@@ -166,13 +182,17 @@ def hide(tokens: Ids, p: float) -> Ids:
     return torch.where(dropped, empty(tokens), tokens)
 
 
+def guided(model: Denoiser, tokens: Ids, scale: float) -> Denoise:
+    """The model's estimates for these captions, beyond those for the empty one (chapter 17)."""
+    return classifier_free(model, {"tokens": tokens}, {"tokens": empty(tokens[:1])}, scale)
+
+
 @torch.no_grad()
 def draw(
     model: Denoiser, tokens: Ids, side: int, *, scale: float = 2.0, steps: int = 16, seed: int = 0
 ) -> Images:
     """A picture for each caption, by guided DDIM; the n-th begins at the n-th noise of the seed."""
-    condition, null = {"tokens": tokens}, {"tokens": empty(tokens[:1])}
-    told = clip(classifier_free(model, condition, null, scale))
+    told = clip(guided(model, tokens, scale))
     like = torch.empty(len(tokens), 3, side, side, device=tokens.device)
     return from_noise(told, model.schedule, like, steps, seed)
 

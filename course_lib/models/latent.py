@@ -12,11 +12,11 @@ import torch.nn.functional as F
 from jaxtyping import Bool
 from torch import Tensor
 
-from course_lib.core.types import Denoise, Images
+from course_lib.core.types import Images
 from course_lib.diffusion.denoiser import Denoiser
-from course_lib.diffusion.guidance import classifier_free, clip
+from course_lib.diffusion.guidance import clip
 from course_lib.models.autoencoder import Latents, LatentSpace, Pixels
-from course_lib.models.captions import Ids, TokenUNet, empty, from_noise, reader
+from course_lib.models.captions import Ids, TokenUNet, from_noise, guided, reader
 from course_lib.models.palette import keep_known
 
 Hole = Bool[Tensor, "some 1 high wide"]  # one for each picture, or one for all
@@ -26,8 +26,19 @@ LENGTH = 24  # of a prompt in pieces, START and END included
 
 
 def latent_reader(vocabulary: int, channels: int, widths: Sequence[int] = (64, 96)) -> Denoiser:
-    """A denoiser of latents that reads prompts; it predicts v, on the cosine schedule."""
-    net = TokenUNet(vocabulary, LENGTH, channels=channels, widths=widths, dim=96)
+    """A denoiser of latents that reads prompts; it predicts v, on the cosine schedule.
+
+    Words come in twice: pixels look at each piece, and the gist scales and shifts every block.
+    """
+    net = TokenUNet(
+        vocabulary,
+        LENGTH,
+        channels=channels,
+        widths=widths,
+        dim=96,
+        pooled=True,
+        inject="scale_shift",
+    )
     return reader(net)
 
 
@@ -59,7 +70,10 @@ def imagine(
 
     Raises ValueError for a side that f does not divide.
     """
-    return space.decode(_walk(model, space, tokens, side, scale, steps, seed, limit)).clamp(-1, 1)
+    told = guided(model, tokens, scale)
+    told = told if limit is None else clip(told, -limit, limit)
+    z = from_noise(told, model.schedule, _like(space, tokens, side), steps, seed)
+    return space.decode(z).clamp(-1, 1)
 
 
 @torch.no_grad()
@@ -89,8 +103,8 @@ def repaint(
         raise ValueError(f"pictures must be square, got {list(pictures.shape)}")
     known = space.encode(pictures)
     open_z = latent_hole(hole, space.autoencoder.f, reach).expand(len(pictures), -1, -1, -1)
-    side = pictures.shape[-1]
-    z = _walk(model, space, tokens, side, scale, steps, seed, None, known, open_z)
+    told = keep_known(guided(model, tokens, scale), known, open_z)
+    z = from_noise(told, model.schedule, _like(space, tokens, pictures.shape[-1]), steps, seed)
     return torch.where(hole, space.decode(z).clamp(-1, 1), pictures)
 
 
@@ -111,26 +125,10 @@ def latent_hole(hole: Hole, f: int, reach: int = 0) -> Open:
     return F.max_pool2d(touched, 2 * reach + 1, stride=1, padding=reach) > 0
 
 
-def _walk(
-    model: Denoiser,
-    space: LatentSpace,
-    tokens: Ids,
-    side: int,
-    scale: float,
-    steps: int,
-    seed: int,
-    limit: float | None,
-    known: Latents | None = None,
-    open_z: Open | None = None,
-) -> Latents:
+def _like(space: LatentSpace, tokens: Ids, side: int) -> Latents:
+    """The shape and device of the latents of a picture for each prompt."""
     f = space.autoencoder.f
     if side < f or side % f:
         raise ValueError(f"side must be a multiple of {f}, got {side}")
     channels = space.autoencoder.bottleneck.channels
-    like = torch.empty(len(tokens), channels, side // f, side // f, device=tokens.device)
-    null = {"tokens": empty(tokens[:1])}
-    told: Denoise = classifier_free(model, {"tokens": tokens}, null, scale)
-    told = told if limit is None else clip(told, -limit, limit)
-    if known is not None and open_z is not None:
-        told = keep_known(told, known, open_z)
-    return from_noise(told, model.schedule, like, steps, seed)
+    return torch.empty(len(tokens), channels, side // f, side // f, device=tokens.device)

@@ -23,8 +23,11 @@ Built up in chapter 12.
 """
 
 import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
+import torch
 from jaxtyping import Float
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
@@ -34,6 +37,8 @@ from course_lib.core.types import Images, Time
 from course_lib.diffusion.denoiser import Denoiser
 from course_lib.diffusion.schedules import linear
 from course_lib.nn.unet import UNet
+
+Change = Callable[[str, Tensor], Tensor]
 
 _PLACES = (
     (r"^time\.layers\.0", "time_embedding.linear_1"),
@@ -74,8 +79,59 @@ def diffusers_name(name: str, *, old_attention: bool = False) -> str:
 def fill_unet(unet: UNet, path: str | Path) -> UNet:
     """Fill `unet` from a safetensors file of `diffusers`' names, and put it in evaluation mode.
 
-    Names and shapes are compared before a single weight is read. Raises ValueError for another kind
-    of file, and for one that holds another network, naming the first parameter that differs.
+    Raises ValueError as `fill` does.
+    """
+    with opened(path) as file:
+        old = any(".proj_attn." in name for name in file.keys())
+    names = {name: diffusers_name(name, old_attention=old) for name in unet.state_dict()}
+    fill(unet, path, names)
+    return unet
+
+
+def fill(
+    module: nn.Module,
+    path: str | Path,
+    names: Mapping[str, str],
+    *,
+    part: str = "",
+    ignored: str = r"(?!)",
+    changed: Change = lambda name, tensor: tensor,
+    dtype: torch.dtype | None = None,
+) -> None:
+    """Fill `module` from a safetensors file, and put it in evaluation mode, without gradients.
+
+    names     our parameters -> what the file calls them
+    part      look only at names of the file that begin like this
+    ignored   a pattern of names of the file that are no weights; by default none
+    changed   (our name, tensor) -> the tensor as we hold it, of the same values
+    dtype     of the weights; by default the module's own
+
+    Names and shapes are compared before a single weight is read; a kernel of 1 x 1 counts as a
+    matrix. The module may live on the "meta" device, where it has shapes and no memory: then it has
+    memory for the first time here, and at no time twice. Raises ValueError for another kind of
+    file, and for one that holds another network, naming the first parameter that differs.
+    """
+    own = module.state_dict()
+    with opened(path) as file:
+        there = {
+            name: _matrix(file.get_slice(name).get_shape())
+            for name in file.keys()
+            if name.startswith(part) and not re.search(ignored, name)
+        }
+        same_shapes({names[k]: _matrix(v.shape) for k, v in own.items()}, there, Path(path).name)
+        state = {}
+        for name, value in own.items():
+            tensor = changed(name, file.get_tensor(names[name])).reshape(value.shape)
+            state[name] = tensor.to(dtype or value.dtype, copy=True)  # not the file itself
+    module.load_state_dict(state, assign=True)
+    module.eval().requires_grad_(False)
+
+
+@contextmanager
+def opened(path: str | Path) -> Iterator[safe_open]:
+    """A safetensors file: its header is read, its tensors when asked for.
+
+    Raises ValueError for a file of another kind, one that is missing, and one that is broken.
     """
     path = Path(path)
     if path.suffix != ".safetensors":
@@ -84,22 +140,21 @@ def fill_unet(unet: UNet, path: str | Path) -> UNet:
             " they are opened, so the course reads none. Convert it once, safely, with:"
             f" import torch, safetensors.torch as st; st.save_file(torch.load({path.name!r},"
             f" weights_only=True), {path.stem + '.safetensors'!r})"
+            " (where the pickle is a dict that holds the weights as 'state_dict', save that)"
         )
     if not path.exists():
         raise ValueError(f"{path} does not exist")
     try:
         with safe_open(path, framework="pt") as file:
-            there = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}
-            old = any(".proj_attn." in name for name in there)
-            own = unet.state_dict()
-            names = {diffusers_name(name, old_attention=old): name for name in own}
-            wanted = {theirs: tuple(own[name].shape) for theirs, name in names.items()}
-            same_shapes(wanted, there, path.name)
-            tensors = {name: file.get_tensor(theirs) for theirs, name in names.items()}
+            yield file
     except SafetensorError as error:
         raise ValueError(f"{path.name} is not a whole safetensors file ({error})") from error
-    unet.load_state_dict(tensors)
-    return unet.eval().requires_grad_(False)
+
+
+def _matrix(shape: Sequence[int]) -> tuple[int, ...]:
+    """A shape without the 1 x 1 of a kernel that is a matrix."""
+    shape = tuple(shape)
+    return shape[:2] if shape[2:] == (1, 1) else shape
 
 
 class CountsFromZero(nn.Module):

@@ -40,7 +40,7 @@ def words(text: str) -> list[str]:
     A word is a run of letters, of digits or of other marks, with one space before it if there is
     one; English endings such as 's stand alone. GPT-2's rule.
     """
-    kinds, found, at = "".join(map(_kind, text)), [], 0
+    kinds, found, at = "".join(map(kind, text)), [], 0
     while at < len(text):
         match = _SHORT.match(text, at) or _RUN.match(kinds, at)
         assert match is not None
@@ -49,7 +49,7 @@ def words(text: str) -> list[str]:
     return found
 
 
-def _kind(sign: str) -> str:
+def kind(sign: str) -> str:
     """_ for a space, S for what else is empty, L for a letter, N for a number, O for the rest."""
     if sign == " ":
         return "_"
@@ -109,12 +109,13 @@ def learn_merges(texts: Iterable[str], count: int, least: int = 2) -> list[Pair]
     return merges
 
 
+def unbroken(word: str) -> str:
+    """The word; a lone half of a surrogate pair, which is no text, becomes U+FFFD."""
+    return word.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
 def _bytes(word: str) -> list[int]:
-    # A lone half of a surrogate pair is no text; it is read as U+FFFD rather than refused.
-    return [
-        _ID[bytes([b])]
-        for b in word.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
-    ]
+    return [_ID[bytes([b])] for b in unbroken(word).encode()]
 
 
 @dataclass(frozen=True)

@@ -74,10 +74,13 @@ def anatomy(unet: UNet, height: int, width: int | None = None) -> list[Part]:
     ]
 
 
-def multiply_adds(module: nn.Module, *inputs: Tensor) -> int:
+def multiply_adds(module: Callable[..., object], *inputs: Tensor) -> int:
     """Multiply-adds of the convolutions and matrix products of module(*inputs), for the batch.
 
-    Half of what PyTorch counts, since one multiplication with its addition is one here.
+    Half of what PyTorch counts, since one multiplication with its addition is one here. A network
+    on the "meta" device is counted by its shapes alone.
+
+    module   a network, or any function
     """
     counter = FlopCounterMode(display=False)
     with sdpa_kernel(SDPBackend.MATH), counter, torch.no_grad():

@@ -55,16 +55,17 @@ class MultiHeadAttention(nn.Module):
 
     dim           of the sequence that asks, and of the answer
     context_dim   of the sequence that is looked at; None: the one that asks, "self-attention"
+    bias          whether queries, keys and values have one
     """
 
-    def __init__(self, dim: int, context_dim: int | None = None, heads: int = 1):
+    def __init__(self, dim: int, context_dim: int | None = None, heads: int = 1, bias: bool = True):
         super().__init__()
         if dim % heads:
             raise ValueError(f"a width of {dim} cannot be split into {heads} heads")
         self.heads, self.crosses = heads, context_dim is not None
-        self.query = nn.Linear(dim, dim)
-        self.key = nn.Linear(context_dim or dim, dim)
-        self.value = nn.Linear(context_dim or dim, dim)
+        self.query = nn.Linear(dim, dim, bias=bias)
+        self.key = nn.Linear(context_dim or dim, dim, bias=bias)
+        self.value = nn.Linear(context_dim or dim, dim, bias=bias)
         self.out = nn.Linear(dim, dim)
 
     def forward(
@@ -168,6 +169,45 @@ class LookAndRead(nn.Module):
 
     def forward(self, x: Images, context: Context, mask: ContextMask | None = None) -> Images:
         return self.read(self.look(x), context, mask)
+
+
+class GEGLU(nn.Module):
+    """One half of a linear layer's numbers, times the GELU of the other (Shazeer 2020)."""
+
+    def __init__(self, dim: int, inner: int):
+        super().__init__()
+        self.both = nn.Linear(dim, 2 * inner)
+
+    def forward(self, x: Tokens) -> Float[Tensor, "batch tokens inner"]:
+        values, gates = self.both(x).chunk(2, dim=-1)
+        return values * F.gelu(gates)
+
+
+class SpatialTransformer(nn.Module):
+    """Pixels look at each other, at the words, then each thinks alone; all beside a shortcut.
+
+    A whole transformer block, with a 1 x 1 convolution on the way in and on the way out: what the
+    released U-Nets have in the place of `LookAndRead` (Rombach et al. 2021, appendix E.2.1).
+    """
+
+    def __init__(self, channels: int, context_dim: int, heads: int = 1, groups: int = 32):
+        super().__init__()
+        self.norm = group_norm(channels, groups, 1e-6)
+        self.enter = nn.Conv2d(channels, channels, 1)
+        self.norms = nn.ModuleList(nn.LayerNorm(channels) for _ in range(3))
+        self.look = MultiHeadAttention(channels, heads=heads, bias=False)
+        self.read = MultiHeadAttention(channels, context_dim, heads, bias=False)
+        self.think = nn.Sequential(GEGLU(channels, 4 * channels), nn.Linear(4 * channels, channels))
+        self.leave = nn.Conv2d(channels, channels, 1)
+        nn.init.zeros_(self.leave.weight)  # the block starts as the identity
+        nn.init.zeros_(self.leave.bias)
+
+    def forward(self, x: Images, context: Context, mask: ContextMask | None = None) -> Images:
+        h = self.enter(self.norm(x)).flatten(2).transpose(1, 2)  # [batch, pixels, channels]
+        h = h + self.look(self.norms[0](h))
+        h = h + self.read(self.norms[1](h), context, _for_all(mask))
+        h = h + self.think(self.norms[2](h))
+        return x + self.leave(h.transpose(1, 2).reshape(x.shape))
 
 
 def _for_all(mask: Tensor | None) -> Tensor | None:

@@ -26,7 +26,8 @@ class ResBlock(nn.Module):
     """Two normalised convolutions beside a shortcut; the time enters between them.
 
     `inject="add"` shifts the features, as DDPM does; `inject="scale_shift"` also scales them after
-    the second normalisation (AdaGN, Dhariwal & Nichol 2021, section 3.1).
+    the second normalisation (AdaGN, Dhariwal & Nichol 2021, section 3.1). `inject="none"` knows no
+    time, as in an autoencoder: `embedding_dim` is 0, and no embedding is given.
     """
 
     def __init__(
@@ -41,11 +42,13 @@ class ResBlock(nn.Module):
         eps: float = 1e-5,
     ):
         super().__init__()
-        one_of(inject, ("add", "scale_shift"), "inject")
+        one_of(inject, ("add", "scale_shift", "none"), "inject")
         self.inject = inject
         self.norm1 = group_norm(in_channels, groups, eps)
         self.conv1 = nn.Conv2d(in_channels, out_channels, 3, padding=1)
-        self.time = nn.Linear(embedding_dim, out_channels * (1 if inject == "add" else 2))
+        self.time: nn.Module = nn.Identity()
+        if inject != "none":
+            self.time = nn.Linear(embedding_dim, out_channels * (1 if inject == "add" else 2))
         self.norm2 = group_norm(out_channels, groups, eps)
         self.dropout = nn.Dropout(dropout)
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1)
@@ -55,11 +58,16 @@ class ResBlock(nn.Module):
         nn.init.zeros_(self.conv2.bias)
 
     def forward(
-        self, x: Images, embedding: Float[Tensor, "batch embedding_dim"]
+        self, x: Images, embedding: Float[Tensor, "batch embedding_dim"] | None = None
     ) -> Float[Tensor, "batch out_channels height width"]:
+        """Raises ValueError for an embedding that is missing, or not wanted."""
         h = self.conv1(F.silu(self.norm1(x)))
-        time = self.time(F.silu(embedding))[:, :, None, None]
-        if self.inject == "add":
+        if (embedding is None) != (self.inject == "none"):
+            raise ValueError(f"this block was built with inject={self.inject!r}")
+        time = None if embedding is None else self.time(F.silu(embedding))[:, :, None, None]
+        if time is None:
+            h = self.norm2(h)
+        elif self.inject == "add":
             h = self.norm2(h + time)
         else:
             scale, shift = time.chunk(2, dim=1)
@@ -85,13 +93,18 @@ class Downsample(nn.Module):
 
 
 class Upsample(nn.Module):
-    """Repeat pixels up to the size of the skip that waits there (4 becomes 7), then convolve."""
+    """Repeat pixels up to the size of the skip that waits there (4 becomes 7), then convolve.
+
+    size   None: twice as high and wide, where no skip waits
+    """
 
     def __init__(self, channels: int):
         super().__init__()
         self.conv = nn.Conv2d(channels, channels, 3, padding=1)
 
     def forward(
-        self, x: Images, size: torch.Size
+        self, x: Images, size: torch.Size | None = None
     ) -> Float[Tensor, "batch channels new_height new_width"]:
+        if size is None:
+            return self.conv(F.interpolate(x, scale_factor=2.0, mode="nearest"))
         return self.conv(F.interpolate(x, size=tuple(size), mode="nearest"))

@@ -1,7 +1,8 @@
 """A text in, one state for each of its pieces out: the text transformer, and a bag of words.
 
 Built by hand in chapter 20. The transformer is that of Vaswani et al. 2017, section 3.1, with the
-norm before each part, as in GPT-2 (Radford et al. 2019, section 2.3) and CLIP.
+norm before each part, as in GPT-2 (Radford et al. 2019, section 2.3) and CLIP, whose own text tower
+it is with `quick=True` and `pad=None` (chapter 25).
 """
 
 import torch
@@ -17,14 +18,22 @@ Ids = Int[Tensor, "batch length"]
 POSITIONS = ("learned", "sinusoidal", "none")
 
 
+class QuickGELU(nn.Module):
+    """x sigmoid(1.702 x): close to GELU, and what the published CLIP was trained with."""
+
+    def forward(self, x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        return x * torch.sigmoid(1.702 * x)
+
+
 class TransformerBlock(nn.Module):
     """Tokens look at each other, then each thinks alone; both beside a shortcut."""
 
-    def __init__(self, dim: int, heads: int):
+    def __init__(self, dim: int, heads: int, quick: bool = False):
         super().__init__()
         self.norm1, self.norm2 = nn.LayerNorm(dim), nn.LayerNorm(dim)
         self.attend = MultiHeadAttention(dim, heads=heads)
-        self.think = nn.Sequential(nn.Linear(dim, 4 * dim), nn.GELU(), nn.Linear(4 * dim, dim))
+        bend = QuickGELU() if quick else nn.GELU()
+        self.think = nn.Sequential(nn.Linear(dim, 4 * dim), bend, nn.Linear(4 * dim, dim))
 
     def forward(self, x: Tokens, mask: Bool[Tensor, "..."] | None = None) -> Tokens:
         x = x + self.attend(self.norm1(x), mask=mask)
@@ -40,7 +49,10 @@ class TextTransformer(nn.Module):
                  the whole text. False: all see all, as in BERT
     positions    "learned" (a vector for each place), "sinusoidal" (Vaswani et al. 2017, section
                  3.5) or "none": then the tokens are a set, and their order is lost
-    pad          the number that stands for no text; nobody looks there
+    pad          the number that stands for no text; nobody looks there. None: there is no such
+                 number, and what fills a short text up is read like all else, as in the published
+                 CLIP
+    quick        whether the bend is `QuickGELU`
     """
 
     place: Tensor
@@ -55,7 +67,8 @@ class TextTransformer(nn.Module):
         heads: int = 4,
         causal: bool = False,
         positions: str = "learned",
-        pad: int = 0,
+        pad: int | None = 0,
+        quick: bool = False,
     ):
         super().__init__()
         one_of(positions, POSITIONS, "positions")
@@ -67,7 +80,7 @@ class TextTransformer(nn.Module):
         else:
             fixed = sinusoidal(torch.arange(length), dim) * (positions == "sinusoidal")
             self.register_buffer("place", fixed, persistent=False)
-        self.blocks = nn.ModuleList(TransformerBlock(dim, heads) for _ in range(depth))
+        self.blocks = nn.ModuleList(TransformerBlock(dim, heads, quick) for _ in range(depth))
         self.norm = nn.LayerNorm(dim)
 
     def forward(self, tokens: Ids) -> Float[Tensor, "batch length dim"]:
@@ -85,6 +98,8 @@ class TextTransformer(nn.Module):
 
     def mask(self, tokens: Ids) -> Bool[Tensor, "batch length"]:
         """True where there is a token."""
+        if self.pad is None:
+            return torch.ones_like(tokens, dtype=torch.bool)
         return tokens != self.pad
 
 

@@ -19,6 +19,7 @@ from course_lib.nn.attention import (
     CrossAttention2d,
     LookAndRead,
     SelfAttention2d,
+    SpatialTransformer,
 )
 from course_lib.nn.blocks import Downsample, ResBlock, Upsample, group_norm
 from course_lib.nn.embeddings import TimeMLP
@@ -39,10 +40,13 @@ class UNet(nn.Module):
     inject         how blocks read the time: "add" (DDPM) or "scale_shift" (ADM)
     context_dim    None: no words. Otherwise each attention is followed by one in which the pixels
                    look at the tokens of `context`, which have this width (chapter 20)
+    spatial        with context_dim: whole transformer blocks in the place of the two attentions, as
+                   in Stable Diffusion (chapter 25)
     skip_scale     what skips are multiplied by before a block on the way up reads them: 1, or the
                    1 / sqrt(2) that deep networks learn faster with (Saharia et al. 2022, B.1)
 
-    Raises ValueError for another patch, and if `blocks` has not a number for each resolution.
+    Raises ValueError for another patch, if `blocks` has not a number for each resolution, and for
+    `spatial` without words.
     """
 
     def __init__(
@@ -63,11 +67,14 @@ class UNet(nn.Module):
         eps: float = 1e-5,
         time_shift: float = 0.0,
         context_dim: int | None = None,
+        spatial: bool = False,
         skip_scale: float = 1.0,
     ):
         super().__init__()
         if patch not in (1, 2):
             raise ValueError(f"patch must be 1 or 2, got {patch}")
+        if spatial and context_dim is None:
+            raise ValueError("spatial=True needs context_dim: whose words are to be read?")
         deep = [blocks] * len(widths) if isinstance(blocks, int) else [*blocks]
         if len(deep) != len(widths):
             raise ValueError(f"{len(widths)} resolutions need as many blocks, got {deep}")
@@ -81,6 +88,8 @@ class UNet(nn.Module):
             return ResBlock(a, b, dim, inject=inject, dropout=dropout, groups=groups, eps=eps)
 
         def look(width: int) -> nn.Module:
+            if context_dim is not None and spatial:
+                return SpatialTransformer(width, context_dim, heads, groups)
             alone = SelfAttention2d(width, heads, groups, eps)
             if context_dim is None:
                 return alone
@@ -144,7 +153,7 @@ class UNet(nn.Module):
             raise ValueError(f"this U-Net {wants}")
 
         def after(attend: nn.Module, h: Tensor) -> Tensor:
-            reads = isinstance(attend, LookAndRead)
+            reads = isinstance(attend, LookAndRead | SpatialTransformer)
             return attend(h, context, context_mask) if reads else attend(h)
 
         h = self.stem(x_t)
