@@ -19,12 +19,13 @@ from course_lib.diffusion.samplers import ddim_step, sample
 from course_lib.diffusion.schedules import DiscreteSchedule, NoiseSchedule, cosine, spaced_times
 from course_lib.diffusion.training import stratified_times
 from course_lib.models.tokenizer import END, PAD, START
-from course_lib.nn.attention import CrossAttention2d
+from course_lib.nn.attention import Context, ContextMask, CrossAttention2d
 from course_lib.nn.transformer import BagOfWords, TextTransformer
 from course_lib.nn.unet import UNet
 
 Ids = Int[Tensor, "batch length"]
 Beside = Float[Tensor, "batch more height width"]
+Gist = Float[Tensor, "batch embedding_dim"]
 
 
 def with_places(x: Images) -> Float[Tensor, "batch more rows columns"]:
@@ -120,11 +121,15 @@ class TokenUNet(nn.Module):
 
     def forward(self, x_t: Images, t: Time, tokens: Ids, beside: Beside | None = None) -> Images:
         """beside: channels behind x_t and its places, for a stem that was `widened`."""
-        context, mask = self.tower(tokens), self.tower.mask(tokens)
+        context, mask, gist = self.read(tokens)
         x_t = with_places(x_t) if self.places else x_t
         x_t = x_t if beside is None else torch.cat([x_t, beside], 1)
-        also = None if self.gist is None else self.gist(mean_state(context, mask))
-        return self.unet(x_t, t, also=also, context=context, context_mask=mask)
+        return self.unet(x_t, t, also=gist, context=context, context_mask=mask)
+
+    def read(self, tokens: Ids) -> tuple[Context, ContextMask, Gist | None]:
+        """What the pixels look at, where there is a piece, and what joins the time if `pooled`."""
+        context, mask = self.tower(tokens), self.tower.mask(tokens)
+        return context, mask, None if self.gist is None else self.gist(mean_state(context, mask))
 
     @torch.no_grad()
     def looks(
