@@ -399,10 +399,11 @@ class VectorReader(nn.Module):
     def forward(self, x_t: Images, t: Time, tokens: Ids, image_vector: Vectors) -> Images:
         reader, v = self.reader, math.sqrt(self.dim) * image_vector
         more = self.tokens(v).unflatten(1, (self.extra, -1))
-        context = torch.cat([reader.tower(tokens), more], 1)
-        mask = F.pad(reader.tower.mask(tokens), (0, self.extra), value=True)
+        states, there, gist = reader.read(tokens)
+        context, mask = torch.cat([states, more], 1), F.pad(there, (0, self.extra), value=True)
+        also = self.add(v) if gist is None else self.add(v) + gist
         x_t = with_places(x_t) if reader.places else x_t
-        return reader.unet(x_t, t, also=self.add(v), context=context, context_mask=mask)
+        return reader.unet(x_t, t, also=also, context=context, context_mask=mask)
 
     def added(self) -> nn.ModuleList:
         """The layers that read the vector, and those through which what it says enters.
