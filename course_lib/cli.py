@@ -1,9 +1,10 @@
-"""The `course` command: lab, run, train, book, check.
+"""The `course` command: lab, run, train, imagine, book, check.
 
     course lab                         open the course in JupyterLab
     course run 07 --profile cpu        execute a chapter into runs/, leaving the notebook as it is
     course run 07 -p seed 3            ... with a parameter of its own
     course train NAME --steps 20000    train one of the course's models into runs/
+    course imagine "a red apple"       draw a prompt with the course's text-to-emoji model
     course book                        render the website
     course check                       what works on this machine, and how to mend the rest
 
@@ -16,6 +17,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """Describe the five commands."""
+    """Describe the six commands."""
     parser = argparse.ArgumentParser(prog="course", description="Diffusion, step by step.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
@@ -79,6 +81,17 @@ def make_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="let torch.compile fuse each step: a slow start, then faster on a GPU",
     )
+
+    imagine_ = command("imagine", imagine, "draw a prompt with the course's text-to-emoji model")
+    imagine_.add_argument("prompt", nargs="?", help='"noto style: red apple on a blue background"')
+    imagine_.add_argument("--negative", help="what to lead away from")
+    imagine_.add_argument("--guidance", type=float, help="how much to insist (default: 3)")
+    imagine_.add_argument("--steps", type=positive, help="of the walk (default: 25)")
+    imagine_.add_argument("--seed", type=int, help="of the noise (default: 0)")
+    imagine_.add_argument("--count", type=positive, help="pictures, of seeds in a row (default: 1)")
+    imagine_.add_argument("--enlarge", type=positive, default=4, help="each pixel (default: 4)")
+    imagine_.add_argument("--like", type=Path, help="a PNG of this command: its settings, but ...")
+    imagine_.add_argument("--out", type=Path, help="file to write (default: a new one in runs/)")
 
     command("book", book, "render the website from the committed notebooks")
     command("check", check, "say what works on this machine, and how to mend what does not")
@@ -145,6 +158,47 @@ def train(options: argparse.Namespace) -> int:
     return 0
 
 
+def imagine(options: argparse.Namespace) -> int:
+    """Draw a prompt into a new PNG, which keeps the settings it was drawn with."""
+    from tqdm.auto import tqdm
+
+    from course_lib import imagine as painting
+
+    try:
+        settings, count = wished(options)
+        path = options.out or next_free(RUNS / "imagine", ".png")
+        if path.exists():
+            raise WrongRequest(f"{path} is there already. Name another file: --out FILE")
+        for note in painting.notes(settings):
+            print(f"course: {note}", file=sys.stderr)
+        painting.painter()
+        with tqdm(total=count * settings.steps, desc="drawing", leave=False) as bar:
+            pictures = painting.imagine(settings, count, lambda *_: bar.update())
+        painting.save_png(path, painting.sheet(pictures, options.enlarge), settings, count)
+    except (ValueError, FileNotFoundError) as problem:
+        raise WrongRequest(str(problem)) from problem
+    print(path)
+    return 0
+
+
+def wished(options: argparse.Namespace) -> tuple[Any, int]:
+    """The settings asked for, beginning with those of `--like`, and how many pictures."""
+    from course_lib.imagine import Settings, settings_in
+
+    if options.like is None and options.prompt is None:
+        raise WrongRequest('what shall it be? course imagine "a red apple"')
+    start, count = (Settings(""), 1) if options.like is None else settings_in(options.like)
+    asked = {
+        "prompt": options.prompt,
+        "negative": options.negative,
+        "guidance_scale": options.guidance,
+        "steps": options.steps,
+        "seed": options.seed,
+    }
+    given = {name: value for name, value in asked.items() if value is not None}
+    return replace(start, **given), options.count or count
+
+
 def book(options: argparse.Namespace) -> int:
     """Render the website."""
     return subprocess.run([sys.executable, "-m", "tools.build_book"], cwd=ROOT).returncode
@@ -201,6 +255,14 @@ def positive(text: str) -> int:
     if not text.isdigit() or int(text) == 0:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above zero")
     return int(text)
+
+
+def next_free(parent: Path, suffix: str) -> Path:
+    """The first of parent/001.png, parent/002.png, ... that does not exist."""
+    number = 1
+    while (path := parent / f"{number:03d}{suffix}").exists():
+        number += 1
+    return path
 
 
 def new_folder(parent: Path) -> Path:
