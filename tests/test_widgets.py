@@ -23,6 +23,7 @@ from course_lib.diffusion.guidance import classifier_guided, dynamic_threshold
 from course_lib.diffusion.likelihood import gaussian_kl, prior_bits
 from course_lib.diffusion.samplers import ddim_step, heun_step, walk
 from course_lib.diffusion.solvers import DPMSolver2M
+from course_lib.imagine import Settings
 from course_lib.metrics import frechet_distance, precision_recall
 from course_lib.models.clip import clip_loss
 from course_lib.models.unclip import nearest
@@ -50,6 +51,7 @@ from course_lib.widgets.latent_map import LatentMap
 from course_lib.widgets.paper_map import PaperMap, course_map, written_chapters
 from course_lib.widgets.path_bundle import PathBundle
 from course_lib.widgets.point_flow import PointFlow
+from course_lib.widgets.prompt_box import PromptBox
 from course_lib.widgets.prompt_composer import PromptComposer, in_few_colours
 from course_lib.widgets.prompt_pipeline import PromptPipeline, Stage
 from course_lib.widgets.quiz import Choice, Question, Quiz, Route
@@ -1746,3 +1748,58 @@ def test_the_page_keeps_the_best_of_n_as_the_library_does(tmp_path):
 def test_a_vector_wheel_that_does_not_fit_is_refused(changes, words):
     with pytest.raises(ValueError, match=words):
         vector_wheel(**changes)
+
+
+# ---- PromptBox ----------------------------------------------------------------------------------
+
+
+class Paints:
+    """Paints pictures of one grey level, the seed's, and notes what it was asked."""
+
+    def __init__(self):
+        self.asked = []
+
+    def __call__(self, settings, count, progress):
+        self.asked.append((settings, count))
+        for n in range(settings.steps):
+            progress(n + 1, settings.steps)
+        seeds = torch.arange(count, dtype=torch.uint8) + settings.seed
+        return seeds[:, None, None, None].expand(count, 3, 2, 2)
+
+
+def test_a_prompt_box_draws_at_once_and_when_asked():
+    paint, wish = Paints(), Settings("red apple", steps=2, seed=5)
+    widget = PromptBox(wish, 2, paint=paint)
+    assert paint.asked == [(wish, 2)] and widget.done == 1.0
+    assert widget.pictures == [bytes([5] * 12), bytes([6] * 12)] and widget.side == 2
+    assert widget.drawn == "red apple: seeds 5 to 6" and widget.said == []
+    widget.prompt, widget.seed, widget.count, widget.negative = "кошка", 9, 1, "dog"
+    widget._asked(widget, {"type": "other"}, [])
+    assert len(paint.asked) == 1
+    shares = []
+    widget.observe(lambda change: shares.append(change.new), "done")
+    widget._asked(widget, {"type": "draw"}, [])
+    assert paint.asked[1] == (Settings("кошка", "dog", 3.0, 2, 9), 1)
+    assert shares == [0.0, 0.5, 0.99, 1.0]
+    assert widget.drawn == "кошка: seed 9" and "never met" in widget.said[0]
+
+
+def test_a_prompt_box_says_what_is_wrong_and_keeps_its_pictures():
+    widget = PromptBox(Settings("cat", steps=1), 1, paint=Paints())
+    before = widget.pictures
+    widget.steps = 0
+    widget.draw()
+    assert "steps must be 1" in widget.said[0] and widget.done == 1.0
+    assert widget.pictures == before
+    for count in (0, 9):
+        with pytest.raises(ValueError, match="count must be 1 to 8"):
+            PromptBox(Settings("cat"), count, paint=Paints())
+
+
+def test_pictures_fit_the_page(tmp_path):
+    wide = javascript(
+        tmp_path,
+        "prompt_box",
+        "[[4, 700], [1, 700], [4, 330], [8, 700]].map((a) => m.widthOf(...a))",
+    )
+    assert wide == [169, 192, 161, 169]
