@@ -33,7 +33,7 @@ N = 400
 def unseen():
     """Test pictures that the recipe does not compare with, of random classes."""
     pictures = load_fashion_mnist("test")[0][5_000:]
-    return pictures[torch.randperm(5_000, generator=torch.Generator().manual_seed(1))[:N]]
+    return pictures[torch.randperm(len(pictures), generator=torch.Generator().manual_seed(1))[:N]]
 
 
 @pytest.fixture(scope="module")

@@ -30,7 +30,7 @@ SOURCE = json.loads((ROOT / "tools" / "sources.lock.json").read_text())["fashion
 CHECKSUMS = ROOT / "data" / "checksums.json"
 
 # split: (name of the source file, pictures taken of each class)
-SPLITS = {"train": ("train", 2_000), "test": ("t10k", 1_000), "train_full": ("train", 6_000)}
+SPLITS = {"train": ("train", 2_000), "test": ("t10k", 600), "train_full": ("train", 6_000)}
 
 
 def main() -> int:

@@ -45,7 +45,7 @@ def load_fashion_mnist(split: str = "train", path: Path | None = None) -> tuple[
     Label i is i modulo 10: the classes take turns, so every slice of 10 k pictures is balanced and
     the first ten show one of each.
 
-    split   "train" 20,000, "test" 10,000, "train_full" 60,000 (build it first, see the error)
+    split   "train" 20,000, "test" 6,000, "train_full" 60,000 (build it first, see the error)
     path    read the sheet from here instead
 
     Raises ValueError for another split, FileNotFoundError or DamagedData (with the command that
