@@ -1072,7 +1072,7 @@ TRAININGS: dict[str, Callable[..., nn.Module]] = {
         latent_loss,
         prompted_latents,
         32,
-        TrainConfig(lr=1e-3, final_steps=8000, total_steps=26_000),
+        TrainConfig(lr=1e-3, final_steps=5500, total_steps=16_500),
         labels=prompt_tokens,
     ),
     # Its sweep of f: four diffusions of scenes that cost the same time.

@@ -35,7 +35,7 @@ def pack(monkeypatch, result):
         class StripChunks:
             safe = staticmethod(lambda: None)
 
-        optimize_from_memory = staticmethod(lambda data, level, strip: result)
+        optimize_from_memory = staticmethod(lambda data, **how: result)
 
     monkeypatch.setitem(sys.modules, "oxipng", Oxipng)
 
@@ -44,10 +44,16 @@ def test_oxipng_keeps_the_pixels():
     pytest.importorskip("oxipng")
     packed = shrink_pictures.smaller(png())
     assert len(packed) < 0.8 * len(png()) and np.array_equal(pixels(packed), PIXELS)
+    assert Image.open(io.BytesIO(packed)).mode == "L"  # not a palette of four greys
 
 
 def test_another_picture_is_refused_and_a_larger_one_not_taken(monkeypatch):
     pack(monkeypatch, png(255 - PIXELS))
+    with pytest.raises(ValueError, match="changed the picture"):
+        shrink_pictures.smaller(png())
+    buffer = io.BytesIO()
+    Image.fromarray(PIXELS).convert("RGB").save(buffer, "PNG")
+    pack(monkeypatch, buffer.getvalue())
     with pytest.raises(ValueError, match="changed the picture"):
         shrink_pictures.smaller(png())
     pack(monkeypatch, png() + b" " * 10)

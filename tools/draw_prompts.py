@@ -70,7 +70,7 @@ def listed(
     """The prompts as a table, numbered from 1 as they stand on the sheet, row by row.
 
     follow   the numbers of those whose picture shows what was asked
-    near     of those that show its kind, as another hour on a clock
+    near     of those that show its kind, as a fruit of another colour
     """
     lines = [
         "# Sixty-four prompts",
@@ -86,7 +86,7 @@ def listed(
         lines += [
             "",
             f"By eye, with the prompt in hand: {len(follow)} of {len(kinds)} show what was asked,"
-            f" {len(near)} more its kind (a face with another look, a clock with another hour).",
+            f" {len(near)} more its kind (a face with another look, a fruit of another colour).",
         ]
     lines += ["", "| | kind | prompt | by eye |", "|---|---|---|---|"]
     for n, (kind, text) in enumerate(kinds, 1):

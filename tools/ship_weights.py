@@ -378,17 +378,22 @@ def prompted(
     """
     pairs = _some(load_emoji("test_pair", groups=GROUPS), most)
     codes = [concept.code for concept in pairs.concepts]
-    found: dict[str, Any] = {"n": len(pairs), "real": _recalled(pairs.on(), codes)}
+    found: dict[str, Any] = {"n": len(pairs), "real": _judged(pairs.on(), codes)}
     for scale in scales:
         made = _drawn(model, pairs, scale, seed)
-        distance = frechet_emoji(made)
-        found[f"{scale:g}"] = _recalled(made, codes) | {
-            "frechet": round(distance.value, 4),
-            "floor": round(distance.floor, 4),
-        }
+        found[f"{scale:g}"] = _judged(made, codes)
         if scale == 3:
             found["shuffled"] = _recalled(made.roll(len(made) // 2, 0), codes)
     return found | {"taught": taught(model, seed, len(pairs))}
+
+
+def _judged(pictures: Images, codes: Sequence[str]) -> dict[str, float]:
+    """Recall, and the distance from emoji of all kinds, whose floor some kinds cannot reach."""
+    distance = frechet_emoji(pictures)
+    return _recalled(pictures, codes) | {
+        "frechet": round(distance.value, 4),
+        "floor": round(distance.floor, 4),
+    }
 
 
 def taught(model: nn.Module, seed: int, most: int) -> dict[str, float]:
