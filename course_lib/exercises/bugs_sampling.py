@@ -366,7 +366,7 @@ def check_begin(begin: Callable[..., Any]) -> None:
     for strength, steps in ((0.3, 3), (0.8, 8)):
         answer = begin(x_0, strength, times, alpha, sigma, eps)
         require(
-            isinstance(answer, tuple) and len(answer) == 2,
+            isinstance(answer, (tuple, list)) and len(answer) == 2,
             "return the noisy picture and the times that are left.",
         )
         x, left = answer[0], torch.as_tensor(answer[1])
