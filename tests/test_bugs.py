@@ -138,6 +138,7 @@ def test_the_bugs_are_numbered_through_and_all_have_their_words() -> None:
     numbers = [int(found[1]) for text in titles if (found := re.match(r"## Bug (\d+): ", text))]
     assert numbers == list(range(1, len(ALL) + 1))
     assert [name for _, name in ALL] == list(SYMPTOMS)
+    assert len(ALL) == 30  # as README.md and the front page say
 
 
 @pytest.mark.parametrize("module", PAGES.values(), ids=PAGES)

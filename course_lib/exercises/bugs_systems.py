@@ -226,7 +226,8 @@ def check_statistics(statistics: Callable[..., Any]) -> None:
     """Bug 30: mean and covariance for a Frechet distance."""
     features = torch.randn(40, 6, dtype=torch.float64) @ torch.randn(6, 6, dtype=torch.float64) + 2
     answer = statistics(features)
-    require(isinstance(answer, (tuple, list)) and len(answer) == 2, "return two: mean and covariance.")
+    two = isinstance(answer, (tuple, list)) and len(answer) == 2
+    require(two, "return two: mean and covariance.")
     mean, covariance = (torch.as_tensor(part) for part in answer)
     require(equal(mean, features.mean(0)), "the mean of each feature over the pictures is asked.")
     reject(
