@@ -2,6 +2,7 @@
 
 import ast
 import re
+import runpy
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -139,6 +140,13 @@ def test_the_bugs_are_numbered_through_and_all_have_their_words() -> None:
     assert numbers == list(range(1, len(ALL) + 1))
     assert [name for _, name in ALL] == list(SYMPTOMS)
     assert len(ALL) == 30  # as README.md and the front page say
+
+
+def test_each_check_names_two_half_mends_or_more() -> None:
+    rows = runpy.run_path(str(NOTEBOOKS.parent / "tests/exercises/test_bugs.py"))["WRONG"]
+    named = [row[0].__name__ for row in rows]
+    for _, name in ALL:
+        assert named.count(f"check_{name}") >= 2, name
 
 
 @pytest.mark.parametrize("module", PAGES.values(), ids=PAGES)
