@@ -11,7 +11,7 @@ endif
 # twenty times slower than one.
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 WORKERS ?= 2
-NOTEBOOKS ?= $(sort $(wildcard notebooks/[0-9]*.ipynb notebooks/solutions/[0-9]*.ipynb))
+NOTEBOOKS ?= $(sort $(wildcard notebooks/[0-9]*.ipynb notebooks/bugs_*.ipynb notebooks/solutions/[0-9]*.ipynb))
 
 .PHONY: help setup lab test book check lint run train chapter outputs lock
 

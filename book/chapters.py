@@ -24,10 +24,21 @@ def path(folder: Path) -> str:
     return f"::::{{grid}} 1 1 2 2\n{options}\n\n" + "\n".join(cards) + "\n::::"
 
 
+def bugs(folder: Path) -> str:
+    """What leads to the pages of "Spot the bug", where `folder` has them."""
+    pages = sorted(file.name for file in folder.glob("bugs_*.ipynb"))
+    if not pages:
+        return ""
+    link = f"[Spot the bug](../notebooks/{pages[0]})"
+    return f"To test yourself: {link}, thirty bugs from public reports to find and mend."
+
+
 def put_path(app, document: str, source: list[str]) -> None:
-    """Replace the mark in the front page by the path."""
+    """Replace the marks in the front page by the path and by the way to the bugs."""
     if document == "book/index":
-        source[0] = source[0].replace("<!-- path -->", path(Path(app.srcdir) / "notebooks"))
+        folder = Path(app.srcdir) / "notebooks"
+        source[0] = source[0].replace("<!-- path -->", path(folder))
+        source[0] = source[0].replace("<!-- bugs -->", bugs(folder))
 
 
 def number_by_chapter(app, env) -> None:

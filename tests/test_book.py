@@ -60,7 +60,8 @@ def listed(node: object) -> list[str]:
 
 def test_the_contents_list_every_notebook_once_and_nothing_else():
     names = listed(CONFIG["toc"])
-    found = [*ROOT.glob("notebooks/[0-9]*.ipynb"), *ROOT.glob("notebooks/solutions/[0-9]*.ipynb")]
+    kinds = ("[0-9]*", "bugs_*", "solutions/[0-9]*")
+    found = [path for kind in kinds for path in ROOT.glob(f"notebooks/{kind}.ipynb")]
     notebooks = {path.relative_to(ROOT).with_suffix("").as_posix() for path in found}
     assert len(names) == len(set(names))
     assert {name for name in names if name.startswith("notebooks/")} == notebooks
