@@ -353,7 +353,11 @@ def described(
         meaning = prose(rows.get(key, ""), module)
         if key != one.arg and key.split(", ")[0] != one.arg:
             meaning = ""  # said once, at the first of those that share it
-        listed.append(([one.arg], spoken(one.annotation, module), meaning))
+        kind = spoken(one.annotation, module)
+        for shape in re.findall(r"`(\[[^`]*\])`", kind):  # said once is enough
+            said_again = re.escape(prose(shape, module))
+            meaning = re.sub(rf"^{said_again}(,? |$)", "", meaning)
+        listed.append(([one.arg], kind, meaning))
     merged: list[tuple[list[str], str, str]] = []
     for names, kind, meaning in listed:  # neighbours of one kind, with nothing to say of each
         if merged and not meaning and not merged[-1][2] and kind == merged[-1][1]:
