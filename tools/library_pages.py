@@ -31,6 +31,17 @@ def modules() -> list[str]:
     return [name for name in names if not re.search(r"__init__|\bch\d\d$|\b_", name)]
 
 
+def listed(names: str) -> list[str]:
+    """Modules by name, in order; `models.*` stands for those of the folder that are not named."""
+    words = names.split()
+    found = []
+    for word in words:
+        folder = word.removesuffix("*")
+        rest = [name for name in modules() if name.startswith(folder) and name not in words]
+        found += rest if word.endswith(".*") else [word]
+    return found
+
+
 @cache
 def tree(module: str) -> ast.Module:
     """The syntax of a module. Raises ValueError where there is none of that name."""
