@@ -356,6 +356,9 @@ def described(
 ) -> Iterator[str]:
     """The body of an entry: what it does, what it takes and gives, how it fails."""
     parts = said(doc)
+    if not parts.rows:  # what goes wrong is said last
+        parts.after = [block for block in parts.before if block.startswith("Raises ")]
+        parts.before = [block for block in parts.before if block not in parts.after]
     yield from (prose(block, module) for block in parts.before)
     rows, listed = parts.rows, []
     shared = {name: key for key in rows for name in re.split(r", ", key)}
