@@ -347,7 +347,7 @@ def errors(node: ast.FunctionDef | None) -> list[str]:
             words = "".join(
                 str(piece.value) if isinstance(piece, ast.Constant) else "…" for piece in pieces
             )
-            found.append(f"`{kind}`: {prose(words)}")
+            found.append(f"`{kind}`: {prose(words)}" if words.strip("… ") else f"`{kind}`")
     return found
 
 
