@@ -143,7 +143,8 @@ def build_everything(folder: Path) -> Path:
     for name in ("docs", "book"):
         shutil.copytree(ROOT / name, source / name)
     contents = folder / "_toc.yml"
-    pages = ["notebooks/90_everything", "docs/notation", "docs/glossary", "docs/bibliography"]
+    pages = ["notebooks/90_everything", "docs/reference", "docs/notation", "docs/glossary"]
+    pages.append("docs/bibliography")
     lines = "".join(f"- file: {page}\n" for page in pages)
     contents.write_text(f"format: jb-book\nroot: book/index\nchapters:\n{lines}")
     # In a Python of its own: a torch compiled by another test breaks Sphinx in the same process.

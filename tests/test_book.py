@@ -303,6 +303,18 @@ def test_every_chapter_s_widgets_have_their_state_and_their_script(site: Path):
                 assert (site / "_static" / "widgets" / f"{name}.js").is_file(), (path, name)
 
 
+def test_the_library_is_described_with_a_place_for_each_function(site: Path):
+    path = site / "docs" / "library" / "sampling.html"
+    if not path.exists():  # the site with every element has no chapters to lead to
+        assert (site / "notebooks" / "90_everything.html").exists()
+        return
+    place = "course_lib.diffusion.samplers.sample"
+    assert place in read(path).ids
+    overview = (site / "docs" / "library.html").read_text(encoding="utf-8")
+    assert "library/sampling.html#module-course_lib.diffusion.samplers" in overview
+    assert f'id="{place}"' in path.read_text(encoding="utf-8")
+
+
 def test_search_knows_the_words_of_the_pages(site: Path):
     index = (site / "searchindex.js").read_text(encoding="utf-8")
     assert "tweedi" in index.lower() and '"docs/glossary"' in index

@@ -2,6 +2,7 @@
 
 A stage is a U-Net that sees the small picture beside x_t (Saharia et al. 2021, "SR3") and is told
 how much noise was put on it (Ho et al. 2021, "CDM": conditioning augmentation).
+Built by hand in chapter 18.
 """
 
 from collections.abc import Iterator, Sequence

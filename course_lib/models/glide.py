@@ -2,6 +2,7 @@
 
 Nichol et al. 2021. The model that is steered is chapter 20's; CLIP guidance is chapter 16's with a
 CLIP in the classifier's place, so all that is new here are towers, losses and input channels.
+Built by hand in chapter 22.
 """
 
 from collections.abc import Sequence
