@@ -1,0 +1,305 @@
+"""Networks in the reader's browser: the same walks in JavaScript, the same numbers from ONNX."""
+
+import gzip
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from course_lib.diffusion.denoiser import Denoiser
+from course_lib.diffusion.schedules import cosine, edm, linear, spaced_times
+from course_lib.recipes import ddpm, digits_unet
+from course_lib.trainings import trained
+from course_lib.weights import SCALE
+from course_lib.widgets.base import HERE, normals
+from course_lib.widgets.live_sampler import SAMPLERS, LiveSampler
+from tools import frontend, networks
+
+SIDE = 6  # of the pictures that need no trained network
+
+
+def javascript(folder: Path, program: str) -> Any:
+    """What a program with network.js and kit.js at hand prints; skips where there is no Node.js."""
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("Node.js is not installed; the course does not need it, this comparison does")
+    for name in ("kit", "network"):
+        shutil.copy(HERE / f"{name}.js", folder / f"{name}.mjs")
+    head = 'import * as n from "./network.mjs"; import { normals } from "./kit.mjs";\n'
+    head += 'import { readFileSync } from "node:fs";\n'
+    (folder / "run.mjs").write_text(head + program)
+    done = subprocess.run(
+        [node, "run.mjs"], cwd=folder, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+# ---- the walks ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("T", [40, 1000])
+def test_the_page_walks_at_the_library_s_times(tmp_path, T):
+    program = f"console.log(JSON.stringify(Array.from({{length: {T}}}, (_, i) => "
+    program += f"n.spacedTimes({T}, i + 1))))"
+    schedule = linear(T, 1e-3, 0.02)
+    expected = [spaced_times(schedule, steps).tolist() for steps in range(1, T + 1)]
+    assert javascript(tmp_path, program) == expected
+
+
+def test_the_page_and_the_kernel_draw_the_same_noise(tmp_path):
+    program = "const n7 = normals(7); console.log(JSON.stringify(Array.from({length: 900}, n7)))"
+    page = np.array(javascript(tmp_path, program))
+    assert np.allclose(page, normals(7, 900), rtol=0, atol=1e-12)
+    assert np.array_equal(normals(7, 500, 400), normals(7, 900)[400:])
+    many = normals(3, 40_000)
+    assert abs(many.mean()) < 0.02 and abs(many.std() - 1) < 0.02
+
+
+class Bend(nn.Module):
+    """A network without weights, that JavaScript can be, too."""
+
+    def forward(self, x_t, t):
+        return 0.6 * torch.sin(2 * x_t) + 0.3 * t[:, None, None, None] / 1000
+
+
+@pytest.mark.parametrize("predicts", ["eps", "v", "x_0"])
+@pytest.mark.parametrize("make", [linear, cosine])
+def test_the_page_s_walk_is_the_library_s(tmp_path, make, predicts):
+    widget = LiveSampler(Denoiser(Bend(), make(), predicts), "bend", (SIDE, SIDE), steps=3)
+    asked = [
+        (name, steps, eta, 11)
+        for name in SAMPLERS
+        for steps, eta in ((1, 0.5), (2, 0.0), (7, 0.35), (50, 1.0))
+    ]
+    (tmp_path / "betas.bin").write_bytes(widget.betas)
+    program = f"""
+const path = n.schedule(new Float32Array(new Uint8Array(readFileSync("betas.bin")).buffer));
+const ask = (x, t) => {{
+  const out = x.map((v) => 0.6 * Math.sin(2 * v) + (0.3 * t) / 1000);
+  return n.cleanFrom("{predicts}", out, x, path, t, 1);
+}};
+const found = [];
+for (const [sampler, steps, eta, seed] of {json.dumps(asked)}) {{
+  const normal = normals(seed), x = Float32Array.from({{ length: {SIDE**2} }}, normal), walk = [];
+  for await (const at of n.walk({{ ask, path, sampler, steps, eta, x, normal }}))
+    walk.push([at.t, Array.from(at.x), Array.from(at.x_0)]);
+  found.push(walk);
+}}
+console.log(JSON.stringify(found));
+"""
+    for wish, page in zip(asked, javascript(tmp_path, program), strict=True):
+        kernel = list(widget.walk(*wish))
+        assert [t for t, _, _ in page] == [t for t, _, _ in kernel]
+        for (_, x, x_0), (_, state, guess) in zip(page, kernel, strict=True):
+            assert np.allclose(x, state.flatten(), atol=2e-4), wish
+            assert np.allclose(x_0, guess.flatten(), atol=2e-4), wish
+        assert len(page) == wish[1] + 1
+
+
+# ---- the widget ---------------------------------------------------------------------------------
+
+
+def bend(**changes: Any) -> LiveSampler:
+    told = {"shape": (SIDE, SIDE), "steps": 3} | changes
+    return LiveSampler(Denoiser(Bend(), linear()), "bend", **told)
+
+
+def test_a_live_sampler_carries_a_recorded_walk_for_each_sampler():
+    widget = bend(seed=4, eta=0.5)
+    assert widget.times == [1000, 667, 333, 0]
+    for name, recording in zip(SAMPLERS, widget.recordings, strict=True):
+        films = np.frombuffer(recording, np.uint8).reshape(7, SIDE, SIDE)
+        walk = list(widget.walk(name, 3, 0.5, 4))
+        grey = [(x.clamp(-1, 1) + 1) * 127.5 for _, x, _ in walk]
+        grey += [(x.clamp(-1, 1) + 1) * 127.5 for _, _, x in walk[:-1]]
+        assert all(
+            np.abs(film - g[0, 0].numpy()).max() <= 0.5 for film, g in zip(films, grey, strict=True)
+        )
+    assert len(widget.recordings[0]) == (2 * 3 + 1) * SIDE**2
+    assert np.allclose(np.frombuffer(widget.betas, np.float32), linear().beta[1:])
+
+
+def test_a_live_sampler_sends_each_state_of_what_is_asked(monkeypatch):
+    widget, sent = bend(), []
+    monkeypatch.setattr(widget, "send", lambda told, buffers: sent.append((told, buffers)))
+    wish = {"sampler": "DDIM", "steps": 5, "eta": 0.3, "seed": 9}
+    widget._asked(widget, {"type": "something else"}, [])
+    assert not sent
+    widget._asked(widget, {"type": "draw", "asked": 2, **wish}, [])
+    assert [told["t"] for told, _ in sent] == [1000, 800, 600, 400, 200, 0]
+    assert all(told.items() >= {"asked": 2, **wish}.items() for told, _ in sent)
+    last = list(widget.walk(*wish.values()))[-1][1]
+    assert sent[-1][1][0] == last.numpy().tobytes() == sent[-1][1][1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"sampler": "PNDM"}, "unknown sampler 'PNDM'. Use one of: DDPM, DDIM, 2M"),
+        ({"steps": 0}, "steps 1..100"),
+        ({"steps": 101}, "steps 1..100"),
+        ({"eta": 1.1}, "eta 0..1"),
+        ({"seed": -1}, "seed 0..999"),
+    ],
+)
+def test_a_live_sampler_that_cannot_be_drawn_is_refused(changes, words):
+    with pytest.raises(ValueError, match=words):
+        bend(**changes)
+
+
+def test_a_live_sampler_needs_whole_steps():
+    with pytest.raises(ValueError, match="DiscreteSchedule"):
+        LiveSampler(Denoiser(Bend(), edm), "bend")
+
+
+# ---- ONNX files ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def digits() -> nn.Module:
+    """A small network whose last layer is not zero."""
+    torch.manual_seed(0)
+    net = ddpm(digits_unet()).net
+    nn.init.normal_(net.head.out.weight, std=0.1)
+    return net.eval().requires_grad_(False)
+
+
+@pytest.mark.slow
+def test_a_packed_network_is_small_and_loses_nothing(digits):
+    pytest.importorskip("onnxscript", reason="the live extra is not installed")
+    from onnx.reference import ReferenceEvaluator
+
+    from course_lib.weights import _rounded
+    from tools.onnx_export import export, packed
+
+    stored = _rounded(digits.state_dict(), 8)
+    whole = {key: value for key, value in stored.items() if not key.endswith(SCALE)}
+    from course_lib.core.eight_bits import dequantise
+
+    digits.load_state_dict(
+        {
+            key: dequantise(value, stored[key + SCALE]) if key + SCALE in stored else value.float()
+            for key, value in whole.items()
+        }
+    )
+    given = {"x": torch.randn(1, 1, 8, 8), "t": torch.tensor([321.0])}
+    model = export(digits, given, ["out"])
+    large = len(model.SerializeToString())
+    small = packed(model, stored).SerializeToString()
+    assert len(small) < large / 2 and str(Path.cwd()).encode() not in small
+    arrays = {key: value.numpy() for key, value in given.items()}
+    (out,) = ReferenceEvaluator(model).run(None, arrays)
+    assert np.allclose(out, digits(*given.values()), atol=1e-5)
+
+
+def run_in_node(folder: Path, ask: str) -> Any:
+    """What a program gives that has the site's own runtime, `ort`, and the folder of networks."""
+    site = json.dumps(str(folder))
+    head = f"""
+const site = {site};
+const ort = await import(site + "/{networks.SCRIPT}");
+ort.env.wasm.numThreads = 1;
+ort.env.wasm.wasmBinary = await n.unzipped(readFileSync(site + "/{networks.UNPACKED}"));
+"""
+    return head + ask
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of networks as the site has it; skips where it cannot be made."""
+    folder = tmp_path_factory.mktemp("networks")
+    try:
+        networks.put(folder)
+    except networks.LeftOutError as missing:
+        pytest.skip(str(missing))
+    return folder
+
+
+WALKS = [("DDIM", 10, 0.0, 3), ("DDIM", 8, 0.6, 5), ("2M", 10, 0.0, 3), ("DDPM", 25, 0.0, 8)]
+
+
+@pytest.mark.slow
+def test_the_browser_s_garment_is_pytorch_s(site, tmp_path):
+    widget = LiveSampler(trained("fashion_ddpm"), "fashion_ddpm", steps=2)
+    (tmp_path / "betas.bin").write_bytes(widget.betas)
+    program = f"""
+const run = await n.network(ort, readFileSync(site + "/fashion_ddpm.onnx"));
+const path = n.schedule(new Float32Array(new Uint8Array(readFileSync("betas.bin")).buffer));
+const ask = async (x, t) => {{
+  const {{ out }} = await run({{ x: [x, [1, 1, 28, 28]], t: [Float32Array.of(t), [1]] }});
+  return n.cleanFrom("eps", out, x, path, t, 1);
+}};
+const found = [];
+for (const [sampler, steps, eta, seed] of {json.dumps(WALKS)}) {{
+  const normal = normals(seed), x = Float32Array.from({{ length: 784 }}, normal);
+  let last;
+  for await (const at of n.walk({{ ask, path, sampler, steps, eta, x, normal }})) last = at.x;
+  found.push(Array.from(last));
+}}
+console.log(JSON.stringify(found));
+"""
+    found = javascript(tmp_path, run_in_node(site, program))
+    for wish, page in zip(WALKS, found, strict=True):
+        *_, (_, kernel, _) = widget.walk(*wish)
+        assert np.abs(np.array(page) - kernel.flatten().numpy()).max() < 1e-3, wish
+
+
+# ---- what the build does ------------------------------------------------------------------------
+
+
+def test_the_site_says_how_large_each_file_is(site):
+    contents = json.loads((site / "networks.json").read_text())
+    run, models = contents["runtime"], contents["models"]
+    assert run["bytes"] == sum((site / run[key]).stat().st_size for key in ("script", "wasm"))
+    assert all((site / m["file"]).stat().st_size == m["bytes"] for m in models.values())
+    assert set(models) == set(networks.PARTS)
+    assert gzip.decompress((site / run["wasm"]).read_bytes())[:4] == b"\0asm"
+
+
+def test_scripts_are_told_of_the_networks_that_are_there(tmp_path):
+    frontend.copy_widgets(tmp_path)
+    assert not (tmp_path / "network.js").exists()
+    assert "courseWidgets.networks =" not in (tmp_path / "live_sampler.js").read_text()
+    (tmp_path / "networks").mkdir()
+    (tmp_path / "networks" / "networks.json").write_text('{"models": {}}')
+    frontend.copy_widgets(tmp_path)
+    assert (tmp_path / "live_sampler.js").read_text().endswith('networks = {"models": {}};\n')
+    assert "courseWidgets.networks =" not in (tmp_path / "quiz.js").read_text()
+
+
+@pytest.mark.parametrize("missing", ["onnx", "onnxscript"])
+def test_without_the_exporter_the_site_does_without(monkeypatch, tmp_path, capsys, missing):
+    there = networks.importlib.util.find_spec
+    monkeypatch.setattr(
+        networks.importlib.util,
+        "find_spec",
+        lambda name: None if name == missing else there("json"),
+    )
+    assert networks.main([str(tmp_path / "out")]) == 0
+    assert f"No networks in the browser: {missing} is not installed" in capsys.readouterr().out
+    assert not (tmp_path / "out").exists()
+
+
+def test_without_npm_or_what_it_brings_the_site_does_without(monkeypatch, tmp_path):
+    monkeypatch.setattr(networks, "CACHE", tmp_path)
+    monkeypatch.setattr(networks.shutil, "which", lambda name: None)
+    with pytest.raises(networks.LeftOutError, match="npm is not installed"):
+        networks.package()
+    monkeypatch.setattr(networks.shutil, "which", lambda name: sys.executable)
+    with pytest.raises(networks.LeftOutError, match=r"npm cannot get onnxruntime-web 1\.30\.0"):
+        networks.package()
+
+
+def test_another_package_is_refused_with_both_fingerprints(monkeypatch, tmp_path):
+    monkeypatch.setattr(networks, "CACHE", tmp_path)
+    (tmp_path / f"{networks.PACKAGE}-{networks.VERSION}.tgz").write_bytes(b"something else")
+    with pytest.raises(frontend.FrontendError, match=r"is sha512-.*, the lock says sha512-"):
+        networks.package()
