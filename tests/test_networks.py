@@ -5,12 +5,16 @@ import json
 import shutil
 import subprocess
 import sys
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from ipywidgets import Widget
 from torch import nn
 
 from course_lib.diffusion.denoiser import Denoiser
@@ -250,6 +254,121 @@ console.log(JSON.stringify(found));
     for wish, page in zip(WALKS, found, strict=True):
         *_, (_, kernel, _) = widget.walk(*wish)
         assert np.abs(np.array(page) - kernel.flatten().numpy()).max() < 1e-3, wish
+
+
+# ---- a page in a browser ------------------------------------------------------------------------
+
+# Nothing but our own files, and WebAssembly: no inline script, no eval, no other host.
+POLICY = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'; "
+POLICY += "style-src 'self' 'unsafe-inline'; img-src 'self' data:"
+PAGE = """<!DOCTYPE html><html><head><meta charset="utf-8"><title>A page</title>
+<link rel="stylesheet" href="widgets/widgets.css">
+<script src="widgets/static-host.js" defer></script><script src="probe.js" defer></script></head>
+<body><script type="application/vnd.jupyter.widget-view+json">{view}</script>
+<script type="application/vnd.jupyter.widget-state+json">{state}</script></body></html>"""
+# Presses the button, waits for the end, and says what there is to see and what was forbidden.
+PROBE = """
+const forbidden = [], noted = (e) => forbidden.push(`${e.violatedDirective} ${e.blockedURI}`);
+document.addEventListener("securitypolicyviolation", noted);
+const root = () => document.querySelector(".cw-live");
+const status = () => root()?.querySelector(".cw-caption").textContent ?? "";
+const until = async (there) => {
+  while (!there()) await new Promise((done) => setTimeout(done, 50));
+};
+(async () => {
+  await until(() => status());
+  const button = root().querySelector(".cw-live-draw"), offer = button.textContent;
+  const before = status();
+  button.click();
+  await until(() => /evaluations|does not run/.test(status()));
+  const loaded = performance.getEntriesByType("resource").map((entry) => entry.name);
+  const x = Array.from(root().state ?? []);
+  const body = JSON.stringify({ before, offer, after: status(), x, forbidden, loaded });
+  await fetch("said", { method: "POST", body });
+})();
+"""
+
+
+def page(folder: Path, widget: LiveSampler) -> None:
+    """The widget as the site shows it."""
+    state = Widget.get_manager_state(widgets=[widget])
+    frontend.copy_widgets(folder / "widgets")
+    view = json.dumps({"model_id": widget.model_id})
+    (folder / "index.html").write_text(PAGE.format(view=view, state=json.dumps(state)))
+    (folder / "probe.js").write_text(PROBE)
+
+
+def visit(folder: Path, policy: str = POLICY, without: str = "nothing") -> dict[str, Any]:
+    """What the probe says in Chromium; files with `without` in their names are missing."""
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.skip("Chromium is not installed; the course does not need it, this check does")
+    said: dict[str, Any] = {}
+    there = Event()
+
+    class Site(SimpleHTTPRequestHandler):
+        def end_headers(self) -> None:
+            self.send_header("Content-Security-Policy", policy)
+            super().end_headers()
+
+        def do_GET(self) -> None:
+            self.send_error(404) if without in self.path else super().do_GET()
+
+        def do_POST(self) -> None:
+            said.update(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(204)
+            self.end_headers()
+            there.set()
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Site, directory=str(folder)))
+    Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_port}/index.html"
+    told = ["--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"]
+    told += ["--disable-background-networking", "--disable-component-update"]
+    command = [chromium, *told, f"--user-data-dir={folder / 'profile'}", url]
+    browser = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        assert there.wait(240), "the page did not answer"
+    finally:
+        browser.terminate()
+        browser.wait()
+        server.shutdown()
+    assert all(name.startswith(url.removesuffix("index.html")) for name in said["loaded"])
+    return said
+
+
+@pytest.mark.slow
+def test_a_reader_s_browser_draws_pytorch_s_garment(site, tmp_path):
+    shutil.copytree(site, tmp_path / "widgets" / "networks")
+    widget = LiveSampler(trained("fashion_ddpm"), "fashion_ddpm", sampler="2M", seed=3)
+    page(tmp_path, widget)
+    said = visit(tmp_path)
+    assert said["offer"].startswith("Load the network, ") and said["offer"].endswith(" MB")
+    assert said["before"].startswith("Recorded: 2M, 8 steps, seed 3.")
+    assert "2M, 8 steps, seed 3: 8 evaluations" in said["after"] and not said["forbidden"]
+    *_, (_, kernel, _) = widget.walk("2M", 8, 0.0, 3)
+    assert np.abs(np.array(said["x"]) - kernel.flatten().numpy()).max() < 1e-3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("policy", "without"),
+    [(POLICY, ".onnx"), (POLICY, ".bin"), (POLICY.replace(" 'wasm-unsafe-eval'", ""), "nothing")],
+    ids=["no network", "no runtime", "no WebAssembly"],
+)
+def test_where_a_network_cannot_run_the_recording_stays(site, tmp_path, policy, without):
+    shutil.copytree(site, tmp_path / "widgets" / "networks")
+    page(tmp_path, bend())
+    contents = tmp_path / "widgets" / "live_sampler.js"
+    contents.write_text(contents.read_text().replace('"fashion_ddpm": {', '"bend": {'))
+    said = visit(tmp_path, policy, without)
+    assert said["after"].startswith("The network does not run here: ")
+    assert "What you see was recorded: DDIM, 3 steps, seed 0" in said["after"]
+    if without != "nothing":
+        assert "did not arrive (404)" in said["after"] and not said["forbidden"]
 
 
 # ---- what the build does ------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""A trained denoiser draws from noise, in the kernel or in the browser of whoever reads the page."""
+"""A trained denoiser draws from noise, in the kernel or in the browser of who reads the page."""
 
 import time
 from collections.abc import Iterator
