@@ -200,8 +200,10 @@ def test_nothing_is_loaded_from_another_host(site: Path):
 def test_every_page_forbids_other_hosts(site: Path):
     for path, page in pages(site).items():
         assert len(page.policies) == 1, path
-        assert "script-src 'self' 'unsafe-inline';" in page.policies[0]
-        assert "eval" not in page.policies[0] and "http" not in page.policies[0]
+        # For the theme's inline scripts, and for networks in WebAssembly: no other code runs.
+        scripts = "script-src 'self' 'unsafe-inline' 'wasm-unsafe-eval';"
+        assert scripts in page.policies[0] and "http" not in page.policies[0]
+        assert page.policies[0].count("unsafe-eval") == 1
 
 
 def test_every_internal_link_arrives(site: Path):

@@ -2,12 +2,15 @@
 
 import gzip
 import json
+import re
 import shutil
 import subprocess
 import sys
+import unicodedata
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from random import Random
 from threading import Event, Thread
 from typing import Any
 
@@ -19,13 +22,15 @@ from torch import nn
 
 from course_lib.diffusion.denoiser import Denoiser
 from course_lib.diffusion.schedules import cosine, edm, linear, spaced_times
+from course_lib.models import tokenizer
 from course_lib.recipes import ddpm, digits_unet
-from course_lib.trainings import trained
+from course_lib.trainings import prompt_tokenizer, trained
 from course_lib.weights import SCALE
-from course_lib.widgets.base import HERE, normals
+from course_lib.widgets.base import HERE, SHARED, normals
 from course_lib.widgets.live_sampler import SAMPLERS, LiveSampler
 from tools import frontend, networks
 
+ROOT = HERE.parent.parent
 SIDE = 6  # of the pictures that need no trained network
 
 
@@ -34,9 +39,10 @@ def javascript(folder: Path, program: str) -> Any:
     node = shutil.which("node")
     if node is None:
         pytest.skip("Node.js is not installed; the course does not need it, this comparison does")
-    for name in ("kit", "network"):
+    for name in SHARED:
         shutil.copy(HERE / f"{name}.js", folder / f"{name}.mjs")
     head = 'import * as n from "./network.mjs"; import { normals } from "./kit.mjs";\n'
+    head += 'import { tokenizer, words } from "./tokenizer.mjs";\n'
     head += 'import { readFileSync } from "node:fs";\n'
     (folder / "run.mjs").write_text(head + program)
     done = subprocess.run(
@@ -106,6 +112,56 @@ console.log(JSON.stringify(found));
             assert np.allclose(x, state.flatten(), atol=2e-4), wish
             assert np.allclose(x_0, guess.flatten(), atol=2e-4), wish
         assert len(page) == wish[1] + 1
+
+
+# ---- the tokenizer ------------------------------------------------------------------------------
+
+ODD = [
+    "",
+    " ",
+    "   red  apple\t\n\n on a\u00a0blue background ",
+    "it's we'll they've I'd 'tis 's'",
+    "CAFÉ cafe\u0301 naïve ŒUVRE straße ﬁ İi",
+    "кошка 猫 고양이 แมว بِسْم हिन्दी",
+    "3 apples, ½ ² ٣ Ⅷ 10,000.50!",
+    "🙂 👩‍👩‍👧‍👦 🇩🇪 ❤️ \U0001f44d\U0001f3fd 𝒳𝟙",
+    "a\x00b\x1c\x1d\x1e\x1f\x85c\u2028d\u200be\ufefff\u3000g",
+    "half \ud83d pair and \udc00 alone",
+    "noto style: eight o’clock -- (really?) _under_ __x",
+    "w" * 300,
+]
+
+
+def odd_text(rng: Random) -> str:
+    """Assigned signs of all kinds, and many spaces and apostrophes between them."""
+    signs = []
+    for _ in range(rng.randrange(30)):
+        sign = chr(
+            rng.choice([rng.randrange(0x250), rng.randrange(0x3000), rng.randrange(0x20000)])
+        )
+        fits = unicodedata.category(sign) not in ("Cn", "Cs", "Co")
+        signs.append(rng.choice([sign if fits else "é", " ", "'", "s", "7", "."]))
+    return "".join(signs)
+
+
+def test_the_page_reads_a_prompt_as_the_library_does(tmp_path):
+    rows = (ROOT / "docs" / "prompts.md").read_text(encoding="utf-8").splitlines()
+    prompts = [row.split("|")[3].strip() for row in rows if re.match(r"\| \d+ \|", row)]
+    assert len(prompts) == 64
+    rng = Random(0)
+    texts = [*prompts, *ODD, *(odd_text(rng) for _ in range(400))]
+    ours = prompt_tokenizer()
+    (tmp_path / "told.json").write_text(json.dumps([ours.merges, texts]))
+    program = """
+const [merges, texts] = JSON.parse(readFileSync("told.json", "utf8"));
+const { encode, row } = tokenizer(merges);
+const read = (text) => [words(text), encode(text), Array.from(row(text, 24))];
+console.log(JSON.stringify(texts.map(read)));
+"""
+    for text, (cut, ids, row) in zip(texts, javascript(tmp_path, program), strict=True):
+        assert cut == tokenizer.words(text), repr(text)
+        assert ids == ours.encode(text), repr(text)
+        assert row == ours.batch([text], 24)[0].tolist(), repr(text)
 
 
 # ---- the widget ---------------------------------------------------------------------------------

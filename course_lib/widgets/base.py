@@ -20,7 +20,7 @@ class LiveFigure(anywidget.AnyWidget):
         return f"An interactive figure ({type(self).__name__}): run this cell to bring it to life."
 
 
-SHARED = ("kit", "network")  # modules that draw nothing: they are joined to those that do
+SHARED = ("kit", "network", "tokenizer")  # they draw nothing, and are joined to those that do
 
 
 def module(name: str) -> str:
