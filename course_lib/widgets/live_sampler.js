@@ -60,12 +60,13 @@ function render({ model, el }) {
     frames = [];
     wind(steps);
   };
-  const finish = (words, ms) => {
+  const finish = (made, ms) => {
+    const words = inWords(made);
     status.textContent = `${words}: ${frames.length - 1} evaluations, ${Math.round(ms)} ms each ${place === "kernel" ? "in the kernel" : "in your browser"}.`;
     const small = canvas();
     small.setAttribute("aria-label", words);
     paint(small, frames.at(-1).state, width, height, 1);
-    drawn.prepend(h("figure", {}, small, h("figcaption", {}, words)));
+    drawn.prepend(h("figure", {}, small, h("figcaption", {}, `${made.sampler} ${made.steps}`, h("br"), `seed ${made.seed}`)));
     while (drawn.childElementCount > KEPT) drawn.lastChild.remove();
   };
 
@@ -91,7 +92,7 @@ function render({ model, el }) {
       root.state = at.x; // what a test compares
       await new Promise(requestAnimationFrame);
     }
-    finish(inWords(now), ms / now.steps);
+    finish(now, ms / now.steps);
   };
   const inKernel = () => {
     begin(wish.steps);
@@ -107,7 +108,7 @@ function render({ model, el }) {
     const [at, x_0] = buffers.map((buffer) => new Float32Array(bytes(buffer).slice().buffer));
     add({ t: message.t, state: pixels(at), guess: pixels(x_0) });
     root.state = at;
-    if (message.t === 0) finish(inWords(message), message.ms);
+    if (message.t === 0) finish(message, message.ms);
   };
   const failed = (error) => {
     ready = false;
@@ -161,7 +162,6 @@ function render({ model, el }) {
     for (const [one, on] of [[steps, ready], [seed, ready], [eta, ready && wish.sampler === "DDIM"]]) {
       for (const part of one.node.querySelectorAll("input, button")) part.disabled = !on;
       if (on) one.set(one.read()); // the ends of a slider have one button each
-      one.node.classList.toggle("cw-live-off", !on);
     }
   };
 
