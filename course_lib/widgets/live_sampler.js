@@ -172,6 +172,8 @@ function render({ model, el }) {
   );
   settle();
   replay();
+  control.set(Math.round(0.6 * (times.length - 1))); // where state and guess differ most to the eye
+  show();
   const tape = `Recorded: ${inWords(first)}.`;
   if (place === "browser") button.textContent = `Load the network, ${megabytes(size(networks, [name]))}`;
   button.hidden = place === "nowhere";
