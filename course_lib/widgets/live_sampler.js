@@ -172,7 +172,7 @@ function render({ model, el }) {
   );
   settle();
   replay();
-  control.set(Math.round(0.6 * (times.length - 1))); // where state and guess differ most to the eye
+  control.set(Math.round(0.6 * (times.length - 1))); // still noise, and a garment in the guess
   show();
   const tape = `Recorded: ${inWords(first)}.`;
   if (place === "browser") button.textContent = `Load the network, ${megabytes(size(networks, [name]))}`;
