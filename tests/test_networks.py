@@ -20,13 +20,17 @@ import torch
 from ipywidgets import Widget
 from torch import nn
 
+from course_lib.core.tensors import to_pixels
 from course_lib.diffusion.denoiser import Denoiser
+from course_lib.diffusion.samplers import ddim_step, sample
 from course_lib.diffusion.schedules import cosine, edm, linear, spaced_times
+from course_lib.imagine import painter
 from course_lib.models import tokenizer
+from course_lib.models.text_to_image import guided
 from course_lib.recipes import ddpm, digits_unet
 from course_lib.trainings import prompt_tokenizer, trained
 from course_lib.weights import SCALE
-from course_lib.widgets.base import HERE, SHARED, normals
+from course_lib.widgets.base import HERE, SHARED, module, normals
 from course_lib.widgets.live_sampler import SAMPLERS, LiveSampler
 from tools import frontend, networks
 
@@ -267,7 +271,7 @@ def run_in_node(folder: Path, ask: str) -> Any:
 const site = {site};
 const ort = await import(site + "/{networks.SCRIPT}");
 ort.env.wasm.numThreads = 1;
-ort.env.wasm.wasmBinary = await n.unzipped(readFileSync(site + "/{networks.UNPACKED}"));
+ort.env.wasm.wasmBinary = await n.unzipped(readFileSync(site + "/{networks.SMALL_WASM}"));
 """
     return head + ask
 
@@ -310,6 +314,39 @@ console.log(JSON.stringify(found));
     for wish, page in zip(WALKS, found, strict=True):
         *_, (_, kernel, _) = widget.walk(*wish)
         assert np.abs(np.array(page) - kernel.flatten().numpy()).max() < 1e-3, wish
+
+
+PROMPTS = {
+    "noto style: red apple on a blue background": ("", 3.0, 12, 4),
+    "пицца 🍕 isn't it": ("dog", 1.5, 4, 2),
+}
+
+
+@pytest.mark.slow
+def test_the_browser_s_emoji_is_pytorch_s(site, tmp_path):
+    (tmp_path / "prompt_box.mjs").write_text(module("prompt_box"))
+    program = f"""
+const {{ draws, colours }} = await import("./prompt_box.mjs"), run = {{}}, found = [];
+for (const part of ["emoji_text", "emoji_unet", "emoji_decoder"])
+  run[part] = await n.network(ort, readFileSync(`${{site}}/${{part}}.onnx`));
+const told = JSON.parse(readFileSync(site + "/emoji.json", "utf8"));
+for (const [prompt, [negative, guidance, steps, seed]] of Object.entries({json.dumps(PROMPTS)})) {{
+  const noise = Float32Array.from({{ length: 1024 }}, normals(seed));
+  const picture = await draws(run, told, {{ prompt, negative, guidance, steps }}, noise);
+  found.push([Array.from(picture), Array.from(colours(picture))]);
+}}
+console.log(JSON.stringify(found));
+"""
+    system, found = painter(), javascript(tmp_path, run_in_node(site, program))
+    for (prompt, wish), (page, bytes_) in zip(PROMPTS.items(), found, strict=True):
+        negative, guidance, steps, seed = wish
+        noise = torch.from_numpy(normals(seed, 1024)).float().view(1, 4, 16, 16)
+        told = guided(system, [prompt], negative, guidance)
+        times = spaced_times(system.schedule, steps)
+        picture = system.space.decode(sample(ddim_step, told, system.schedule, noise, times))
+        assert np.abs(np.array(page) - picture.flatten().numpy()).max() < 1e-3, prompt
+        pixels = to_pixels(picture)[0].permute(1, 2, 0).flatten().numpy().astype(int)
+        assert np.abs(np.array(bytes_) - pixels).max() <= 1
 
 
 # ---- a page in a browser ------------------------------------------------------------------------

@@ -23,6 +23,7 @@ import tarfile
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -30,7 +31,11 @@ from safetensors.torch import load
 from torch import Tensor, nn
 
 from course_lib.core.tensors import atomic_write
+from course_lib.diffusion.schedules import cosine
+from course_lib.models.captions import TokenUNet, with_places
+from course_lib.models.latent import LENGTH
 from course_lib.recipes import ddpm, fashion_unet
+from course_lib.trainings import latent_space, prompt_tokenizer, trained
 from course_lib.weights import load_weights, whole_file
 from tools.frontend import ROOT, FrontendError
 
@@ -38,7 +43,7 @@ LOCK = Path(__file__).with_name("networks.lock.json")
 CACHE = ROOT / "_build" / "networks"
 PACKAGE, VERSION = "onnxruntime-web", "1.30.0"
 SCRIPT, WASM = "ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm"
-UNPACKED = "ort-wasm.bin"  # gzip by content, not by name: a server might unpack it, or say it had
+SMALL_WASM = "ort-wasm.bin"  # gzip by content, not by name: a server might unpack it, or say it had
 
 
 class LeftOutError(Exception):
@@ -51,7 +56,7 @@ class Part:
 
     weights: str
     net: Callable[[], nn.Module]
-    example: dict[str, Tensor]
+    example: Callable[[], dict[str, Tensor]]
     outputs: tuple[str, ...]
 
 
@@ -59,11 +64,87 @@ def _fashion() -> nn.Module:
     return load_weights("fashion_ddpm", ddpm(fashion_unet())).net
 
 
+@cache
+def _painter() -> TokenUNet:
+    net = trained("emoji_latent").get_submodule("net")
+    assert isinstance(net, TokenUNet)
+    return net
+
+
+class Reads(nn.Module):
+    """The painter's text tower: numbers of pieces to what the pixels look at."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = _painter()
+
+    def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        context, mask, gist = self.net.read(tokens)
+        assert gist is not None
+        return context, mask.float(), gist
+
+
+class Draws(nn.Module):
+    """The painter's U-Net, with what the text tower gave."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = _painter().unet
+
+    def forward(self, x: Tensor, t: Tensor, context: Tensor, there: Tensor, gist: Tensor) -> Tensor:
+        return self.net(with_places(x), t, also=gist, context=context, context_mask=there > 0.5)
+
+
+class Opens(nn.Module):
+    """The decoder: latents to a picture."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.space = latent_space()
+
+    def forward(self, z: Tensor) -> Tensor:
+        return self.space.decode(z)
+
+
+LATENTS = (4, 16, 16)  # of an emoji of 64 x 64
+
+
+def _garment() -> dict[str, Tensor]:
+    return {"x": torch.zeros(1, 1, 28, 28), "t": torch.ones(1)}
+
+
+def _prompt() -> dict[str, Tensor]:
+    return {"tokens": torch.ones(1, LENGTH, dtype=torch.int32)}
+
+
+def _step() -> dict[str, Tensor]:
+    words = {"context": torch.zeros(1, LENGTH, _painter().tower.dim)}
+    words |= {"there": torch.ones(1, LENGTH), "gist": torch.zeros(1, _painter().unet.embedding_dim)}
+    return {"x": torch.zeros(1, *LATENTS), "t": torch.ones(1), **words}
+
+
+def _latents() -> dict[str, Tensor]:
+    return {"z": torch.zeros(1, *LATENTS)}
+
+
 PARTS = {
-    "fashion_ddpm": Part(
-        "fashion_ddpm", _fashion, {"x": torch.zeros(1, 1, 28, 28), "t": torch.ones(1)}, ("out",)
-    ),
+    "fashion_ddpm": Part("fashion_ddpm", _fashion, _garment, ("out",)),
+    "emoji_text": Part("emoji_latent", Reads, _prompt, ("context", "there", "gist")),
+    "emoji_unet": Part("emoji_latent", Draws, _step, ("out",)),
+    "emoji_decoder": Part("emoji_kl_4", Opens, _latents, ("picture",)),
 }
+
+
+def told() -> dict[str, object]:
+    """What the page needs to know of the painter beside its networks (prompt_box.js)."""
+    betas = cosine().beta[1:].tolist()
+    return {
+        "merges": prompt_tokenizer().merges,
+        "length": LENGTH,
+        "latents": LATENTS,
+        "side": 64,
+        "betas": [float(f"{beta:.9g}") for beta in betas],
+    }
 
 
 # ---- the networks -------------------------------------------------------------------------------
@@ -76,7 +157,7 @@ def onnx_file(name: str) -> Path:
     if not path.exists():
         from tools.onnx_export import export, packed
 
-        model = export(part.net(), part.example, part.outputs)
+        model = export(part.net(), part.example(), part.outputs)
         content = packed(model, load(whole_file(part.weights))).SerializeToString()
         CACHE.mkdir(parents=True, exist_ok=True)
         atomic_write(path, content)
@@ -146,7 +227,7 @@ def runtime() -> dict[str, bytes]:
 
         if not small.exists():
             atomic_write(small, gzip.compress(read(WASM), 9, mtime=0))
-        return {SCRIPT: read(SCRIPT), UNPACKED: small.read_bytes()}
+        return {SCRIPT: read(SCRIPT), SMALL_WASM: small.read_bytes()}
 
 
 # ---- all of it ----------------------------------------------------------------------------------
@@ -166,12 +247,15 @@ def put(target: Path) -> None:
         (target / name).write_bytes(content)
     for name, path in files.items():
         shutil.copy(path, target / f"{name}.onnx")
+    words = json.dumps(told(), separators=(",", ":"))
+    (target / "emoji.json").write_text(words)
     contents = {
-        "runtime": {"script": SCRIPT, "wasm": UNPACKED, "bytes": sum(map(len, run.values()))},
+        "runtime": {"script": SCRIPT, "wasm": SMALL_WASM, "bytes": sum(map(len, run.values()))},
         "models": {
             name: {"file": f"{name}.onnx", "bytes": path.stat().st_size}
             for name, path in files.items()
         },
+        "emoji": {"file": "emoji.json", "bytes": len(words)},
     }
     (target / "networks.json").write_text(json.dumps(contents))
 
