@@ -25,8 +25,8 @@ Paint = Callable[[Settings, int, Progress], UInt8[Tensor, "count 3 side side"]]
 class PromptBox(LiveFigure):
     """A prompt, its settings, and a button that draws; what it starts with is drawn at once.
 
-    Drawing needs the kernel. A saved page shows the pictures that were drawn last, and says so when
-    somebody asks for more.
+    The kernel draws, and on the website the reader's browser, with the same networks. A page with
+    neither shows the pictures that were drawn last, and says so when somebody asks for more.
 
     settings: what is drawn first; count: how many pictures, of seeds in a row, 1..8.
     paint: what draws, `imagine` unless another is given.
