@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -28,6 +28,9 @@ from course_lib.models.latent import LENGTH
 from course_lib.models.text_to_image import TextToImage, draw, emoji_system
 from course_lib.models.tokenizer import remarks
 from course_lib.trainings import GROUPS, latent_space, prompt_tokenizer, trained
+
+if TYPE_CHECKING:
+    from course_lib.widgets.prompt_box import PromptBox
 
 SIDE = 64  # pixels
 ACROSS = 4  # pictures in a row of a sheet
@@ -128,6 +131,16 @@ def imagine(
         for n in range(count)
     ]
     return to_pixels(torch.cat(pictures))
+
+
+def box(settings: Settings, count: int = 4) -> "PromptBox":
+    """A widget in which a prompt is typed and drawn; `count` pictures, of seeds in a row.
+
+    Raises ValueError for a count outside of 1..8.
+    """
+    from course_lib.widgets.prompt_box import PromptBox  # the command needs no widget
+
+    return PromptBox(settings, imagine, notes, count)
 
 
 def sheet(pictures: UInt8[Tensor, "n 3 side side"], enlarge: int = 1) -> Picture:

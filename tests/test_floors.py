@@ -16,6 +16,7 @@ FLOORS = [
     {"features"},  # classifiers trained on the data, for the metrics to look through
     {"evaluation"},  # the one recipe that judges a model's samples
     {"trainings", "exercises", "widgets"},
+    {"imagine"},  # what the course has trained, for whoever wants a picture
     {"check"},
     {"cli"},
 ]

@@ -91,6 +91,12 @@ def test_notes():
     assert "too long" in notes(Settings("red apple " * 20))[0]
 
 
+def test_the_box_draws_what_the_function_draws(painter):
+    widget = imagine.box(WISH, 2)
+    assert widget.pictures[1] == imagine.imagine(WISH, 2)[1].movedim(0, 2).numpy().tobytes()
+    assert widget.said == notes(WISH)
+
+
 def test_a_sheet_has_rows_of_four_and_white_at_the_end():
     pictures = torch.arange(5, dtype=torch.uint8)[:, None, None, None].expand(5, 3, 2, 2)
     whole = sheet(pictures, 3)

@@ -23,7 +23,7 @@ from course_lib.diffusion.guidance import classifier_guided, dynamic_threshold
 from course_lib.diffusion.likelihood import gaussian_kl, prior_bits
 from course_lib.diffusion.samplers import ddim_step, heun_step, walk
 from course_lib.diffusion.solvers import DPMSolver2M
-from course_lib.imagine import Settings
+from course_lib.imagine import Settings, notes
 from course_lib.metrics import frechet_distance, precision_recall
 from course_lib.models.clip import clip_loss
 from course_lib.models.unclip import nearest
@@ -1771,7 +1771,7 @@ class Paints:
 
 def test_a_prompt_box_draws_at_once_and_when_asked():
     paint, wish = Paints(), Settings("red apple", steps=2, seed=5)
-    widget = PromptBox(wish, 2, paint=paint)
+    widget = PromptBox(wish, paint, notes, 2)
     assert paint.asked == [(wish, 2)] and widget.done == 1.0
     assert widget.pictures == [bytes([5] * 12), bytes([6] * 12)] and widget.side == 2
     assert widget.drawn == "red apple: seeds 5 to 6" and widget.said == []
@@ -1787,7 +1787,7 @@ def test_a_prompt_box_draws_at_once_and_when_asked():
 
 
 def test_a_prompt_box_says_what_is_wrong_and_keeps_its_pictures():
-    widget = PromptBox(Settings("cat", steps=1), 1, paint=Paints())
+    widget = PromptBox(Settings("cat", steps=1), Paints(), notes, 1)
     before = widget.pictures
     widget.steps = 0
     widget.draw()
@@ -1795,7 +1795,7 @@ def test_a_prompt_box_says_what_is_wrong_and_keeps_its_pictures():
     assert widget.pictures == before
     for count in (0, 9):
         with pytest.raises(ValueError, match="count must be 1 to 8"):
-            PromptBox(Settings("cat"), count, paint=Paints())
+            PromptBox(Settings("cat"), Paints(), notes, count)
 
 
 def test_pictures_fit_the_page(tmp_path):

@@ -1,25 +1,20 @@
 """Type a prompt and draw it: `course imagine` in a notebook."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import traitlets
 from jaxtyping import UInt8
 from torch import Tensor
 
-from course_lib.imagine import (
-    MOST_GUIDANCE,
-    MOST_STEPS,
-    Progress,
-    Settings,
-    imagine,
-    notes,
-)
 from course_lib.widgets.base import LiveFigure, module, style
 
 MOST = 8  # pictures at a time
+MOST_GUIDANCE, MOST_STEPS = 20, 100  # where the sliders end
 
-Paint = Callable[[Settings, int, Progress], UInt8[Tensor, "count 3 side side"]]
+Progress = Callable[[int, int], None]
+Paint = Callable[[Any, int, Progress], UInt8[Tensor, "count 3 side side"]]
 
 
 class PromptBox(LiveFigure):
@@ -28,8 +23,10 @@ class PromptBox(LiveFigure):
     The kernel draws, and on the website the reader's browser, with the same networks. A page with
     neither shows the pictures that were drawn last, and says so when somebody asks for more.
 
-    settings: what is drawn first; count: how many pictures, of seeds in a row, 1..8.
-    paint: what draws, `imagine` unless another is given.
+    settings: drawn first, a dataclass with prompt, negative, guidance_scale, steps and seed.
+    paint: draws a number of pictures for settings, and says how far it is (`imagine.imagine`).
+    notes: what will not be read of the prompt, in words.
+    count: how many pictures, of seeds in a row, 1..8.
     Raises ValueError for another count.
     """
 
@@ -48,7 +45,9 @@ class PromptBox(LiveFigure):
     drawn = traitlets.Unicode().tag(sync=True)  # what the pictures show
     done = traitlets.Float(1.0).tag(sync=True)  # share of the drawing
 
-    def __init__(self, settings: Settings, count: int = 4, *, paint: Paint = imagine) -> None:
+    def __init__(
+        self, settings: Any, paint: Paint, notes: Callable[[Any], Sequence[str]], count: int = 4
+    ) -> None:
         if not 1 <= count <= MOST:
             raise ValueError(f"count must be 1 to {MOST}, got {count}")
         super().__init__(
@@ -58,17 +57,24 @@ class PromptBox(LiveFigure):
             steps=settings.steps,
             seed=settings.seed,
             count=count,
-            limits={"guidance": MOST_GUIDANCE, "steps": min(100, MOST_STEPS), "count": MOST},
+            limits={"guidance": MOST_GUIDANCE, "steps": MOST_STEPS, "count": MOST},
         )
-        self._paint = paint
+        self._settings, self._paint, self._notes = settings, paint, notes
         self.on_msg(self._asked)
         self.draw()
 
     def draw(self) -> None:
         """Draw what the controls ask for."""
         try:
-            wish = Settings(self.prompt, self.negative, self.guidance, self.steps, self.seed)
-            self.said = notes(wish)
+            wish = replace(
+                self._settings,
+                prompt=self.prompt,
+                negative=self.negative,
+                guidance_scale=self.guidance,
+                steps=self.steps,
+                seed=self.seed,
+            )
+            self.said = list(self._notes(wish))
             self.done = 0.0
             made = self._paint(wish, self.count, self._progress)
         except ValueError as problem:
