@@ -43,6 +43,11 @@ export function colours(picture) {
 
 // ---- the picture of it --------------------------------------------------------------------------
 
+// To pick from; some of docs/prompts.md.
+const PICKS = [
+  "noto style: watermelon", "blob style: sleepy face", "fluentflat style: squinting face with tongue", "twemoji style: coral",
+  "grinning face on a blue background", "pizza on a pink background", "purple apple", "ghost with a crown",
+];
 const PATIENCE = 4000; // milliseconds until we say that nothing answers
 
 // The widest that n pictures may be in a row of this width, in CSS pixels.
@@ -62,7 +67,9 @@ function render({ model, el }) {
   const dial = (key, label, min, max, step) => slider({
     label, min, max, step, value: model.get(key), text: String, change: (to) => put(model, key, to),
   });
+  const picks = h("datalist", { id: `cw-picks-${Math.random().toString(36).slice(2)}` }, PICKS.map((value) => h("option", { value })));
   const prompt = text("prompt", "prompt", "noto style: red apple on a blue background");
+  prompt.input.setAttribute("list", picks.id);
   const negative = text("negative", "not", "what to lead away from");
   const dials = {
     guidance: dial("guidance", "guidance", 0, limits.guidance, 0.5), steps: dial("steps", "steps", 1, limits.steps, 1),
@@ -142,7 +149,7 @@ function render({ model, el }) {
     if (model.get("done") < 1) clearTimeout(timer);
     draw();
   };
-  root.append(prompt.node, negative.node,
+  root.append(prompt.node, picks, negative.node,
     h("div", { class: "cw-row" }, dials.guidance.node, dials.steps.node), h("div", { class: "cw-row" }, dials.seed.node, dials.count.node),
     h("div", { class: "cw-row" }, button, bar), said, row, shown);
   const end = live(model, ["pictures", "said", "guidance", "steps", "seed", "count"], root, draw, close);
