@@ -1,9 +1,11 @@
-"""Sphinx extension of the book: the path on the front page, and numbers by chapter."""
+"""Sphinx extension of the book: path and live network on the front page, numbers by chapter."""
 
 import json
 import re
 from pathlib import Path
 
+STATE = "application/vnd.jupyter.widget-state+json"
+VIEW = "application/vnd.jupyter.widget-view+json"
 MAP = Path(__file__).resolve().parent.parent / "course_lib" / "widgets" / "paper_map.json"
 
 
@@ -33,12 +35,38 @@ def bugs(folder: Path) -> str:
     return f"To test yourself: {link}, thirty bugs from public reports to find and mend."
 
 
-def put_path(app, document: str, source: list[str]) -> None:
-    """Replace the marks in the front page by the path and by the way to the bugs."""
+def saved_widget(notebook: Path, name: str) -> str:
+    """A widget as a notebook saved it, in HTML that static-host.js brings to life.
+
+    Nothing where the notebook is not there or has no widget of that name.
+    """
+    if not notebook.exists():
+        return ""
+    saved = json.loads(notebook.read_text(encoding="utf-8"))["metadata"].get("widgets", {})
+    for number, model in saved.get(STATE, {"state": {}})["state"].items():
+        if f".{name}." in model["state"].get("_anywidget_id", ""):
+            for code in ("_esm", "_css"):  # the site has them in files
+                model["state"].pop(code, None)
+            state = json.dumps({"state": {number: model}}).replace("</", "<\\/")
+            view = json.dumps({"model_id": number})
+            return f'<script type="{VIEW}">{view}</script>\n<script type="{STATE}">{state}</script>'
+    return ""
+
+
+def fill_front(app, document: str, source: list[str]) -> None:
+    """Replace the marks in the front page by the path, the live network and the way to the bugs."""
     if document == "book/index":
-        folder = Path(app.srcdir) / "notebooks"
-        source[0] = source[0].replace("<!-- path -->", path(folder))
-        source[0] = source[0].replace("<!-- bugs -->", bugs(folder))
+        notebooks = Path(app.srcdir) / "notebooks"
+        widget = saved_widget(notebooks / "14_ddim.ipynb", "live_sampler")
+        source[0] = source[0].replace("<!-- path -->", path(notebooks))
+        source[0] = source[0].replace("<!-- live -->", widget)
+        source[0] = source[0].replace("<!-- bugs -->", bugs(notebooks))
+
+
+def bring_to_life(app, page: str, template: str, context: dict, doctree) -> None:
+    """Load what draws saved widgets on the front page, which is no notebook."""
+    if page == "book/index":
+        app.add_js_file("widgets/static-host.js", defer="")
 
 
 def number_by_chapter(app, env) -> None:
@@ -54,6 +82,7 @@ def number_by_chapter(app, env) -> None:
 
 
 def setup(app) -> dict[str, bool]:
-    app.connect("source-read", put_path)
+    app.connect("source-read", fill_front)
+    app.connect("html-page-context", bring_to_life)
     app.connect("env-check-consistency", number_by_chapter)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

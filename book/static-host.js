@@ -25,6 +25,7 @@
     }
     const emit = (event, ...values) => [...(listeners.get(event) ?? [])].forEach((call) => call(...values));
     const model = {
+      folder: here.href, // where the site keeps its files; a kernel's model has none
       get: (key) => state[key],
       set(key, value) {
         if (state[key] === value) return;

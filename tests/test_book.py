@@ -17,6 +17,9 @@ from tools import frontend
 from tools.new_chapter import with_chapter
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "book"))
+import chapters  # noqa: E402
+
 CONFIG = yaml.safe_load((ROOT / "jupyter_book.yml").read_text(encoding="utf-8"))
 
 # What jupyter-book 1's schema allows, and our one addition, `toc`, which it tolerates.
@@ -89,6 +92,16 @@ def test_the_notation_has_one_row_for_each_name():
     names = [name for row in rows[1:] for name in re.findall(r"`([^`]+)`", row[2])]
     assert len(names) == len(set(names)) > 15
     assert {"x_0", "x_t", "eps", "alpha", "sigma", "alpha_bar", "beta", "t", "s"} <= set(names)
+
+
+def test_the_front_page_shows_the_widget_that_a_notebook_saved(tmp_path):
+    notebook = ROOT / "notebooks" / "14_ddim.ipynb"
+    view, state = chapters.saved_widget(notebook, "live_sampler").splitlines()
+    assert "widget-view+json" in view and "widget-state+json" in state
+    (model,) = json.loads(re.sub("<.*?>", "", state).replace("<\\/", "</"))["state"].values()
+    assert model["state"]["network"] == "fashion_ddpm" and "_esm" not in model["state"]
+    assert chapters.saved_widget(notebook, "no_such_widget") == ""
+    assert chapters.saved_widget(tmp_path / "14.ipynb", "live_sampler") == ""
 
 
 # ---- the front-end files ------------------------------------------------------------------------
@@ -201,8 +214,10 @@ def test_nothing_is_loaded_from_another_host(site: Path):
 def test_every_page_forbids_other_hosts(site: Path):
     for path, page in pages(site).items():
         assert len(page.policies) == 1, path
-        assert "script-src 'self' 'unsafe-inline';" in page.policies[0]
-        assert "eval" not in page.policies[0] and "http" not in page.policies[0]
+        # For the theme's inline scripts, and for networks in WebAssembly: no other code runs.
+        scripts = "script-src 'self' 'unsafe-inline' 'wasm-unsafe-eval';"
+        assert scripts in page.policies[0] and "http" not in page.policies[0]
+        assert page.policies[0].count("unsafe-eval") == 1
 
 
 def test_every_internal_link_arrives(site: Path):

@@ -32,7 +32,7 @@ from course_lib.nn.anatomy import anatomy, feature_maps
 from course_lib.nn.embeddings import FourierFeatures, sinusoidal
 from course_lib.nn.unet import UNet
 from course_lib.recipes import fashion_unet, small_unet
-from course_lib.widgets.base import HERE, module, style
+from course_lib.widgets.base import HERE, SHARED, module, style
 from course_lib.widgets.bit_budget import BitBudget
 from course_lib.widgets.bound_gap import BoundGap
 from course_lib.widgets.bound_lab import BoundLab
@@ -69,7 +69,7 @@ from course_lib.widgets.weight_dial import WeightDial
 from course_lib.widgets.word_look import WordLook
 
 ROOT = Path(__file__).resolve().parent.parent
-NAMES = sorted(path.stem for path in HERE.glob("*.js") if path.stem != "kit")
+NAMES = sorted(path.stem for path in HERE.glob("*.js") if path.stem not in SHARED)
 
 
 def javascript(folder: Path, widget: str, expression: str) -> Any:
@@ -103,12 +103,14 @@ def test_a_module_stands_alone(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_what_a_module_takes_from_the_kit_exists(name):
+def test_what_a_module_takes_from_others_exists(name):
     source = (HERE / f"{name}.js").read_text()
-    taken = re.search(r'^import \{([^}]*)\} from "\./kit\.js";', source, re.M)
-    assert taken is not None
-    offered = set(re.findall(r"^export function (\w+)", (HERE / "kit.js").read_text(), re.M))
-    assert {word.strip() for word in taken[1].split(",")} <= offered
+    taken = re.findall(r'^import \{([^}]*)\} from "\./(\w+)\.js";', source, re.M)
+    assert taken[0][1] == "kit" and {shared for _, shared in taken} <= set(SHARED)
+    for words, shared in taken:
+        there = (HERE / f"{shared}.js").read_text()
+        offered = set(re.findall(r"^export (?:async )?(?:function\*?|const) (\w+)", there, re.M))
+        assert {word.strip() for word in words.split(",")} <= offered
 
 
 def test_no_widget_styles_what_another_styles_too():

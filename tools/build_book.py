@@ -9,6 +9,7 @@ another host and can also be opened from disk.
 
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -29,10 +30,22 @@ def build(target: Path, source: Path = ROOT, *more: str) -> int:
     os.environ["COURSE_BOOK_WORK"] = str(work)  # conf.py reads it
     shutil.rmtree(work, ignore_errors=True)
     copy_mathjax(work / "frontend" / "mathjax")
-    copy_widgets(work / "frontend" / "widgets")
+    widgets = work / "frontend" / "widgets"
+    put_networks(widgets / "networks")
+    copy_widgets(widgets)
     options = ["--quiet", "--fresh-env", "--fail-on-warning", "--keep-going", *more]
     folders = ["-c", str(ROOT / "book"), "-d", str(work / "doctrees")]
     return sphinx_build(["-b", "html", *options, *folders, str(source), str(target)])
+
+
+def put_networks(folder: Path) -> None:
+    """Networks for the reader's browser; or why there are none, in one line.
+
+    In a Python of its own: to export a network changes PyTorch for the whole process.
+    """
+    done = subprocess.run([sys.executable, "-m", "tools.networks", str(folder)], cwd=ROOT)
+    if done.returncode:
+        raise FrontendError("the networks for the browser were not made")
 
 
 def main(arguments: list[str]) -> int:

@@ -67,16 +67,22 @@ def read(path: Path) -> bytes:
 
 
 def copy_widgets(target: Path) -> None:
-    """Write each widget as a plain script that `static-host.js` can load, and one style for all."""
-    from course_lib.widgets.base import HERE, module
+    """Write each widget as a plain script that `static-host.js` can load, and one style for all.
+
+    Those that run networks are told which there are, if tools/networks.py has put them there.
+    """
+    from course_lib.widgets.base import HERE, SHARED, module
     from course_lib.widgets.paper_map import written_chapters
 
     target.mkdir(parents=True, exist_ok=True)
+    networks = target / "networks" / "networks.json"
     for path in sorted(HERE.glob("*.js")):
-        if path.stem == "kit":
+        if path.stem in SHARED:
             continue
         source = module(path.stem).replace("export default", "return").replace("export ", "")
         source = f"courseWidgets.{path.stem} = (() => {{\n{source}\n}})();\n"
+        if networks.exists() and './network.js"' in path.read_text(encoding="utf-8"):
+            source += f"courseWidgets.networks = {networks.read_text(encoding='utf-8')};\n"
         (target / path.name).write_text(source, encoding="utf-8")
     # The map was saved with the chapters of its day; on the site it shows those of the site.
     with (target / "paper_map.js").open("a", encoding="utf-8") as script:

@@ -20,8 +20,8 @@ Paint = Callable[[Any, int, Progress], UInt8[Tensor, "count 3 side side"]]
 class PromptBox(LiveFigure):
     """A prompt, its settings, and a button that draws; what it starts with is drawn at once.
 
-    Drawing needs the kernel. A saved page shows the pictures that were drawn last, and says so when
-    somebody asks for more.
+    The kernel draws, and on the website the reader's browser, with the same networks. A page with
+    neither shows the pictures that were drawn last, and says so when somebody asks for more.
 
     settings: drawn first, a dataclass with prompt, negative, guidance_scale, steps and seed.
     paint: draws a number of pictures for settings, and says how far it is (`imagine.imagine`).
