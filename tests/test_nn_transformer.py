@@ -4,7 +4,13 @@ import pytest
 import torch
 from torch import nn
 
-from course_lib.nn.transformer import POSITIONS, BagOfWords, TextTransformer, TransformerBlock
+from course_lib.nn.transformer import (
+    POSITIONS,
+    BagOfWords,
+    TextTransformer,
+    TransformerBlock,
+    mean_of,
+)
 
 TOKENS = torch.tensor([[1, 5, 6, 7, 8, 2, 0, 0]])
 ORDER = torch.tensor([0, 3, 1, 2, 4, 5, 6, 7])
@@ -80,3 +86,11 @@ def test_wrong_input_is_named():
         tower()(torch.ones(1, 9, dtype=torch.long))
     with pytest.raises(ValueError, match="unknown positions 'rotary'"):
         tower(positions="rotary")
+
+
+def test_the_mean_leaves_padding_out():
+    states = torch.arange(12.0).view(1, 4, 3)
+    mask = torch.tensor([[True, True, False, False]])
+    assert mean_of(states, mask).tolist() == [[1.5, 2.5, 3.5]]
+    assert mean_of(states, ~mask | mask).tolist() == [[4.5, 5.5, 6.5]]
+    assert mean_of(states, mask & ~mask).tolist() == [[0, 0, 0]]  # no text at all

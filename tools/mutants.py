@@ -1231,7 +1231,6 @@ MUTANTS = [
     Mutant("models/tokenizer.py", "ids[length - 2 :]", "ids[length:]", "what is lost is not said"),
     Mutant("models/captions.py", "also=self.bag(tokens)", "also=None", "deaf"),
     Mutant("models/captions.py", "None if self.gist is None else", "None if True else", "no gist"),
-    Mutant("models/captions.py", "(states * real).sum(1)", "states.sum(1)", "padding in the mean"),
     Mutant("models/captions.py", "stack([right, down])", "stack([down, right])", "sides swapped"),
     Mutant("models/captions.py", "schedule.T).sqrt()", "schedule.T)", "all times alike"),
     Mutant("models/captions.py", "int(self.calls) <= ", "int(self.calls) < ", "off by one"),
