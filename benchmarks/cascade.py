@@ -23,7 +23,7 @@ from course_lib.core.tensors import atomic_write, seeded_randn_like, to_unit
 from course_lib.data.fashion_mnist import load_fashion_mnist
 from course_lib.data.files import ROOT
 from course_lib.diffusion.solvers import DPMSolver2M
-from course_lib.evaluation import evaluate, frechet_at_size
+from course_lib.evaluation import evaluate, frechet_at_size, unseen
 from course_lib.models.cascade import augment, chain, enlarge, grow, regress, shrink
 from course_lib.trainings import trained as load
 
@@ -162,7 +162,7 @@ def truncated(n: int, seed: int) -> Iterator[tuple[str, Job]]:
         )
         row = distance(x)
         if seed == 0:
-            found = evaluate(x[:, :, 2:-2, 2:-2], pictures=6_000)
+            found = evaluate(x[:, :, 2:-2, 2:-2], pictures=unseen("fashion"))
             row |= {f"judged {score.name}": score.value for score in found.scores}
             row |= {f"judged {score.name} floor": score.floor for score in found.scores}
         return row
@@ -194,6 +194,7 @@ def main() -> None:
     options = parser.parse_args()
     table: dict[str, Any] = {"n": options.images, "steps": STEPS, "rows": {}}
     table |= json.loads(options.out.read_text()) if options.out.exists() else {}
+    table["test pictures"] = unseen("fashion", table.get("test pictures"))
     for seed in options.seeds:
         for kind in options.only:
             for key, job in KINDS[kind](options.images, seed):

@@ -33,6 +33,7 @@ from course_lib.data.fashion_mnist import load_fashion_mnist
 from course_lib.diffusion import guidance
 from course_lib.diffusion.samplers import ddim_step, sample
 from course_lib.diffusion.schedules import linear, spaced_times
+from course_lib.evaluation import unseen
 from course_lib.features import classify, features
 from course_lib.metrics import (
     frechet_distance,
@@ -189,7 +190,7 @@ def compared(images: Tensor) -> dict[str, float]:
     """Distances, precision and recall, and what as many real pictures score."""
     n, small = len(images), images.shape[-1] == 14
     made, held = features(grown(images)), real("train", small, n)
-    everything = real("test", small, 6_000)
+    everything = real("test", small, unseen("fashion"))
     few = made, everything[:n], held
     scores = {
         "FD": with_floor(frechet_distance, made, everything, held),
@@ -223,6 +224,7 @@ def main() -> None:
     n = options.images
     table = json.loads(options.out.read_text()) if options.out.exists() else {"rows": {}}
     table |= {"n": n, "steps": STEPS}
+    table["test pictures"] = unseen("fashion", table.get("test pictures"))
     if "test" not in table:
         test, label = load_fashion_mnist("test")
         table["test"] = judged(shrunk(to_unit(test[:2000])), label[:2000])

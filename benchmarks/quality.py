@@ -43,7 +43,7 @@ from course_lib.diffusion.guidance import clip
 from course_lib.diffusion.samplers import ddim_step, ddpm_step, heun_step, sample
 from course_lib.diffusion.schedules import edm, spaced_times
 from course_lib.diffusion.solvers import DPMSolver2M, churn_step, midpoint_step
-from course_lib.evaluation import evaluate
+from course_lib.evaluation import evaluate, unseen
 from course_lib.models.published import diffusers_name
 from course_lib.trainings import trained
 
@@ -52,7 +52,6 @@ NUMBERS = ROOT / "data" / "measured" / "samplers.json"
 FAST = ROOT / "data" / "measured" / "fast_samplers.json"
 FIGURE = ROOT / "benchmarks" / "quality.svg"
 SHAPES = {"digits": (1, 8, 8), "fashion": (1, 28, 28)}
-UNSEEN = {"digits": 445, "fashion": 6_000}  # all the test pictures
 BATCH = 125  # fits a cache
 CHURN = 2**0.5 - 1  # the most that EDM's algorithm 2 allows
 
@@ -222,7 +221,7 @@ def measure(
                 made.append(walk_ours(sampler, counting, model, noise, fresh))
         seconds.append((time.process_time() - started) / len(noise))
         calls = counting.calls
-    judged = evaluate(torch.cat(made), data, pictures=UNSEEN[data]).frechet
+    judged = evaluate(torch.cat(made), data, pictures=unseen(data)).frechet
     return {
         "data": data, **sampler.key, "seed": seed, "images": images, "evaluations": calls,
         "frechet": round(judged.value, 4), "floor": round(judged.floor, 4),
@@ -340,10 +339,15 @@ def main() -> None:
     kept = json.loads(options.out.read_text()) if options.out.exists() else {"cells": []}
     cells = kept["cells"]
     precision = "fp32" if options.fp32 else "bf16"
-    about = {"machine": machine(torch.device("cpu")), "garments in": precision}
+    about: dict[str, Any] = {
+        "machine": machine(torch.device("cpu")),
+        "garments in": precision,
+    }
 
     wanted = [] if options.data == "both" else [options.data]
     todo = [] if options.draw else (wanted or list(SHAPES))
+    compared = kept.get("about", {}).get("test pictures", {})
+    about["test pictures"] = compared | {data: unseen(data, compared.get(data)) for data in todo}
     models = {data: trained(f"{data}_ddpm") for data in todo}
     for seed in range(options.seeds):
         for data, model in models.items():

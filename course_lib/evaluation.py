@@ -346,6 +346,23 @@ def _real(against: str, split: str) -> Pixels:
     return pixels[torch.randperm(len(pixels), generator=torch.Generator().manual_seed(0))]
 
 
+def unseen(against: str, before: int | None = None) -> int:
+    """How many test pictures there are to compare with.
+
+    before   with how many earlier numbers of the same table were compared
+
+    Raises ValueError if that was another number: such numbers do not belong into one table.
+    """
+    one_of(against, REAL, "data set")
+    count = len(_real(against, "test"))
+    if before not in (None, count):
+        raise ValueError(
+            f"these numbers of {against} were compared with {before:,} test pictures, here are "
+            f"{count:,}: keep the new ones in a file of their own"
+        )
+    return count
+
+
 @cache
 def _seen(against: str, split: str, n: int) -> Features:
     pixels = _real(against, split)

@@ -21,6 +21,9 @@ from course_lib.evaluation import (
     scoreboard,
     standings,
 )
+from course_lib.evaluation import (
+    unseen as unseen_count,
+)
 from course_lib.features import classify, features
 from course_lib.metrics import frechet_distance, kernel_distance, precision_recall
 from course_lib.models.clip import emoji_clip
@@ -73,6 +76,17 @@ def test_more_test_pictures_can_be_compared_with(unseen):
     made, test = features(unseen), features(load_fashion_mnist("test")[0][:600])
     assert more.frechet.value == pytest.approx(frechet_distance(made, test))
     assert more.precision.value == pytest.approx(precision_recall(made, test[:N])[0])
+
+
+def test_numbers_against_another_test_set_do_not_join_a_table():
+    assert (
+        unseen_count("fashion") == unseen_count("fashion", 6_000) == 6_000
+        and unseen_count("digits") == 445
+    )
+    with pytest.raises(ValueError, match="10,000 test pictures, here are 6,000"):
+        unseen_count("fashion", 10_000)
+    with pytest.raises(ValueError, match="data set"):
+        unseen_count("emoji")
 
 
 def test_each_damage_shows_where_it_should(judged, unseen):

@@ -17,7 +17,6 @@ from course_lib.models.captions import (
     empty,
     late_times,
     later_half,
-    mean_state,
     reader,
     with_places,
 )
@@ -71,14 +70,6 @@ def test_the_gist_reaches_blocks_without_attention():
     assert (vectors[0] - vectors[2]).abs().max() > 1e-4
     longer = nn.functional.pad(ONE[:, :7], (0, 1))  # padding is no part of the mean
     torch.testing.assert_close(net(X, T, tokens=longer), net(X, T, tokens=ONE))
-
-
-def test_the_mean_of_states_leaves_padding_out():
-    states = torch.arange(12.0).view(1, 4, 3)
-    mask = torch.tensor([[True, True, False, False]])
-    assert mean_state(states, mask).tolist() == [[1.5, 2.5, 3.5]]
-    assert mean_state(states, ~mask | mask).tolist() == [[4.5, 5.5, 6.5]]
-    assert mean_state(states, mask & ~mask).tolist() == [[0, 0, 0]]  # no text at all
 
 
 def test_pixels_are_told_where_they_are():

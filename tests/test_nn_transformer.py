@@ -10,6 +10,7 @@ from course_lib.nn.transformer import (
     QuickGELU,
     TextTransformer,
     TransformerBlock,
+    mean_of,
 )
 
 TOKENS = torch.tensor([[1, 5, 6, 7, 8, 2, 0, 0]])
@@ -104,3 +105,11 @@ def test_quick_gelu_is_close_to_gelu_and_not_it():
     gap = (QuickGELU()(x) - nn.functional.gelu(x)).abs().max()
     assert 0.01 < gap < 0.03
     assert QuickGELU()(torch.tensor(1.0)) == torch.sigmoid(torch.tensor(1.702))
+
+
+def test_the_mean_leaves_padding_out():
+    states = torch.arange(12.0).view(1, 4, 3)
+    mask = torch.tensor([[True, True, False, False]])
+    assert mean_of(states, mask).tolist() == [[1.5, 2.5, 3.5]]
+    assert mean_of(states, ~mask | mask).tolist() == [[4.5, 5.5, 6.5]]
+    assert mean_of(states, mask & ~mask).tolist() == [[0, 0, 0]]  # no text at all

@@ -43,12 +43,7 @@ def prompts() -> list[tuple[str, str]]:
         ("held-out pair", prompt(pairs.concepts[n].label, pairs.styles[n]))
         for n in _spread(len(pairs), 32)
     ]
-    new, taught = (
-        list(
-            dict.fromkeys(one.label for one in load_emoji(split, groups=trainings.GROUPS).concepts)
-        )
-        for split in ("test_concept", "train")
-    )
+    new, taught = _labels("test_concept"), _labels("train")
     kinds += [("held-out concept", prompt(new[n])) for n in _spread(len(new), 8)]
     grounds = ("blue", "black", "yellow", "pink", "green", "orange", "purple", "gray")
     some = [taught[n] for n in _spread(len(taught), 16)]
@@ -58,6 +53,12 @@ def prompts() -> list[tuple[str, str]]:
         for label, ground in zip(some[1::2], grounds, strict=True)
     ]
     return kinds + [("invented", text) for text in INVENTED]
+
+
+def _labels(split: str) -> list[str]:
+    """The labels of the kinds that the model draws, each once."""
+    concepts = load_emoji(split, groups=trainings.GROUPS).concepts
+    return list(dict.fromkeys(concept.label for concept in concepts))
 
 
 def _spread(count: int, n: int) -> list[int]:

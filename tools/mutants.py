@@ -1312,7 +1312,6 @@ MUTANTS = [
     Mutant("models/tokenizer.py", "ids[length - 2 :]", "ids[length:]", "what is lost is not said"),
     Mutant("models/captions.py", "also=self.bag(tokens)", "also=None", "deaf"),
     Mutant("models/captions.py", "None if self.gist is None else", "None if True else", "no gist"),
-    Mutant("models/captions.py", "(states * real).sum(1)", "states.sum(1)", "padding in the mean"),
     Mutant("models/captions.py", "stack([right, down])", "stack([down, right])", "sides swapped"),
     Mutant("models/captions.py", "schedule.T).sqrt()", "schedule.T)", "all times alike"),
     Mutant("models/captions.py", "int(self.calls) <= ", "int(self.calls) < ", "off by one"),
@@ -2046,14 +2045,14 @@ MUTANTS = [
     ),
     Mutant(
         "models/unclip.py",
-        "also=self.add(v), context=context",
-        "context=context",
+        "also = self.add(v) if gist",
+        "also = 0 * self.add(v) if gist",
         "vector not added to the time",
     ),
     Mutant(
         "models/unclip.py",
-        "context = torch.cat([reader.tower(tokens), more], 1)",
-        "context = torch.cat([reader.tower(tokens), 0 * more], 1)",
+        "torch.cat([states, more], 1)",
+        "torch.cat([states, 0 * more], 1)",
         "no extra tokens",
     ),
     Mutant(
@@ -2106,14 +2105,14 @@ MUTANTS = [
     ),
     Mutant(
         "models/imagen.py",
-        "mean = (states * there[..., None]).sum(1)",
-        "mean = states.sum(1)",
+        "self.pooled(mean_of(states, there))",
+        "self.pooled(states.mean(1))",
         "padding in the mean",
     ),
     Mutant(
         "models/imagen.py",
-        "also = self.pooled(mean)\n",
-        "also = 0 * self.pooled(mean)\n",
+        "also = self.pooled(",
+        "also = 0 * self.pooled(",
         "no pooled vector",
     ),
     Mutant(

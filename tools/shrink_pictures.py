@@ -71,17 +71,9 @@ def shrink_file(path: Path) -> None:
 
 def main(arguments: list[str]) -> int:
     """Shrink what is named, or all that git tracks."""
-    found = (
-        arguments
-        or subprocess.run(
-            ["git", "ls-files", "*.png", "*.ipynb"],
-            cwd=ROOT,
-            check=True,
-            capture_output=True,
-            text=True,
-        ).stdout.splitlines()
-    )
-    for path in (ROOT / name for name in found):
+    tracked = ["git", "ls-files", "*.png", "*.ipynb"]
+    names = arguments or subprocess.check_output(tracked, cwd=ROOT, text=True).splitlines()
+    for path in (ROOT / name for name in names):
         size = path.stat().st_size
         (shrink_notebook if path.suffix == ".ipynb" else shrink_file)(path)
         print(f"{path.relative_to(ROOT)}: {size:,} -> {path.stat().st_size:,} bytes", flush=True)

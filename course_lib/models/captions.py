@@ -8,7 +8,7 @@ chapter 20, where the two are set against each other.
 from collections.abc import Callable, Sequence
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from course_lib.core.tensors import seeded_randn_like
@@ -20,7 +20,7 @@ from course_lib.diffusion.schedules import DiscreteSchedule, NoiseSchedule, cosi
 from course_lib.diffusion.training import stratified_times
 from course_lib.models.tokenizer import END, PAD, START
 from course_lib.nn.attention import Context, ContextMask, CrossAttention2d
-from course_lib.nn.transformer import BagOfWords, TextTransformer
+from course_lib.nn.transformer import BagOfWords, TextTransformer, mean_of
 from course_lib.nn.unet import UNet
 
 Ids = Int[Tensor, "batch length"]
@@ -129,7 +129,7 @@ class TokenUNet(nn.Module):
     def read(self, tokens: Ids) -> tuple[Context, ContextMask, Gist | None]:
         """What the pixels look at, where there is a piece, and what joins the time if `pooled`."""
         context, mask = self.tower(tokens), self.tower.mask(tokens)
-        return context, mask, None if self.gist is None else self.gist(mean_state(context, mask))
+        return context, mask, None if self.gist is None else self.gist(mean_of(context, mask))
 
     @torch.no_grad()
     def looks(
@@ -154,14 +154,6 @@ class TokenUNet(nn.Module):
             for handle in handles:
                 handle.remove()
         return maps
-
-
-def mean_state(
-    states: Float[Tensor, "batch length dim"], mask: Bool[Tensor, "batch length"]
-) -> Float[Tensor, "batch dim"]:
-    """The mean of a text's states, those of padding left out."""
-    real = mask[..., None].to(states.dtype)
-    return (states * real).sum(1) / real.sum(1).clamp(min=1)
 
 
 def reader(net: nn.Module) -> Denoiser:

@@ -21,6 +21,7 @@ from course_lib.diffusion.training import stratified_times
 from course_lib.models.captions import with_places
 from course_lib.models.cascade import AUG_MAX, LowRes, augment, enlarge, shrink
 from course_lib.nn.embeddings import TimeMLP
+from course_lib.nn.transformer import mean_of
 from course_lib.nn.unet import UNet
 
 States = Float[Tensor, "batch length given"]  # of a text's pieces, by a frozen encoder
@@ -86,9 +87,7 @@ class StatesUNet(nn.Module):
             wants = "knows no low_res" if self.aug is None else "needs low_res and aug_t"
             raise ValueError(f"this network {wants}")
         states = self.norm(states)
-        # A text without a piece has the mean of nothing: zero.
-        mean = (states * there[..., None]).sum(1) / there.sum(1, keepdim=True).clamp(min=1)
-        also = self.pooled(mean)
+        also = self.pooled(mean_of(states, there))
         if self.aug is not None and low_res is not None and aug_t is not None:
             x_t = torch.cat([x_t, enlarge(low_res, x_t.shape[-1])], 1)
             also = also + self.aug(aug_t)

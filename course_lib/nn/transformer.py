@@ -112,5 +112,10 @@ class BagOfWords(nn.Module):
         self.word = nn.Embedding(vocabulary, dim)
 
     def forward(self, tokens: Ids) -> Float[Tensor, "batch dim"]:
-        there = (tokens != self.pad)[..., None]
-        return (self.word(tokens) * there).sum(1) / there.sum(1).clamp(min=1)
+        return mean_of(self.word(tokens), tokens != self.pad)
+
+
+def mean_of(vectors: Tokens, there: Bool[Tensor, "batch length"]) -> Float[Tensor, "batch dim"]:
+    """The mean of a text's vectors, those of padding left out; zeros where there is no text."""
+    there = there[..., None]
+    return (vectors * there).sum(1) / there.sum(1).clamp(min=1)
