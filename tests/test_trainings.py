@@ -323,4 +323,4 @@ def test_the_painter_learns_to_read_vectors_and_forgets_nothing(monkeypatch):
     assert not any("tower" in name or "conv" in name for name in learns)
     assert any(".read." in name for name in learns) and "net.add.weight" in learns
     share = sum(p.numel() for p in added.parameters()) / sum(p.numel() for p in model.parameters())
-    assert share < 0.25
+    assert share < 0.3
