@@ -205,13 +205,13 @@ def test_check_finds_a_damaged_weights_file(
 ) -> None:
     from course_lib import weights
 
-    (tmp_path / "toy.safetensors").write_bytes(b"damaged")
+    (tmp_path / "toy.safetensors.gz").write_bytes(b"damaged")
     of_tmp_path = partial(weights.whole_file, folder=tmp_path)
     monkeypatch.setattr(weights, "whole_file", of_tmp_path)
     monkeypatch.setattr(weights, "manifest", lambda *_: {"toy": {"sha256": "0" * 64}})
     problem = check.weights().problem
-    assert "toy.safetensors is damaged: sha256 " in problem
-    assert "git checkout -- data/weights/toy.safetensors" in problem
+    assert "toy.safetensors.gz is damaged: sha256 " in problem
+    assert "git checkout -- data/weights/toy.safetensors.gz" in problem
 
 
 @pytest.mark.parametrize("name", ["Python", "packages", "PyTorch", "device", "data", "JupyterLab"])

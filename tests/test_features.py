@@ -91,7 +91,7 @@ def test_the_manifest_records_where_they_come_from_and_their_floors():
     for name in ("fashion_features", "digits_features"):
         entry = manifest()[name]
         assert name in entry["recipe"] and entry["steps"] == module.JUDGES[name].steps
-        assert (WEIGHTS / f"{name}.safetensors").stat().st_size < 1.5e6
+        assert (WEIGHTS / f"{name}.safetensors.gz").stat().st_size < 1.5e6
         for n, floor in entry["floors"]["in order"].items():
             assert 0 < floor < entry["floors"]["random"][n]
 

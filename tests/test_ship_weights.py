@@ -60,7 +60,7 @@ def test_ships_the_average_with_its_origin_and_metrics(run: Path, tmp_path: Path
 def test_replaces_only_when_asked(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = tmp_path / "digits_ddpm.safetensors"
+    path = tmp_path / "digits_ddpm.safetensors.gz"
     path.write_bytes(b"the reader's own")
     assert ship(run, tmp_path) == 2
     assert path.read_bytes() == b"the reader's own"

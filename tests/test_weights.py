@@ -1,5 +1,6 @@
 """Shipped weights: whole, hashed, named, and never overwritten by a reader's training."""
 
+import gzip
 import hashlib
 import json
 
@@ -7,11 +8,18 @@ import pytest
 import torch
 from hypothesis import example, given
 from hypothesis import strategies as st
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, save
 from torch import nn
 
 from course_lib.core.eight_bits import dequantise, quantise
-from course_lib.weights import load_or_train, load_weights, manifest, recorded, save_weights
+from course_lib.weights import (
+    load_or_train,
+    load_weights,
+    manifest,
+    recorded,
+    save_weights,
+    whole_file,
+)
 
 
 def net(width=4, seed=0):
@@ -40,13 +48,13 @@ def test_half_precision_comes_back_rounded_once_in_the_networks_own_precision(tm
         assert ours.dtype == theirs.dtype
         rounded = theirs.half().to(theirs.dtype) if theirs.is_floating_point() else theirs
         assert torch.equal(ours, rounded)
-    stored = load_file(tmp_path / "half.safetensors")
+    stored = load(whole_file("half", tmp_path))
     assert stored["0.weight"].dtype == torch.float16
     assert stored["1.num_batches_tracked"].dtype == torch.int64
 
 
 def test_eight_bits_come_back_to_half_a_scale_and_a_second_time_as_they_were(shipped):
-    stored = load_file(shipped / "small.safetensors")
+    stored = load(whole_file("small", shipped))
     assert stored["0.weight"].dtype == torch.int8 and stored["0.weight"].shape == (4, 3)
     assert stored["0.bias"].dtype == stored["0.weight:scale"].dtype == torch.float16
     back = load_weights("small", net(seed=1), shipped)
@@ -94,7 +102,7 @@ def test_the_manifest_says_what_was_said_and_what_was_written(shipped):
     assert entries["small"]["made"] == "in a test"
     assert entries["a_second"]["Fréchet"] == 1.5
     for name, entry in entries.items():
-        content = (shipped / f"{name}.safetensors").read_bytes()
+        content = (shipped / f"{name}.safetensors.gz").read_bytes()
         assert entry["sha256"] == hashlib.sha256(content).hexdigest()
     # Learnt numbers only: 3·5 + 5, norm 5 + 5, 5 + 1.
     assert entries["a_second"]["parameters"] == 36
@@ -110,14 +118,14 @@ def test_an_unknown_name_lists_the_known_ones(shipped):
 
 
 def test_a_missing_file_says_how_to_get_it(shipped):
-    (shipped / "small.safetensors").unlink()
-    with pytest.raises(ValueError, match=r"small\.safetensors is missing.*git checkout -- data"):
+    (shipped / "small.safetensors.gz").unlink()
+    with pytest.raises(ValueError, match=r"small\.safetensors\.gz is missing.*git checkout"):
         load_weights("small", net(), shipped)
 
 
 @pytest.mark.parametrize("cut", [0, 10, -1, None])
 def test_a_damaged_file_is_refused_with_both_hashes(shipped, cut):
-    path = shipped / "small.safetensors"
+    path = shipped / "small.safetensors.gz"
     content = path.read_bytes()
     found = content[:cut] if cut is not None else content[:-1] + bytes([content[-1] ^ 1])
     path.write_bytes(found)
@@ -125,10 +133,10 @@ def test_a_damaged_file_is_refused_with_both_hashes(shipped, cut):
     with pytest.raises(ValueError) as error:
         load_weights("small", model, shipped)
     for part in (
-        "small.safetensors is damaged",
+        "small.safetensors.gz is damaged",
         hashlib.sha256(found).hexdigest(),
         hashlib.sha256(content).hexdigest(),
-        "git checkout -- data/weights/small.safetensors",
+        "git checkout -- data/weights/small.safetensors.gz",
     ):
         assert part in str(error.value)
     assert all(torch.equal(before[k], v) for k, v in model.state_dict().items())
@@ -182,10 +190,10 @@ def test_an_interrupted_save_leaves_the_old_weights_loadable(shipped, monkeypatc
 
 
 def test_a_name_written_by_hand_into_the_manifest_is_not_enough(shipped):
-    save_file({"a": torch.zeros(1)}, shipped / "forged.safetensors")
+    (shipped / "forged.safetensors.gz").write_bytes(gzip.compress(save({"a": torch.zeros(1)})))
     entries = manifest(shipped) | {"forged": {"sha256": "0" * 64, "parameters": 1}}
     (shipped / "manifest.json").write_text(json.dumps(entries))
-    with pytest.raises(ValueError, match="forged.safetensors is damaged"):
+    with pytest.raises(ValueError, match="forged.safetensors.gz is damaged"):
         load_weights("forged", net(), shipped)
 
 

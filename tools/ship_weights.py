@@ -1,8 +1,8 @@
 """Measure a trained model and ship it: `python tools/ship_weights.py fashion_ddpm`.
 
 Takes the averaged weights of a run (`course train NAME` leaves them in runs/train/NAME), samples
-from them, compares the samples with the test set, and writes data/weights/NAME.safetensors with all
-of this in the manifest. A file that is already there is replaced only with --replace.
+from them, compares the samples with the test set, and writes data/weights/NAME.safetensors.gz with
+all of this in the manifest. A file that is already there is replaced only with --replace.
 """
 
 import argparse
@@ -70,7 +70,7 @@ from course_lib.trainings import (
     lpips,
     prompt_tokenizer,
 )
-from course_lib.weights import WEIGHTS, save_weights
+from course_lib.weights import SUFFIX, WEIGHTS, save_weights
 
 ROOT = Path(__file__).resolve().parent.parent
 MODELS = {name: one for name, one in TRAININGS.items() if isinstance(one, Training)}
@@ -235,7 +235,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Ship one model. 2 if its weights are there already, or if it has not been trained."""
     options = parse(arguments)
     checkpoint = options.run / CHECKPOINT
-    shipped = options.folder / f"{options.name}.safetensors"
+    shipped = options.folder / (options.name + SUFFIX)
     if shipped.exists() and not options.replace:
         return fail(f"{shipped.name} is shipped already. To put a new one there, add --replace")
     if not checkpoint.exists():
