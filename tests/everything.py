@@ -1,5 +1,6 @@
 """A page with every element that a chapter may hold, on which site and widgets are tested."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -142,6 +143,10 @@ def build_everything(folder: Path) -> Path:
     nbformat.write(notebook(source), source / "notebooks" / "90_everything.ipynb")
     for name in ("docs", "book"):
         shutil.copytree(ROOT / name, source / name)
+    for copy in (*source.glob("docs/*.md"), source / "book" / "index.md"):
+        text = copy.read_text(encoding="utf-8")  # its chapters are not here: this page is
+        text = re.sub(r"(?<=\.\./notebooks/)\w+\.ipynb(#[^)]*)?", "90_everything.ipynb", text)
+        copy.write_text(text, encoding="utf-8")
     contents = folder / "_toc.yml"
     pages = ["notebooks/90_everything", "docs/reference", "docs/notation", "docs/glossary"]
     pages.append("docs/bibliography")

@@ -98,7 +98,7 @@ def test_ddpm_step_is_the_papers_posterior(schedule):
 
 @given(st.floats(0.05, 1.0), st.floats(0.0, 1.0), st.integers(2, 1000), st.data())
 def test_ddim_keeps_the_marginal_whatever_eta(eta, x_0, t, data):
-    # Song et al. 2021, lemma 1: from x_t of one x_0, x_s has mean alpha_s x_0, variance sigma_s².
+    # Song, Meng & Ermon 2020, lemma 1: from x_t of one x_0, x_s has mean alpha_s x_0, var sigma_s².
     schedule, s = linear(), data.draw(st.integers(0, t - 1))
     t, s = torch.tensor([t]), torch.tensor([s])
     clean = float64([x_0])

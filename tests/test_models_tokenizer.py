@@ -54,7 +54,7 @@ def test_overlapping_pairs_are_merged_from_the_left():
 
 
 def test_the_paper_s_example():
-    # Sennrich et al. 2016, algorithm 1: low, lower, newest, widest.
+    # Sennrich et al. 2015, algorithm 1: low, lower, newest, widest.
     texts = ["low"] * 5 + ["lower"] * 2 + ["newest"] * 6 + ["widest"] * 3
     tokenizer = Tokenizer(tuple(learn_merges(texts, 3)))
     assert tokenizer.pieces[-3:] == [b"es", b"est", b"lo"]

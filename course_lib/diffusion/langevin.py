@@ -48,7 +48,7 @@ def langevin_step(
     move goes the fraction `rate` of the way to the denoiser's answer and adds sqrt(2 rate) sigma z.
 
     denoise_last   with s = 0, give back the denoiser's answer instead of x_t (Jolicoeur-Martineau
-                   et al. 2021; Song & Ermon 2020), for one more evaluation
+                   et al. 2020; Song & Ermon 2020), for one more evaluation
 
     Raises ValueError unless 0 < rate < 2, where the walk is stable, and moves >= 1.
     """
@@ -78,7 +78,7 @@ def consistent_step(
 ) -> Data:
     """One move towards the denoiser's answer, with the noise that leaves sigma_s in all.
 
-    The consistent annealed sampling of Jolicoeur-Martineau et al. 2021, for alpha = 1: a part
+    The consistent annealed sampling of Jolicoeur-Martineau et al. 2020, for alpha = 1: a part
     1 - rate of the old noise stays, and fresh noise fills up to sigma_s. A ladder so coarse that
     more than sigma_s would stay gets the larger rate at which nothing fresh fits in.
 

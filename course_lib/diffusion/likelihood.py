@@ -30,7 +30,7 @@ def pixel_bits(log_density: PerExample, dims: int, bin_width: float) -> PerExamp
                   2/255 after `to_unit`
 
     On average no less than the bits that the density's own probabilities of the pixels would cost
-    (Theis et al. 2016). Raises ValueError if dims or bin_width is not positive.
+    (Theis et al. 2015). Raises ValueError if dims or bin_width is not positive.
     """
     if dims < 1 or not bin_width > 0:
         raise ValueError(f"need dims >= 1 and bin_width > 0, got {dims} and {bin_width:g}")

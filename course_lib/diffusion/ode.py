@@ -111,7 +111,7 @@ def log_prob(
 ) -> PerExample:
     """log p(x) in nats, under the law that the ODE makes of N(0, sigma(end)²) at time `start`.
 
-    Song et al. 2021, eq. 39. Exact up to the solver's tolerance: for the law of this denoiser's
+    Song et al. 2020, eq. 39. Exact up to the solver's tolerance: for the law of this denoiser's
     flow, not for the data's.
 
     start       a little above 0, where sigma > 0

@@ -139,7 +139,7 @@ def from_log_snr(log_snr: Callable[[Tensor], Tensor]) -> NoiseSchedule:
 cosine_vp = NoiseSchedule(
     lambda t: torch.cos(t * math.pi / 2), lambda t: torch.sin(t * math.pi / 2)
 )
-# Liu et al. 2023; Lipman et al. 2023: a straight line from data to noise. Their time is 1 - t.
+# Liu et al. 2022; Lipman et al. 2022: a straight line from data to noise. Their time is 1 - t.
 rectified = NoiseSchedule(lambda t: 1 - t, lambda t: t)
 # The signal keeps its size and t is the noise level itself ("variance exploding"): the schedule of
 # Song & Ermon 2019, under the name that Karras et al. 2022 gave it.

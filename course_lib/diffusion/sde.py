@@ -1,6 +1,6 @@
 """Diffusion in continuous time: dx = f(t) x dt + g(t) dw, and every way back.
 
-A schedule says it all: alpha and sigma fix f and g, and so does the reverse. Song et al. 2021 name
+A schedule says it all: alpha and sigma fix f and g, and so does the reverse. Song et al. 2020 name
 three schedules (their appendices B and C): `vp`, `ve` and `sub_vp`. One family of processes leads
 back, dx = [f x - (1 + noise²) / 2 g² score] dt + noise g dw, all with the same law at every t:
 noise = 0 is the probability-flow ODE (their eq. 13), noise = 1 the reverse SDE (their eq. 6).

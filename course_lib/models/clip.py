@@ -48,7 +48,7 @@ def clip_loss(scores: Scores) -> Float[Tensor, ""]:
     """The mean of both questions: which text is this picture's, which picture is this text's.
 
     Radford et al. 2021, figure 3. Texts after the n-th have no picture: they are wrong answers to
-    the first question and ask none themselves (hard negatives, Yuksekgonul et al. 2023).
+    the first question and ask none themselves (hard negatives, Yuksekgonul et al. 2022).
     """
     n = len(scores)
     return (info_nce(scores) + info_nce(scores[:, :n].T)) / 2
@@ -279,7 +279,7 @@ def scene_clip_loss(model: CLIP, x: UInt8[Tensor, "n 3 rows columns"], tokens: T
     """`clip_loss` of a batch of scenes and their captions, rows of `Tokenizer.batch`.
 
     Or [n, 2, length]: then the second of each two is a wrong caption that nobody else would have
-    brought up, as in NegCLIP (Yuksekgonul et al. 2023).
+    brought up, as in NegCLIP (Yuksekgonul et al. 2022).
     """
     if tokens.dim() == 3:
         tokens = tokens.transpose(0, 1).flatten(0, 1)  # all right ones, then all wrong ones

@@ -1,6 +1,6 @@
 """A small StyleGAN: a constant grows into a picture, and styles steer it at every resolution.
 
-Karras et al. 2019 without the noise inputs and the growing, at 28 × 28 instead of 1024 × 1024. No
+Karras et al. 2018 without the noise inputs and the growing, at 28 × 28 instead of 1024 × 1024. No
 diffusion anywhere: chapter 13 needs it to show what the time embedding of later diffusion models
 has in common with a style, and what not.
 """
@@ -120,7 +120,7 @@ class Critic(nn.Module):
 
     def forward(self, x: Images) -> Logits:
         h = self.body(x)
-        # Spread over the batch, as one more channel (Karras et al. 2018): copies give it away.
+        # Spread over the batch, as one more channel (Karras et al. 2017): copies give it away.
         spread = (h.var(0, unbiased=False) + 1e-8).sqrt().mean()
         h = torch.cat([h, spread.expand(len(h), 1, *h.shape[2:])], dim=1)
         return self.last(h)[:, 0]
@@ -143,7 +143,7 @@ def style_gan_loss(
 
     penalty   gamma of R1, on an eighth of the batch
     mixing    the share of pictures made from two styles with a random crossover, without which
-              layers would learn to rely on one another (Karras et al. 2019, section 3.1)
+              layers would learn to rely on one another (Karras et al. 2018, section 3.1)
     """
     generator, critic = model.generator, model.critic
     made = generator.synthesis(random_styles(generator, len(x_0), mixing))

@@ -1,7 +1,7 @@
 """Byte-level byte-pair encoding: any text becomes numbers, and comes back whole.
 
 A text is cut into words, a word into its UTF-8 bytes, and the pair of neighbours that is commonest
-in some captions becomes a new piece, again and again (Sennrich et al. 2016, section 3.2, which
+in some captions becomes a new piece, again and again (Sennrich et al. 2015, section 3.2, which
 begins from letters; Radford et al. 2019, section 2.2, which begins from bytes). There are 256
 bytes, so no text has an unknown sign. Built by hand in chapter 20.
 """

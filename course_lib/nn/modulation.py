@@ -73,12 +73,12 @@ def add(channels: int, dim: int) -> Modulate:
 
 
 def film(channels: int, dim: int) -> Modulate:
-    """gamma * h + beta, gamma read as 1 + scale as in their code (Perez et al. 2018, eq. 2)."""
+    """gamma * h + beta, gamma read as 1 + scale as in their code (Perez et al. 2017, eq. 2)."""
     return Modulate(channels, dim)
 
 
 def ada_in(channels: int, dim: int) -> Modulate:
-    """Each channel normalised over its own pixels first (Karras et al. 2019, eq. 1)."""
+    """Each channel normalised over its own pixels first (Karras et al. 2018, eq. 1)."""
     return Modulate(channels, dim, nn.InstanceNorm2d(channels))
 
 
@@ -88,7 +88,7 @@ def ada_gn(channels: int, dim: int, groups: int = 32) -> Modulate:
 
 
 def ada_ln_zero(channels: int, dim: int) -> Modulate:
-    """Each pixel normalised first, and a gate; all start at 0 (Peebles & Xie 2023, section 3.2)."""
+    """Each pixel normalised first, and a gate; all start at 0 (Peebles & Xie 2022, section 3.2)."""
     return Modulate(channels, dim, PixelNorm(), gate=True, zero=True)
 
 
