@@ -229,11 +229,12 @@ def main() -> None:
                 book.enter(f"threshold/{how}/{scale:g}/{seed}", partial(held, how, scale, seed))
     for name in rows("cost", SYSTEMS):
         book.enter(f"cost/{name}", partial(cost, name))
-    for name in rows("samples", ("unclip", "imagen")):
+    for name in rows("samples", SYSTEMS):
         texts = [one.text for one in captions()]
         made = torch.cat([SYSTEMS[name](texts, scale=2.0, seed=seed) for seed in range(2)])
         how = f"{name}: {STEPS} steps of DDIM, guidance 2, every caption of the small world"
-        save_samples(f"scenes_{name}", to_pixels(made), {"how": how}, options.samples)
+        sheet = {"sd": "scenes_latent"}.get(name, f"scenes_{name}")
+        save_samples(sheet, to_pixels(made), {"how": how}, options.samples)
 
 
 if __name__ == "__main__":

@@ -76,7 +76,7 @@ def model(name: str) -> Denoiser:
 def sd(texts: Sequence[str], scale: float = 2.0, seed: int = 0, steps: int = STEPS) -> Tensor:
     """By latents of f = 2."""
     return draw_latents(
-        model("scenes_f2"),
+        model("scenes_latent"),
         scene_space(2),
         ids(texts),
         side=32,
@@ -153,7 +153,7 @@ def imagen(
 
 SYSTEMS: dict[str, Callable[..., Tensor]] = {"sd": sd, "unclip": unclip, "imagen": imagen}
 PARTS = {
-    "sd": ("scenes_f2",),
+    "sd": ("scenes_latent",),
     "unclip": ("unclip_prior", "unclip_decoder", "unclip_up"),
     "imagen": ("imagen_16", "imagen_32"),
 }

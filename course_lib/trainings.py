@@ -414,9 +414,8 @@ def scene_latents(f: int) -> Float[Tensor, "n latent rows columns"]:
     return torch.cat([space.encode(part) for part in world_32()[0].split(250)])
 
 
-def _swept(f: int) -> Training:
+def _swept(f: int, steps: int) -> Training:
     channels = 3 if f == 1 else CHANNELS[f]
-    steps = SWEPT[f]
     return Training(
         lambda: reader(
             TokenUNet(len(caption_tokenizer()), CAPTION_LENGTH, channels=channels, widths=(24, 48))
@@ -429,11 +428,13 @@ def _swept(f: int) -> Training:
     )
 
 
-# Chapters 26 and 27: the same scenes by a system of unCLIP's kind and by one of Imagen's. Prior,
-# decoder and stage together take as long as the twelve minutes of `scenes_f2`, by the cost of a
-# step; so do Imagen's base and first stage. The last stage comes on top.
-UNCLIP = {"prior": 1200, "decoder": 3600, "up": 830}
-IMAGEN = {"16": 4400, "32": 930, "64": 500}
+# Chapters 26 and 27: the same scenes by a system of each kind, each for a quarter of an hour of one
+# core, by the cost of a step: a diffusion of latents; unCLIP's prior, decoder and stage; Imagen's
+# base and first stage. Its last stage comes on top.
+LATENT_SCENES = 6000
+UNCLIP = {"prior": 1200, "decoder": 3600, "up": 3150}
+IMAGEN = {"16": 4400, "32": 2050, "64": 3000}
+JOINT = 300  # the time up to which a stage's small picture is noised
 
 
 @cache
@@ -542,7 +543,7 @@ def world_states(features: str = "frozen") -> tuple[Tensor, Tensor]:
 
 
 def _resolves() -> Denoiser:
-    return reader(StatesUNet(64, resolves=True, widths=(16, 32), patch=2))
+    return reader(StatesUNet(64, resolves=True, widths=(16, 32)))
 
 
 def _by_states(features: str = "frozen", looks: bool = True) -> Training:
@@ -1076,7 +1077,7 @@ TRAININGS: dict[str, Callable[..., nn.Module]] = {
         labels=prompt_tokens,
     ),
     # Its sweep of f: four diffusions of scenes that cost the same time.
-    **{f"scenes_f{f}": _swept(f) for f in SWEPT},
+    **{f"scenes_f{f}": _swept(f, steps) for f, steps in SWEPT.items()},
     # Chapter 26: CLIPs of the small world, by a sequence of pieces and by a bag of them, and one
     # that judges, has another image tower and has seen other scenes.
     "world_clip": Training(
@@ -1119,10 +1120,10 @@ TRAININGS: dict[str, Callable[..., nn.Module]] = {
     "unclip_decoder": _decodes("world_clip"),
     "unclip_decoder_bag": _decodes("world_clip_bag"),
     "unclip_up": Training(
-        lambda: stage(SuperResolver(3, widths=(16, 32), patch=2)),
-        StageLoss(AUG_MAX),
+        lambda: stage(SuperResolver(3, widths=(16, 32))),
+        StageLoss(JOINT),
         lambda: world_32()[0],
-        32,
+        12,
         _world(UNCLIP["up"]),
     ),
     # Chapter 27: a base on MiniLM's states and two stages; the base on other features.
@@ -1130,14 +1131,20 @@ TRAININGS: dict[str, Callable[..., nn.Module]] = {
     "imagen_16_pooled": _by_states(looks=False),
     "imagen_16_clip": _by_states("clip"),
     "imagen_16_one_hot": _by_states("one-hot"),
+    "scenes_latent": _swept(2, LATENT_SCENES),  # the first of the three: chapter 24's, for longer
     "imagen_32": Training(
-        _resolves, stage_loss, lambda: world_32()[0], 32, _world(IMAGEN["32"]), labels=world_states
+        _resolves,
+        partial(stage_loss, up_to=JOINT),
+        lambda: world_32()[0],
+        12,
+        _world(IMAGEN["32"]),
+        labels=world_states,
     ),
     "imagen_64": Training(
         _resolves,
-        stage_loss,
+        partial(stage_loss, up_to=JOINT, crop=32),
         lambda: world_32(size=64)[0],
-        32,
+        12,
         _world(IMAGEN["64"]),
         labels=world_states,
     ),

@@ -118,6 +118,30 @@ def test_losses_tell_what_they_hide_and_noise():
     torch.testing.assert_close(seen[2]["low_res"], shrink(x), atol=1e-4, rtol=0)
 
 
+def test_a_stage_may_learn_from_crops_of_whole_small_pixels():
+    stage, seen = a_model(resolves=True), []
+
+    def look(_, given, told):
+        seen.append((given[0], told["low_res"]))
+
+    stage.net.register_forward_pre_hook(look, with_kwargs=True)
+    x = torch.randn(2, 3, 16, 16)
+    windows = shrink(x).unfold(2, 4, 1).unfold(3, 4, 1)  # every place that a crop can have
+    places = set()
+    for seed in range(20):
+        torch.manual_seed(seed)
+        imagen.stage_loss(stage, x, states(), THERE, up_to=0, crop=8)
+        x_t, low_res = seen.pop()
+        assert x_t.shape == (2, 3, 8, 8)
+        same = (windows - low_res[:, :, None, None]).abs().amax((0, 1, 4, 5)) < 1e-3
+        assert same.sum() == 1
+        places.add(tuple(same.nonzero()[0].tolist()))
+    assert len(places) > 10
+    for crop in (7, 0, 18):
+        with pytest.raises(ValueError, match=f"crop must be even, 2 to 16, got {crop}"):
+            imagen.stage_loss(stage, x, states(), THERE, crop=crop)
+
+
 @pytest.mark.parametrize("hold", [clip, dynamic_threshold])
 def test_the_cascade_is_a_guided_walk_and_then_another_under_its_noised_end(hold):
     base, stage = a_model(), a_model(resolves=True)

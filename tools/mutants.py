@@ -2111,6 +2111,12 @@ MUTANTS = [
     ),
     Mutant(
         "models/imagen.py",
+        "(2 * torch.randint(free // 2 + 1",
+        "(1 * torch.randint(free // 2 + 1",
+        "crops of half a small pixel",
+    ),
+    Mutant(
+        "models/imagen.py",
         "also = self.pooled(",
         "also = 0 * self.pooled(",
         "no pooled vector",

@@ -36,8 +36,8 @@ class StatesUNet(nn.Module):
 
     given     width of the states
     looks     False: the mean alone, no pixel looks at a piece (the paper's appendix D.3.1)
-    resolves  True: a stage, net(x_t, t, states, there, low_res, aug_t), which also sees a small
-              picture beside x_t and is told how noisy that is
+    resolves  True: a stage, net(x_t, t, states, there, low_res, aug_t), which sees a small picture
+              beside x_t in the place of coordinates, and is told how noisy that is
     the rest  as `UNet` has it
     """
 
@@ -57,7 +57,7 @@ class StatesUNet(nn.Module):
     ):
         super().__init__()
         self.unet = UNet(
-            channels * (1 + resolves) + 2,
+            2 * channels if resolves else channels + 2,
             channels,
             widths=widths,
             blocks=blocks,
@@ -91,10 +91,12 @@ class StatesUNet(nn.Module):
         if self.aug is not None and low_res is not None and aug_t is not None:
             x_t = torch.cat([x_t, enlarge(low_res, x_t.shape[-1])], 1)
             also = also + self.aug(aug_t)
+        else:
+            x_t = with_places(x_t)
         if self.look is None:
-            return self.unet(with_places(x_t), t, also=also)
+            return self.unet(x_t, t, also=also)
         context = self.look(states)
-        return self.unet(with_places(x_t), t, also=also, context=context, context_mask=there)
+        return self.unet(x_t, t, also=also, context=context, context_mask=there)
 
 
 def hide_states(states: States, p: float) -> States:
@@ -128,12 +130,23 @@ def stage_loss(
     there: There,
     p_uncond: float = 0.1,
     up_to: int = AUG_MAX,
+    crop: int | None = None,
 ) -> Float[Tensor, ""]:
     """The same of a stage: large pictures are made small, the small ones noised, the noise told.
 
     up_to   the small picture is noised up to a time drawn evenly from 0..up_to
+    crop    learn from squares of this side, cut from anywhere: cheaper, and enough for edges. The
+            paper's last stage learns so (section 2.5); whole pictures are drawn all the same
+
+    Raises ValueError for a crop that is odd or does not fit.
     """
     n, device = len(x_0), x_0.device
+    if crop is not None:
+        free = x_0.shape[-1] - crop
+        if crop % 2 or crop < 2 or free < 0:
+            raise ValueError(f"crop must be even, 2 to {x_0.shape[-1]}, got {crop}")
+        top, left = (2 * torch.randint(free // 2 + 1, (2,))).tolist()  # whole small pixels
+        x_0 = x_0[..., top : top + crop, left : left + crop]
     aug_t = torch.randint(up_to + 1, (n,), device=device)
     low_res = augment(model.schedule, shrink(x_0), aug_t)
     t = stratified_times(model.schedule, n, device)
