@@ -1,7 +1,7 @@
 """What the benchmarks of chapters 26 and 27 share: prompts of the small world, systems, judges.
 
 Not to be run by itself. A system draws 32 x 32 pictures for captions; all of them were trained for
-the same twelve minutes of one core on the scenes of `trainings.world_32`:
+a quarter of an hour of one core each on the scenes of `trainings.world_32`:
 
 sd       chapter 24's diffusion of latents, f = 2, with the text transformer that it learnt itself
 unclip   a prior of CLIP's vectors, a decoder at 16 x 16, a stage that knows no text
