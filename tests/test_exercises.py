@@ -88,6 +88,9 @@ def crashes(x: torch.Tensor) -> torch.Tensor:
         (in_place, "Correct: twice the number."),
         (crashes, "in the line `return x @ torch.zeros(2, 3)`"),
         (lambda: 0, "Not yet: your code raised TypeError"),
+        (lambda x: torch.autograd.grad(2 * x, x), "`x.detach().requires_grad_()`"),
+        (lambda x: torch.sqrt(2.0), "take `** 0.5`"),
+        (lambda x: torch.zeros(2) + torch.zeros(3), "print both"),
     ],
 )
 def test_one_line_whatever_the_answer_does(

@@ -37,6 +37,14 @@ def require(right: bool, why: str) -> None:
     reject(not right, why)
 
 
+def two(answer: Any, why: str) -> tuple[Any, ...]:
+    """The two parts of an answer: of a tuple, a list, or a tensor that stacks them."""
+    stacked = torch.is_tensor(answer) and answer.ndim > 0
+    parts = tuple(answer) if stacked or isinstance(answer, tuple | list) else ()
+    require(len(parts) == 2, why)
+    return parts
+
+
 def equal(ours: Any, theirs: Any, atol: float = 1e-4) -> bool:
     """Whether two tensors, arrays or numbers agree; another shape is no agreement, not an error."""
     ours, theirs = (_number(value).detach().double().cpu() for value in (ours, theirs))
@@ -134,10 +142,22 @@ def _filled_in(value: Any) -> Any:
     return value
 
 
+# What PyTorch says of mistakes that everybody makes once, and what to do about each.
+CURES = {
+    "does not require grad": "Take gradients on a copy that asks for them, `x.detach()"
+    ".requires_grad_()`, and outside of `torch.no_grad()`.",
+    "only for scalar outputs": "Add up over the batch first: `.sum()`.",
+    "must be Tensor, not": "Plain numbers have no `torch.sqrt` and no `torch.log`: take `** 0.5`"
+    " and `math.log`, or make them a tensor first.",
+    "must match the size of tensor": "Two shapes do not fit: print both.",
+}
+
+
 def _in_readers_code(error: BaseException | None) -> str:
-    """Name the exception and the reader's line that raised it."""
+    """Name the exception, the reader's line that raised it, and a cure where one is known."""
     frames = traceback.extract_tb(error and error.__traceback__)
     own = [f for f in frames if "site-packages" not in f.filename and f.filename != __file__]
     where = f" in the line `{own[-1].line}`" if own and own[-1].line else ""
     said = (str(error).splitlines() or [""])[0]
-    return f"your code raised {type(error).__name__}{where}: {said}"
+    cure = next((f" {cure}" for words, cure in CURES.items() if words in said), "")
+    return f"your code raised {type(error).__name__}{where}: {said}{cure}"
