@@ -86,7 +86,6 @@ def away(x_t, x_0, t, s):
     return x_t + (t - s) / t * (x_t - x_0)
 
 
-# check, a wrong answer, words that its diagnosis must contain; tests/test_exercises.py runs them
 def log_prior_times(x_t, examples, prior, alpha, sigma):
     return (logits(x_t, examples, alpha, sigma) * prior.log()).softmax(1) @ examples
 
@@ -100,6 +99,7 @@ def cosine_step(x_t, x_0, t, s):
     return alpha(s) * x_0 + sigma(s) * (x_t - alpha(t) * x_0) / sigma(t)
 
 
+# check, a wrong answer, words that its diagnosis must contain; tests/test_exercises.py runs them
 WRONG = [
     (check_noisy, lambda x_0, a, eps: a * x_0 + (1 - a) * eps, "shares of the variance"),
     (check_noisy, lambda x_0, a, eps: a**0.5 * x_0 + (1 - a) * eps, "multiplied by 1 - alpha_bar"),
