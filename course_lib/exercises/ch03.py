@@ -112,8 +112,8 @@ def _diagnose_posterior(
     )
     reject(
         equal(mean, a_s * x_0 + n_s * (x_t - a_t * x_0) / n_t),
-        "that is DDIM's step, which keeps the noise of x_t. Here the noise of x_s is partly new,"
-        " and less is known of it: sigma_s² / sigma_t² in the factor of x_t, times keep.",
+        "that is DDIM's step, which keeps the noise of x_t. The posterior's mean does not: complete"
+        " the square as in section 4.",
     )
     reject(
         equal(mean, of_x_0 * keep * x_0 + of_x_t * x_t) and keep != 1,

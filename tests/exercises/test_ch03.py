@@ -209,7 +209,7 @@ WRONG = [
             posterior(x_t, x_0, a_t, n_t, a_s, n_s)[0],
             (1 - a_s**2) * (1 - (a_t / a_s) ** 2) / (1 - a_t**2),
         ),
-        "sigma_t² - keep² sigma_s²",
+        "You are given the sigmas",
     ),
     (
         check_posterior,
