@@ -149,6 +149,7 @@ CURES = {
     "only for scalar outputs": "Add up over the batch first: `.sum()`.",
     "must be Tensor, not": "Plain numbers have no `torch.sqrt` and no `torch.log`: take `** 0.5`"
     " and `math.log`, or make them a tensor first.",
+    "dimension 0 with size 0": "Nothing fulfils your condition here: `nonzero` found no entry.",
     "must match the size of tensor": "Two shapes do not fit: print both.",
 }
 
