@@ -51,6 +51,8 @@ def check_noisy(noisy: Callable[..., Any]) -> None:
         equal(x_t, 0.6 * x_0 + 0.8 * eps),
         "x_t is not root(alpha_bar) x_0 + root(1 - alpha_bar) eps.",
     )
+    clean = noisy(x_0, torch.tensor(1.0), eps)
+    require(equal(clean, x_0), "right once. With alpha_bar = 1 all is signal: x_t must be x_0.")
 
 
 @exercise("the mean of the examples, weighted by prior and likelihood")

@@ -50,6 +50,12 @@ def check_posterior(posterior: Callable[..., Any]) -> None:
     )
     half = bayes(keep * x_0 + (1 - keep) / 2, 1 - beta / 2, beta / 2)
     reject(equal(answer, half), "the coins are not fair: they show one with chance `rate`.")
+    before_02 = keep * x_0 + (1 - keep) * 0.2
+    reject(
+        equal(answer, bayes(before_02, 1 - 0.8 * beta, 0.2 * beta))
+        or equal(answer, bayes(before, 1 - 0.8 * beta, 0.2 * beta)),
+        "the chapter's coins show one with chance 0.2. Here the chance is `rate`, everywhere.",
+    )
     times = torch.full((4,), 2)
     right = discrete.posterior(schedule, x_t, x_0, times)
     reject(equal(answer, 1 - right), "this is the chance that x_{t-1} is zero.")

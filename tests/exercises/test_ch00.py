@@ -179,4 +179,5 @@ WRONG = [
         ),
         "no roots here",
     ),
+    (check_noisy, lambda x_0, a, eps: 0.6 * x_0 + 0.8 * eps, "right once"),
 ]

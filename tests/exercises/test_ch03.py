@@ -21,6 +21,11 @@ def posterior(x_t, x_0, alpha_t, sigma_t, alpha_s, sigma_s):
     return mean, fresh * sigma_s**2 / sigma_t**2
 
 
+def variance_for_each(x_t, *rest):
+    mean, variance = posterior(x_t, *rest)
+    return mean, variance.expand_as(x_t)
+
+
 def wrong_variance(formula):
     """Levels are (keep, fresh, sigma_t², sigma_s²)."""
 
@@ -322,6 +327,7 @@ WRONG = [
     ("check", "solution"),
     [
         (check_posterior, posterior),
+        (check_posterior, variance_for_each),
         (check_path_bound, path_bound),
         (check_continuous_loss, continuous_loss),
         (check_complete_bound, complete_bound),

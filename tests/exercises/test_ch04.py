@@ -150,4 +150,9 @@ WRONG = [
     (check_bound, lambda d, last, first, prior: last + first - prior - sum(d), "hides is lost"),
     (check_bound, lambda d, last, first, prior: -last - first - prior - sum(d), "opposite ones"),
     (check_bound, lambda d, last, first, prior: last - first - prior - sum(d[1:]), "at t = 2"),
+    (
+        check_posterior,
+        lambda x_t, x_0, b, k, r: posterior(x_t, x_0, b, k, 0.2),
+        "the chance is `rate`, everywhere",
+    ),
 ]
