@@ -115,7 +115,7 @@ WRONG = [
     ),
     (check_posterior, wrong_variance(lambda keep, fresh, n_t, n_s: n_t), "the variance is not"),
     (check_posterior, lambda *a: posterior(*a)[::-1], "the mean first"),
-    (check_posterior, lambda x, *a: (posterior(x, *a)[0], 0 * x), "the mean first"),
+    (check_posterior, lambda x, *a: (posterior(x, *a)[0], x), "the mean first"),
     (
         check_posterior,
         wrong_variance(lambda keep, fresh, n_t, n_s: (1 - keep**2) * n_s / n_t),
