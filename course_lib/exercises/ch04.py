@@ -77,7 +77,7 @@ def check_posterior(posterior: Callable[..., Any]) -> None:
     reject(
         equal(answer, bayes(before, 1 - beta, beta * rate))
         or equal(answer, bayes(before, 1 - beta, beta)),
-        "a one stays a one if it is kept, or redrawn and lucky: 1 - beta + beta rate.",
+        "a one stays a one if it is kept, or redrawn and lucky: two chances that add up.",
     )
     reject(
         equal(answer, bayes(before, beta + (1 - beta) * rate, (1 - beta) * rate)),

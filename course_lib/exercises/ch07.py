@@ -395,7 +395,7 @@ def check_reverse_variance(reverse_variance: Callable[..., Any]) -> None:
     )
     reject(
         equal(ours, beta[t] / v_t, atol=1e-6),
-        "the variance of x_{t-1} is missing above: beta_t v_{t-1} / v_t.",
+        "the variance of x_{t-1} is missing above the line.",
     )
     after = alpha_bar[t + 1] * s**2 + 1 - alpha_bar[t + 1]
     reject(

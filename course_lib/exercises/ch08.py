@@ -45,6 +45,11 @@ def check_ema_update(ema_update: Callable[..., Any]) -> None:
         "at n = 0 the decay is not (1 + 0) / (10 + 0) = 0.1.",
     )
     require(
+        equal(ema_update(average, current, 8, 0.999), 0.5 * average + 0.5 * current),
+        "right at the first step and not on the way up: at n = 8 the decay is (1 + 8) / (10 + 8),"
+        " one half.",
+    )
+    require(
         equal(ema_update(average, current, 90, 0.5), 0.5 * average + 0.5 * current),
         "the warm-up must not raise the decay above the one asked for: take the smaller of the"
         " two.",

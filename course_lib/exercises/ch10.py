@@ -289,6 +289,10 @@ def check_invisible_share(invisible_share: Callable[..., Any]) -> None:
         "a guess that is off by the limit itself is good enough: at most, not less than.",
     )
     require(
+        equal(invisible_share(bits, exact, 127.25 / 64), share(1)),
+        "from [-1, 1] to 0 ... 255 is a factor of 127.5, a little more than yours.",
+    )
+    require(
         equal(invisible_share(bits, errors, 100.0), 1.0),
         "with a limit of 100 grey levels every guess will do: the share is 1.",
     )

@@ -147,8 +147,8 @@ CURES = {
     "does not require grad": "Take gradients on a copy that asks for them, `x.detach()"
     ".requires_grad_()`, and outside of `torch.no_grad()`.",
     "only for scalar outputs": "Add up over the batch first: `.sum()`.",
-    "must be Tensor, not": "Plain numbers have no `torch.sqrt` and no `torch.log`: take `** 0.5`"
-    " and `math.log`, or make them a tensor first.",
+    "'input' (position 1) must be Tensor": "Plain numbers have no `torch.sqrt`, no"
+    " `torch.log`: take `** 0.5` and `math.log`, or make them a tensor first.",
     "dimension 0 with size 0": "Nothing fulfils your condition here: `nonzero` found no entry.",
     "must match the size of tensor": "Two shapes do not fit: print both.",
 }

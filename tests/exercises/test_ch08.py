@@ -209,4 +209,9 @@ WRONG = [
     (check_linear_loss, lambda v, bar: (bar * v / (1 - bar)).mean(), "signal-to-noise"),
     (check_linear_loss, lambda v, bar: ruler(v, 1 - bar, 1 - bar), "the data's share"),
     (check_linear_loss, lambda v, bar: ruler(v, bar, bar) ** 0.5, "a mean square"),
+    (
+        check_ema_update,
+        lambda a, c, n, d: a + (1 - min(d, (1 + n) / 10)) * (c - a),
+        "not on the way up",
+    ),
 ]

@@ -227,4 +227,9 @@ WRONG = [
         lambda f, x, u, k: (6 * bits(f, (x + u) / k, 1) + math.log2(k)) / 6,
         "per dimension already",
     ),
+    (
+        check_invisible_share,
+        lambda b, e, k: share(b, (127 / 127.5) ** 2 * e, k),
+        "a little more than yours",
+    ),
 ]
