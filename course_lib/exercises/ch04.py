@@ -132,7 +132,7 @@ def check_numbers_per_unit(numbers_per_unit: Callable[..., Any]) -> None:
     )
     reject(
         all(answers[name] == int((gain - k) / UNIT) for name, (k, gain, _) in rows.items()),
-        "`int` cuts off: 0.9998 numbers are one. Round to the nearest.",
+        "`int` cuts off: a hair below one number is one. Round to the nearest.",
     )
     reject(
         len(set(answers.values())) == 1,

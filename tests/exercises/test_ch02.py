@@ -127,7 +127,7 @@ WRONG = [
         "neither its root nor its square",
     ),
     (check_kl_to_prior, lambda m, a: kl(m, 0.5 * a).sum(1), "neither its root nor its square"),
-    (check_kl_to_prior, lambda m, a: (m**2 + a - 1 - a.log()).sum(1), "which is one already"),
+    (check_kl_to_prior, lambda m, a: (m**2 + a - 1 - a.log()).sum(1), "a logarithm already"),
     (check_kl_to_prior, lambda m, a: kl(m, a).sum(1) / math.log(2), "in bits"),
     (check_sample_posterior, lambda m, a, eps: m + 0.5 * a * eps, "exp is missing"),
     (check_sample_posterior, lambda m, a, eps: m - (0.5 * a).exp() * eps, "add it"),
