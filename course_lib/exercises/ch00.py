@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from course_lib.exercises.checking import equal, exercise, reject, require
+from course_lib.exercises.checking import equal, exercise, factors, reject, require
 
 
 @exercise("signal and noise share the variance as alpha_bar says")
@@ -49,7 +49,8 @@ def check_noisy(noisy: Callable[..., Any]) -> None:
     )
     require(
         equal(x_t, 0.6 * x_0 + 0.8 * eps),
-        "x_t is not root(alpha_bar) x_0 + root(1 - alpha_bar) eps.",
+        "x_t is not root(alpha_bar) x_0 + root(1 - alpha_bar) eps. (Here alpha_bar is 0.36.)"
+        + factors(x_t, 0.6 * x_0 + 0.8 * eps, {"x_0": x_0, "eps": eps}),
     )
     clean = noisy(x_0, torch.tensor(1.0), eps)
     require(equal(clean, x_0), "right once. With alpha_bar = 1 all is signal: x_t must be x_0.")
@@ -218,7 +219,8 @@ def check_step(straight_step: Callable[..., Any]) -> None:
     )
     require(
         equal(x_s, (1 - s) * x_0 + s * eps),
-        "x_s is not (1 - s) x_0 + s eps with the eps that x_t and the guess imply.",
+        "x_s is not (1 - s) x_0 + s eps with the eps that x_t and the guess imply. (Here t is 0.8"
+        " and s is 0.3.)" + factors(x_s, (1 - s) * x_0 + s * eps, {"x_0": x_0, "x_t": x_t}),
     )
 
 

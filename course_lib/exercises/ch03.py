@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from course_lib.exercises.checking import equal, exercise, reject, require
+from course_lib.exercises.checking import equal, exercise, factors, reject, require
 
 
 @exercise("mean and variance of x_s, given x_t and x_0")
@@ -96,7 +96,12 @@ def _diagnose_posterior(
         equal(variance, n_t**2 / n_s**2 * back) and not equal(variance, right),
         "t and s are swapped: t is the noisier one, and the step goes down to s.",
     )
-    require(equal(variance, right), "the variance is not (1/sigma_s² + keep²/fresh) to the -1.")
+    require(
+        equal(variance, right),
+        "the variance is not (1/sigma_s² + keep²/fresh) to the -1. (Where alpha and sigma are"
+        f" {a_t} and {n_t} at t, {a_s} and {n_s} at s, it is {right:.4f},"
+        f" not {float(variance):.4f}.)",
+    )
     reject(
         equal(mean, of_x_0 * x_t + of_x_t * x_0),
         "the two factors are swapped. If s is close to t, nearly all of the mean is x_t.",
@@ -122,7 +127,12 @@ def _diagnose_posterior(
         equal(mean, of_x_0 * keep * x_0 + of_x_t * x_t) and keep != 1,
         "the factor of x_0 has alpha_t; it is about x_s, so alpha_s.",
     )
-    require(equal(mean, of_x_0 * x_0 + of_x_t * x_t), "the mean does not complete the square.")
+    wanted = of_x_0 * x_0 + of_x_t * x_t
+    require(
+        equal(mean, wanted),
+        f"the mean does not complete the square. (Here alpha and sigma are {a_t} and {n_t} at t,"
+        f" {a_s} and {n_s} at s.)" + factors(mean, wanted, {"x_0": x_0, "x_t": x_t}),
+    )
 
 
 @exercise("the bound along one path, whatever the chain")

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from course_lib.exercises.checking import equal, exercise, reject, require, two
+from course_lib.exercises.checking import equal, exercise, factors, reject, require, two
 
 
 @exercise("alpha_bar has T + 1 entries and begins with the clean data's 1")
@@ -140,7 +140,12 @@ def _diagnose_mean_from_x_0(
         equal(ours, of_x_0 * x_0 + (keep**2 * (1 - before) / (1 - now)).sqrt() * x_t),
         "the root in the factor of x_t goes over 1 - beta_t alone.",
     )
-    require(equal(ours, of_x_0 * x_0 + of_x_t * x_t), "the mean from x_0 is not eq. 7's.")
+    wanted = of_x_0 * x_0 + of_x_t * x_t
+    require(
+        equal(ours, wanted),
+        f"the mean from x_0 is not eq. 7's. (Here beta_t is {beta:.4f}, alpha_bar {now:.4f} at t"
+        f" and {before:.4f} at t - 1.)" + factors(ours, wanted, {"x_0": x_0, "x_t": x_t}),
+    )
 
 
 def _diagnose_mean_from_eps(
@@ -184,7 +189,12 @@ def _diagnose_mean_from_eps(
         equal(ours, (x_t - beta / (1 - before).sqrt() * eps) / keep),
         "the noise is that of x_t: 1 - alpha_bar[t] under the root, not the step before's.",
     )
-    require(equal(ours, (x_t - beta / noise * eps) / keep), "the mean from eps is not eq. 11's.")
+    wanted = (x_t - beta / noise * eps) / keep
+    require(
+        equal(ours, wanted),
+        f"the mean from eps is not eq. 11's. (Here beta_t is {beta:.4f}, alpha_bar_t {now:.4f}.)"
+        + factors(ours, wanted, {"x_t": x_t, "eps": eps}),
+    )
 
 
 @exercise("x_0 and v from the noise")
@@ -222,7 +232,11 @@ def check_conversions(x_0_and_v: Callable[..., Any]) -> None:
         equal(ours[0], x_0.clamp(-1, 1)),
         "nobody asked for a clip: these points may lie outside of [-1, 1].",
     )
-    require(equal(ours[0], x_0), "x_0 does not solve x_t = alpha x_0 + sigma eps.")
+    require(
+        equal(ours[0], x_0),
+        "x_0 does not solve x_t = alpha x_0 + sigma eps. (Here alpha is 0.6 and sigma 0.8.)"
+        + factors(ours[0], x_0, {"x_t": x_t, "eps": eps}),
+    )
     reject(
         equal(ours[1], alpha * eps + sigma * x_0),
         "in v, the signal is taken away: a minus before sigma x_0.",
@@ -244,7 +258,12 @@ def check_conversions(x_0_and_v: Callable[..., Any]) -> None:
         equal(ours[1], alpha * eps - sigma * x_t),
         "v is made of x_0 and the noise, and you put x_t in for x_0.",
     )
-    require(equal(ours[1], alpha * eps - sigma * x_0), "v is not alpha eps - sigma x_0.")
+    wanted = alpha * eps - sigma * x_0
+    require(
+        equal(ours[1], wanted),
+        "v is not alpha eps - sigma x_0. (Here alpha is 0.6 and sigma 0.8.)"
+        + factors(ours[1], wanted, {"eps": eps, "x_0": x_0}),
+    )
 
 
 EpsModel = Callable[[Tensor, Tensor], Tensor]  # (x_t, alpha_bar_t) -> the noise in x_t

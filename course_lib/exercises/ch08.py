@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from course_lib.diffusion.schedules import linear
-from course_lib.exercises.checking import equal, exercise, reject, require
+from course_lib.exercises.checking import equal, exercise, factors, reject, require
 
 
 @exercise("the average forgets at the rate you chose, and starts short")
@@ -148,7 +148,11 @@ def check_clipped_mean(clipped_mean: Callable[..., Any]) -> None:
         "that is DDIM's step (chapter 14): it puts the guessed noise back. Asked for is the mean of"
         " their eq. 7.",
     )
-    require(equal(answer, mean(free.clamp(-1, 1))), "this is not eq. 7 with the clipped x_0.")
+    require(
+        equal(answer, mean(x_0)),
+        "this is not eq. 7 with the clipped x_0."
+        + factors(answer, mean(x_0), {"clipped x_0": x_0, "x_t": x_t}),
+    )
 
 
 @exercise("now you can tell a small loss from a good one")

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from course_lib.exercises.checking import equal, exercise, reject, require
+from course_lib.exercises.checking import equal, exercise, factors, reject, require
 
 
 @exercise("one drift for every way back")
@@ -101,9 +101,12 @@ def check_drift(drift: Callable[..., Any]) -> None:
         is_drift(with_factor(lambda n: (1 - n**2) / 2 * g**2)),
         "more noise smears more, and more score has to undo it: 1 + noise².",
     )
+    wanted = f * x - (1 + 2.0**2) / 2 * g**2 * score
     require(
         is_drift(with_factor(lambda n: (1 + n**2) / 2 * g**2)),
-        "it is not f x minus some multiple of g² score that fits the Fokker-Planck equation.",
+        "it is not f x minus some multiple of g² score that fits the Fokker-Planck equation. (For"
+        f" f = {f}, g = {g} and strength 2, say.)"
+        + factors(found[2.0], wanted, {"x": x, "score": score}),
     )
     # A likelihood differentiates the drift, so the way from x to it must stay open.
     with_grad = drift(x.requires_grad_(), score, f, g, 1.0)

@@ -56,6 +56,27 @@ def _number(value: Any) -> torch.Tensor:
     return torch.as_tensor(value, dtype=torch.float64 if isinstance(value, float) else None)
 
 
+def factors(ours: Any, right: torch.Tensor, parts: dict[str, torch.Tensor]) -> str:
+    """If both are mixes of the named parts: how much of each there is, and should be.
+
+    For the last line of a check that knows what is wrong with nothing but the sum:
+    factors(x_t, right, {"x_0": x_0, "eps": eps}) is " You take 0.600 x_0 + 0.640 eps; here it is
+    0.600 x_0 + 0.800 eps.", or nothing where the answer is no such mix.
+    """
+    table = torch.stack([part.detach().double().flatten() for part in parts.values()], dim=1)
+    said = []
+    for mix in (torch.as_tensor(ours), right):
+        if mix.shape != right.shape or not bool(mix.isfinite().all()):
+            return ""
+        flat = mix.detach().double().flatten()
+        found = torch.linalg.lstsq(table, flat[:, None]).solution[:, 0]
+        if not equal(table @ found, flat):
+            return ""
+        terms = [f"{share:+.3f} {name}" for share, name in zip(found.tolist(), parts, strict=True)]
+        said.append(" ".join(terms).replace("+", "+ ").replace("-", "- ").removeprefix("+ "))
+    return f" You take {said[0]}; here it is {said[1]}."
+
+
 def exercise(what: str) -> Callable[[Callable[[Any], None]], Check]:
     """Make a check for readers: `what` names the thing asked for, as in "Correct: the noisy image".
 
