@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from course_lib.exercises import _template
-from course_lib.exercises.checking import Check, equal, exercise, require
+from course_lib.exercises.checking import Check, equal, exercise, factors, require
 
 FILES = sorted((Path(__file__).parent / "exercises").glob("*.py"))
 WRONG = [(file.stem, *row) for file in FILES for row in runpy.run_path(str(file))["WRONG"]]
@@ -88,6 +88,9 @@ def crashes(x: torch.Tensor) -> torch.Tensor:
         (in_place, "Correct: twice the number."),
         (crashes, "in the line `return x @ torch.zeros(2, 3)`"),
         (lambda: 0, "Not yet: your code raised TypeError"),
+        (lambda x: torch.autograd.grad(2 * x, x), "`x.detach().requires_grad_()`"),
+        (lambda x: torch.sqrt(2.0), "take `** 0.5`"),
+        (lambda x: torch.zeros(2) + torch.zeros(3), "print both"),
     ],
 )
 def test_one_line_whatever_the_answer_does(
@@ -98,6 +101,15 @@ def test_one_line_whatever_the_answer_does(
     assert words in printed
     assert len(printed.splitlines()) == 1
     assert correct is words.startswith("Correct")
+
+
+def test_factors_say_how_much_of_each_part_there_is() -> None:
+    x_0, eps = torch.randn(2, 5, 2)
+    parts, right = {"x_0": x_0, "eps": eps}, 0.6 * x_0 + 0.8 * eps
+    said = factors(0.6 * x_0 - 0.64 * eps, right, parts)
+    assert said == " You take 0.600 x_0 - 0.640 eps; here it is 0.600 x_0 + 0.800 eps."
+    assert factors(right + 1, right, parts) == ""  # no mix of the two
+    assert factors(right.sum(), right, parts) == factors(right / 0, right, parts) == ""
 
 
 def test_template_solution_passes() -> None:

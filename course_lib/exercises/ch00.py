@@ -1,11 +1,12 @@
 """The exercises of chapter 00: the noising line, the best guess, a step on the straight road."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import torch
 
-from course_lib.exercises.checking import equal, exercise, reject, require
+from course_lib.exercises.checking import equal, exercise, factors, reject, require
 
 
 @exercise("signal and noise share the variance as alpha_bar says")
@@ -37,10 +38,22 @@ def check_noisy(noisy: Callable[..., Any]) -> None:
         equal(x_t, 0.36 * x_0 + (1 - 0.36**2) ** 0.5 * eps),
         "alpha_bar is taken for alpha. It is a share of the variance: the square of alpha.",
     )
+    reject(equal(x_t, 0.6 * x_0 - 0.8 * eps), "noise is added: a plus before eps.")
+    reject(
+        equal(x_t, x_0 + 0.8 * eps),
+        "the signal is not shrunk, so unit variance does not stay: root(alpha_bar) multiplies x_0.",
+    )
+    reject(
+        not equal(x_t, noisy(x_0, torch.tensor(0.36), eps)),
+        "each call gives another result, so you draw new noise. Use the eps that is given.",
+    )
     require(
         equal(x_t, 0.6 * x_0 + 0.8 * eps),
-        "x_t is not root(alpha_bar) x_0 + root(1 - alpha_bar) eps.",
+        "x_t is not root(alpha_bar) x_0 + root(1 - alpha_bar) eps. (Here alpha_bar is 0.36.)"
+        + factors(x_t, 0.6 * x_0 + 0.8 * eps, {"x_0": x_0, "eps": eps}),
     )
+    clean = noisy(x_0, torch.tensor(1.0), eps)
+    require(equal(clean, x_0), "right once. With alpha_bar = 1 all is signal: x_t must be x_0.")
 
 
 @exercise("the mean of the examples, weighted by prior and likelihood")
@@ -60,6 +73,10 @@ def check_posterior_mean(posterior_mean: Callable[..., Any]) -> None:
     reject(
         equal(guess, (logits * 0.2).softmax(1) @ examples),
         "the prior multiplies what stands inside the softmax. There, add its logarithm.",
+    )
+    reject(
+        equal(guess, (logits * even.log()).softmax(1) @ examples),
+        "the logarithm of the prior is added inside the softmax, not multiplied.",
     )
     reject(
         equal(guess, (-logits).softmax(1) @ examples),
@@ -122,6 +139,10 @@ def check_posterior_mean(posterior_mean: Callable[..., Any]) -> None:
         equal(guess, (logits + prior).softmax(1) @ examples),
         "the prior is added inside the softmax. To multiply by a number there, add its logarithm.",
     )
+    reject(
+        equal(guess, (logits - prior.log()).softmax(1) @ examples),
+        "the sign of the logarithm is wrong: a rare example must count less.",
+    )
     require(
         equal(guess, (logits + prior.log()).softmax(1) @ examples),
         "with unequal priors this is not the posterior mean.",
@@ -178,9 +199,28 @@ def check_step(straight_step: Callable[..., Any]) -> None:
         equal(x_s, s * x_0 + (1 - s) * eps),
         "signal and noise are swapped: at s = 0 the result must be the guess.",
     )
+    turn = math.pi / 2
+    round_eps = (x_t - math.cos(t * turn) * x_0) / math.sin(t * turn)
+    reject(
+        equal(x_s, math.cos(s * turn) * x_0 + math.sin(s * turn) * round_eps),
+        "that is the chapter's own road, cosine and sine. Here alpha is 1 - t and sigma is t.",
+    )
+    reject(
+        equal(x_s, s * x_0 + (1 - s) * (x_t - t * x_0) / (1 - t)),
+        "alpha and sigma are swapped: on this road x_0 is multiplied by 1 - t, the noise by t.",
+    )
+    reject(
+        equal(x_s, x_t + (t - s) / (1 - t) * (x_0 - x_t)),
+        "what is left of the way is t long, not 1 - t: t = 0 is the data.",
+    )
+    reject(
+        equal(x_s, (1 - s) ** 0.5 * x_0 + s**0.5 * (x_t - (1 - t) ** 0.5 * x_0) / t**0.5),
+        "no roots here: 1 - t and t are the factors themselves, not shares of a variance.",
+    )
     require(
         equal(x_s, (1 - s) * x_0 + s * eps),
-        "x_s is not (1 - s) x_0 + s eps with the eps that x_t and the guess imply.",
+        "x_s is not (1 - s) x_0 + s eps with the eps that x_t and the guess imply. (Here t is 0.8"
+        " and s is 0.3.)" + factors(x_s, (1 - s) * x_0 + s * eps, {"x_0": x_0, "x_t": x_t}),
     )
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from course_lib.diffusion.exact import GaussianMixture
 from course_lib.diffusion.likelihood import gaussian_kl, pixel_bits
-from course_lib.exercises.checking import equal, exercise, reject, require
+from course_lib.exercises.checking import equal, exercise, reject, require, two
 
 
 @exercise("the KL divergence of two Gaussians, summed over their coordinates")
@@ -65,6 +65,23 @@ def check_divergence(divergence: Callable[..., Any]) -> None:
         "the logarithm has the ratio of the standard deviations: wanted is that of the variances.",
     )
     reject(
+        equal(ours, (each + 0.5 * (var_p / var_q).log() - 0.5).sum(1)),
+        "the half is in front of the last term only: it belongs to the whole bracket.",
+    )
+    reject(
+        equal(ours, right - square + 0.5 * ((mean_q - mean_p).abs() / var_p).sum(1)),
+        "the distance of the means enters by its square.",
+    )
+    apart = (mean_q - mean_p).square()
+    reject(
+        equal(ours, 0.5 * ((var_p / var_q).log() + apart / var_q).sum(1)),
+        "p's variance, v_p, stands below the line, not q's.",
+    )
+    reject(
+        equal(ours, gaussian_kl(mean_q, var_q, 0 * mean_p, torch.ones_like(var_p)).sum(1)),
+        "that is the divergence from N(0, I). This p has a mean and a width of its own.",
+    )
+    reject(
         ours.shape != right.shape,
         f"its shape is {list(ours.shape)}; wanted is one number per example, [{len(right)}].",
     )
@@ -78,11 +95,7 @@ def check_posterior(posterior: Callable[..., Any]) -> None:
     """Exercise 2: the Gaussian posterior of x after two noisy measurements."""
     m, v, y_1, s_1, y_2, s_2 = (torch.tensor(n) for n in (0.5, 2.0, 1.4, 0.6, -0.3, 0.9))
     ours = posterior(m, v, y_1, s_1, y_2, s_2)
-    require(
-        isinstance(ours, tuple | list) and len(ours) == 2,
-        "return two things: the mean and the variance.",
-    )
-    mean, variance = ours
+    mean, variance = two(ours, "return two things: the mean and the variance.")
     require(
         mean is not None and variance is not None, "one of the two is None: return both numbers."
     )
@@ -125,6 +138,22 @@ def check_posterior(posterior: Callable[..., Any]) -> None:
     reject(
         equal(mean, right_mean / right_variance),
         "that is the sum of precision times value. Divide it by the sum of the precisions.",
+    )
+    reject(
+        equal(variance, _weighted([m, y_1, y_2], [v**2, s_1**2, s_2**2])[1]),
+        "`variance` is a variance already: do not square it. Only the sigmas are roots.",
+    )
+    for noise in (s_1**2 + s_2**2, (s_1**2 + s_2**2) / 2, (s_1**2 + s_2**2) / 4):
+        reject(
+            equal(variance, _weighted([m, m], [v, noise])[1]),
+            "you make one measurement of the two first. Their plain mean is not the best one: the"
+            " less noisy must count more. Multiply all three bells.",
+        )
+    gains = v / (v + s_1**2), v / (v + s_2**2)
+    reject(
+        equal(mean, m + gains[0] * (y_1 - m) + gains[1] * (y_2 - m)),
+        "both measurements pull at the old mean. Where the first has been used, mean and variance"
+        " are new, and the second meets those.",
     )
     require(equal(variance, right_variance), "the variance is not 1 over the sum of precisions.")
     require(equal(mean, right_mean), "the mean is not the average weighted by precision.")
@@ -182,6 +211,17 @@ def check_denoiser(denoiser: Callable[..., Any]) -> None:
     reject(
         ours.shape != y.shape,
         f"its shape is {list(ours.shape)}; wanted is a guess for each row of y, {list(y.shape)}.",
+    )
+    reject(
+        equal(ours, alpha * (y + sigma**2 * score)),
+        "alpha shrank x on the way to y: going back divides by it.",
+    )
+    reject(equal(ours, (y + score) / alpha), "the score is multiplied by sigma squared.")
+    slope = score * measured.log_prob(y).exp()[:, None]
+    reject(
+        equal(ours, (y + sigma**2 * slope) / alpha),
+        "that is the gradient of p. `log_density` is a logarithm already: take its gradient as it"
+        " is.",
     )
     require(equal(ours, right), "it is not E[x | y] = (y + sigma² score) / alpha.")
     reject(
@@ -247,6 +287,18 @@ def check_bits(bits: Callable[..., Any]) -> None:
         ours.shape != right.shape,
         f"its shape is {list(ours.shape)}; wanted is one number per image, [{len(right)}].",
     )
+    reject(
+        equal(ours, -log_density / dims - math.log2(width)),
+        "the log density is in nats and the offset in bits: divide the first by log 2.",
+    )
+    reject(
+        equal(ours, log_density / (dims * math.log(2)) - math.log2(width)),
+        "the log density has the wrong sign: likely images cost little.",
+    )
+    reject(
+        equal(ours, right * math.log(2) ** 2),
+        "from nats to bits you divide by log 2; you multiply.",
+    )
     require(equal(ours, right), "uniform bytes should cost 8; yours do not agree with that rule.")
     for low, high in ((0.0, 1.0), (-1.0, 1.0), (0.0, 256.0)):
         uniform = torch.full((2,), -12 * math.log(high - low)).double()
@@ -305,6 +357,22 @@ def check_corrected_average(corrected_average: Callable[..., Any]) -> None:
     reject(
         getattr(ours, "shape", ()) != (),
         "return one number: the average after the last value, not after each.",
+    )
+    reject(
+        equal(ours, swapped / (1 - decay**n)),
+        "decay and 1 - decay are swapped: the average keeps `decay` of what it was.",
+    )
+    reject(
+        equal(ours, plain / decay**n),
+        "decay to the power n is the weight of the start, 0. The values have the rest of 1.",
+    )
+    again = torch.zeros(())
+    for k, value in enumerate(values, start=1):
+        again = (decay * again + (1 - decay) * value) / (1 - decay**k)
+    reject(
+        equal(ours, again),
+        "each step corrects what was corrected before. Keep the plain average going, and divide"
+        " only what you return.",
     )
     require(equal(ours, right), "it is not the weighted mean of the values so far.")
     for n in (1, 2, 50):

@@ -1,5 +1,6 @@
 """The exercises of chapter 02: the KL term, a draw with gradients, a lost half, and collapse."""
 
+import math
 from collections.abc import Callable
 from itertools import product
 from typing import Any
@@ -65,6 +66,17 @@ def check_kl_to_prior(kl_to_prior: Callable[..., Any]) -> None:
         "that is KL(prior || q). Here q stands first: the average is taken under q.",
     )
     reject(
+        equal(answer, 0.5 * (mean**2 + (2 * log_var).exp() - 1 - log_var).sum(1))
+        or equal(answer, 0.5 * (mean**2 + (0.5 * log_var).exp() - 1 - log_var).sum(1))
+        or equal(answer, 0.5 * (mean**2 + (0.5 * log_var).exp() - 1 - 0.5 * log_var).sum(1)),
+        "the variance s² is exp(log_var) as it stands: neither its root nor its square.",
+    )
+    reject(
+        bool(answer.isnan().any()),
+        "a logarithm of what may be negative. log_var is a logarithm already: s² is exp(log_var).",
+    )
+    reject(equal(answer, each.sum(1) / math.log(2)), "that is in bits. Asked for are nats.")
+    reject(
         answer.shape != each.sum(1).shape,
         f"its shape is {list(answer.shape)}; wanted is one number per example, [{len(each)}].",
     )
@@ -113,6 +125,18 @@ def check_sample_posterior(sample_posterior: Callable[..., Any]) -> None:
         "the half belongs inside the exponential: the root of exp(a) is exp(a / 2).",
     )
     reject(equal(z, right - mean), "the noise is right, and the mean is missing.")
+    reject(
+        equal(z, mean + 0.5 * log_var * eps),
+        "half of the logarithm is not yet a standard deviation: exp is missing.",
+    )
+    reject(
+        equal(z, mean - (right - mean)),
+        "the noise is taken away. (The law is the same, but not the draw: add it.)",
+    )
+    reject(
+        not equal(z, sample_posterior(mean, log_var, eps)),
+        "two calls with one eps differ: you draw noise of your own. Use the eps that is given.",
+    )
     reject(
         not equal(z, right),
         "this is no draw made of the `eps` that was given, or not the right one. The same eps must"
@@ -203,6 +227,19 @@ def check_active_units(active_units: Callable[..., Any]) -> None:
     reject(
         answers(1.0, 1.0, 6) == 6,
         "not all coordinates are used: a direction with less variance than the noise stays dark.",
+    )
+    reject(
+        answers(1.0, 1.0, 3) == 1,
+        "you look at the first `latent` eigenvalues as they come. They may come in any order: count"
+        " all that are large enough, and no more than `latent`.",
+    )
+    reject(
+        answers(1.0, 0.5, 6) == 5 and answers(1.0, 2.0, 6) == 1 and answers(1.5, 1.0, 6) == 2,
+        "you square beta. It stands beside sigma², so it multiplies the variance as it is.",
+    )
+    reject(
+        answers(1.0, 0.5, 6) == 5 and answers(1.0, 1.0, 6) == 3 and answers(1.5, 1.0, 6) == 0,
+        "you take the root of the eigenvalues. They are variances, and so is sigma².",
     )
     for sigma, beta, latent in product((0.4, 0.7, 1.0, 1.5), (0.25, 0.5, 1.0, 2.0, 4.0), (6, 3)):
         right = min(latent, int((values > beta * sigma**2).sum()))

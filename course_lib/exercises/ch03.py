@@ -7,15 +7,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from course_lib.exercises.checking import equal, exercise, reject, require
+from course_lib.exercises.checking import equal, exercise, factors, reject, require
 
 
 @exercise("mean and variance of x_s, given x_t and x_0")
 def check_posterior(posterior: Callable[..., Any]) -> None:
     """Exercise 1: q(x_s | x_t, x_0) from two pairs (alpha, sigma), s < t."""
     x_t, x_0 = torch.randn(2, 64).double()
-    # One pair of levels whose alpha² + sigma² is 1, and one that no formula in beta alone fits.
-    for (a_t, n_t), (a_s, n_s) in [((0.6, 0.8), (0.8, 0.6)), ((1.0, 2.0), (1.0, 0.5))]:
+    # One pair of levels whose alpha² + sigma² is 1, and two that no formula in beta alone fits.
+    levels = [(0.6, 0.8), (0.8, 0.6)], [(0.5, 1.6), (0.9, 0.5)], [(1.0, 2.0), (1.0, 0.5)]
+    for (a_t, n_t), (a_s, n_s) in levels:
         ours = posterior(x_t, x_0, *map(_number, (a_t, n_t, a_s, n_s)))
         require(
             isinstance(ours, tuple | list) and len(ours) == 2,
@@ -38,6 +39,9 @@ def _diagnose_posterior(
     fresh = n_t**2 - keep**2 * n_s**2
     of_x_0, of_x_t = a_s * fresh / n_t**2, keep * n_s**2 / n_t**2
     right = fresh * n_s**2 / n_t**2
+    each = torch.as_tensor(variance)
+    if each.shape == x_t.shape and bool((each == each[0]).all()):
+        variance = each[0]  # one for each point, all alike: right as well
     reject(
         equal(mean, right) or torch.as_tensor(variance).shape == x_t.shape != (),
         "return the mean first, one for each point, then the variance: one number, for it depends"
@@ -70,7 +74,34 @@ def _diagnose_posterior(
         "between s and t the old noise shrinks by keep = alpha_t / alpha_s. The fresh noise is"
         " sigma_t² - keep² sigma_s².",
     )
-    require(equal(variance, right), "the variance is not (1/sigma_s² + keep²/fresh) to the -1.")
+    beta, now = 1 - keep**2, 1 - a_t**2
+    reject(
+        now > 0 and equal(variance, beta * (1 - a_s**2) / now) and not equal(variance, right),
+        "1 - alpha² is the noise only where alpha² + sigma² = 1. You are given the sigmas: use"
+        " sigma_t² and sigma_s².",
+    )
+    reject(
+        equal(variance, (n_t**2 - keep * n_s**2) * n_s**2 / n_t**2) and not equal(variance, right),
+        "keep multiplies the noise of x_s, so its variance by keep²: fresh is sigma_t² - keep²"
+        " sigma_s².",
+    )
+    reject(
+        equal(variance, (n_t**2 - n_s**2 / keep**2) * n_s**2 / n_t**2)
+        and not equal(variance, right),
+        "keep is upside down: on the way from s to t the signal shrinks by alpha_t / alpha_s.",
+    )
+    reject(equal(variance, 1 / right), "that is the precision; the variance is one over it.")
+    back = n_s**2 - n_t**2 / keep**2
+    reject(
+        equal(variance, n_t**2 / n_s**2 * back) and not equal(variance, right),
+        "t and s are swapped: t is the noisier one, and the step goes down to s.",
+    )
+    require(
+        equal(variance, right),
+        "the variance is not (1/sigma_s² + keep²/fresh) to the -1. (Where alpha and sigma are"
+        f" {a_t} and {n_t} at t, {a_s} and {n_s} at s, it is {right:.4f},"
+        f" not {float(variance):.4f}.)",
+    )
     reject(
         equal(mean, of_x_0 * x_t + of_x_t * x_0),
         "the two factors are swapped. If s is close to t, nearly all of the mean is x_t.",
@@ -87,7 +118,21 @@ def _diagnose_posterior(
         equal(mean, of_x_0 * x_0 + of_x_t / keep * x_t) and keep != 1,
         "x_t tells of keep x_s, not of x_s: the factor of x_t lacks keep = alpha_t / alpha_s.",
     )
-    require(equal(mean, of_x_0 * x_0 + of_x_t * x_t), "the mean does not complete the square.")
+    reject(
+        equal(mean, a_s * x_0 + n_s * (x_t - a_t * x_0) / n_t),
+        "that is DDIM's step, which keeps the noise of x_t. The posterior's mean does not: complete"
+        " the square as in section 4.",
+    )
+    reject(
+        equal(mean, of_x_0 * keep * x_0 + of_x_t * x_t) and keep != 1,
+        "the factor of x_0 has alpha_t; it is about x_s, so alpha_s.",
+    )
+    wanted = of_x_0 * x_0 + of_x_t * x_t
+    require(
+        equal(mean, wanted),
+        f"the mean does not complete the square. (Here alpha and sigma are {a_t} and {n_t} at t,"
+        f" {a_s} and {n_s} at s.)" + factors(mean, wanted, {"x_0": x_0, "x_t": x_t}),
+    )
 
 
 @exercise("the bound along one path, whatever the chain")
@@ -165,6 +210,23 @@ def check_path_bound(path_bound: Callable[..., Any]) -> None:
         equal(ours, end - terms.sum(0)),
         "the steps have the wrong sign: log q stands above, log p below the line.",
     )
+    reject(
+        equal(ours, -end + terms.sum(0)),
+        "log p(x_T) has the wrong sign: it stands with the model, below the line.",
+    )
+    reject(
+        equal(ours, end - sum(log_p(path[t - 1], path[t], t) for t in steps)),
+        "the forward steps are missing: the bound is the model against q.",
+    )
+    late = sum(forward[t - 1] * (path[t] - 2 * path[t - 1]).square() for t in steps)
+    early = sum(backward[t - 1] * (path[t - 1] + 3 * path[t]).square() for t in steps)
+    reject(
+        equal(ours, end + late - sum(log_p(path[t - 1], path[t], t) for t in steps))
+        or equal(ours, end + sum(log_q(path[t], path[t - 1], t) for t in steps) - early),
+        "one of the two is told t - 1. The step between x_{t-1} and x_t has the number t, both"
+        " ways.",
+    )
+    reject(equal(ours, right / T), "a sum over the steps, not their mean: probabilities multiply.")
     require(equal(ours, right), "it is not -log p(x_T) plus the sum of log q - log p.")
 
 
@@ -223,6 +285,16 @@ def check_continuous_loss(continuous_loss: Callable[..., Any]) -> None:
         equal(straight, 0.5 * (high - low) * torch.trapezoid(error, steps), atol=1e-3),
         "you integrate over log SNR: d SNR = SNR d log SNR, so a factor SNR is missing.",
     )
+    reject(
+        equal(straight, -0.5 * torch.trapezoid(in_eps, snr), atol=1e-2),
+        "the factor SNR is in it twice: integrate the errors over the SNR, or SNR times the errors"
+        " over log SNR.",
+    )
+    reject(
+        equal(straight, -0.5 * torch.trapezoid(mmse(snr), snr), atol=1e-3)
+        or equal(straight, -0.5 * torch.trapezoid(mmse(t), snr), atol=1e-3),
+        "`mmse` takes the log SNR, the tensor that you were given.",
+    )
     for name, loss in ours.items():
         require(
             equal(loss, right, atol=2e-3),
@@ -269,6 +341,42 @@ def check_complete_bound(complete_bound: Callable[..., Any]) -> None:
         reject(
             equal(ours, L_0 + steps - 0.5 * (1 - alpha_bar[-1]).log()) and std != 1,
             "the logarithm alone is not the divergence: mean and variance of x_T count too.",
+        )
+        known = L_0 + steps
+        last = alpha_bar[-1]
+        reject(
+            std != 1 and equal(ours, known + 0.5 * (last * std - last - torch.log1p(-last))),
+            "x_0 has the mean square s², and `std` is s.",
+        )
+        reject(
+            equal(ours, known + 0.5 * (-last - torch.log1p(-last))),
+            "the mean of x_T is missing: it is root(alpha_bar_T) x_0, and its square averages to"
+            " alpha_bar_T s².",
+        )
+        reject(
+            equal(ours, known + 0.5 * (last.sqrt() * std**2 - last - torch.log1p(-last)))
+            or equal(ours, known + 0.5 * (last**2 * std**2 - last - torch.log1p(-last))),
+            "the mean of x_T is root(alpha_bar_T) x_0, so its square is alpha_bar_T x_0².",
+        )
+        reject(
+            equal(ours, known + 0.5 * (last * std**2 - last + torch.log1p(-last))),
+            "the logarithm has the wrong sign: for q narrower than N(0, 1) it is a price.",
+        )
+        reject(
+            equal(ours, known + 0.5 * (last * std**2 - last)),
+            "the logarithm of the divergence is missing.",
+        )
+        reject(
+            equal(
+                ours,
+                known + 0.5 * ((1 + last * std**2) / (1 - last) - 1 + torch.log1p(-last)),
+            ),
+            "that is KL(p(x_T) || q(x_T | x_0)): q stands first.",
+        )
+        reject(
+            std != 1 and equal(ours, known + 0.5 * torch.log1p(std**2 * last / (1 - last))),
+            "that is what x_T knows of x_0. A chain that starts from N(0, 1) pays more, unless all"
+            " x_T together are N(0, 1).",
         )
         require(
             equal(ours, L_0 + steps + L_T),

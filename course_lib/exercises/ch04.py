@@ -50,6 +50,12 @@ def check_posterior(posterior: Callable[..., Any]) -> None:
     )
     half = bayes(keep * x_0 + (1 - keep) / 2, 1 - beta / 2, beta / 2)
     reject(equal(answer, half), "the coins are not fair: they show one with chance `rate`.")
+    before_02 = keep * x_0 + (1 - keep) * 0.2
+    reject(
+        equal(answer, bayes(before_02, 1 - 0.8 * beta, 0.2 * beta))
+        or equal(answer, bayes(before, 1 - 0.8 * beta, 0.2 * beta)),
+        "the chapter's coins show one with chance 0.2. Here the chance is `rate`, everywhere.",
+    )
     times = torch.full((4,), 2)
     right = discrete.posterior(schedule, x_t, x_0, times)
     reject(equal(answer, 1 - right), "this is the chance that x_{t-1} is zero.")
@@ -58,6 +64,40 @@ def check_posterior(posterior: Callable[..., Any]) -> None:
     reject(
         equal(answer, bayes(after * (x_0 - rate) + rate, 1 - beta * (1 - rate), beta * rate)),
         "the step at t is in it twice: keep_before ends at t - 1 and does not hold it.",
+    )
+    reject(
+        equal(answer, bayes(keep * x_0, 1 - beta * (1 - rate), beta * rate)),
+        "a bit that was redrawn before t may be a one too: keep_before x_0 is not yet the chance of"
+        " a one. Add (1 - keep_before) rate.",
+    )
+    reject(
+        equal(answer, bayes(torch.full_like(x_0, 0.5), 1 - beta * (1 - rate), beta * rate)),
+        "x_0 is not in it: weigh each case by how it came from x_0.",
+    )
+    reject(
+        equal(answer, bayes(before, 1 - beta, beta * rate))
+        or equal(answer, bayes(before, 1 - beta, beta)),
+        "a one stays a one if it is kept, or redrawn and lucky: two chances that add up.",
+    )
+    reject(
+        equal(answer, bayes(before, beta + (1 - beta) * rate, (1 - beta) * rate)),
+        "beta is the chance of a redraw, 1 - beta that of being kept: you have them swapped.",
+    )
+    reject(
+        equal(answer, bayes((1 - keep) * x_0 + keep * rate, 1 - beta * (1 - rate), beta * rate)),
+        "keep_before is the chance that the bit was never redrawn: you have it swapped with the"
+        " rest.",
+    )
+    lit = (1 - beta * (1 - rate)) * before
+    reject(
+        equal(answer, lit / (lit + beta * rate * (1 - before))),
+        "x_t is taken for a one throughout. Where it is zero, the chance of becoming zero counts.",
+    )
+    shares = after * x_0 + (1 - after) * rate
+    reject(
+        equal(answer, one / shares),
+        "you divide by the chance that x_t is one. Divide by the chance of the x_t that is there:"
+        " the sum of both weights.",
     )
     require(
         equal(answer, right, atol=1e-6),
@@ -85,6 +125,18 @@ def check_numbers_per_unit(numbers_per_unit: Callable[..., Any]) -> None:
     reject(
         all(abs(answers[name] - (gain - k)) < 0.51 for name, (k, gain, _) in rows.items()),
         "this is -L_null in bits. How many numbers is that, at 2.047 bits each?",
+    )
+    reject(
+        all(answers[n] == round((gain - k) / (2 * UNIT)) for n, (k, gain, _) in rows.items()),
+        "the half is missing: a number of variance 1 scores -log2(2 pi e) / 2, -2.047 bits.",
+    )
+    reject(
+        all(answers[name] == int((gain - k) / UNIT) for name, (k, gain, _) in rows.items()),
+        "`int` cuts off: a hair below one number is one. Round to the nearest.",
+    )
+    reject(
+        len(set(answers.values())) == 1,
+        f"every row gets {cifar:g}: use the two columns, k and gain.",
     )
     reject(
         abs(cifar - exactly) < 1e-3,
@@ -119,6 +171,15 @@ def check_half_plane_slope(half_plane_slope: Callable[..., Any]) -> None:
         equal(answer, torch.sigmoid(-(x @ n + c) / w)[:, None] * n / w),
         "c has the wrong sign: u = (n·x - c) / w.",
     )
+    reject(
+        equal(answer, torch.sigmoid(-(x @ n) / w)[:, None] * n / w),
+        "c is left out: u = (n·x - c) / w.",
+    )
+    reject(
+        equal(answer, torch.sigmoid(-(x @ n / w - c))[:, None] * n / w),
+        "w divides c as well: u = (n·x - c) / w.",
+    )
+    reject(equal(answer, right * w**2), "the inner derivative is n / w: divide by w.")
     require(equal(answer, right), "this is not the gradient of log r: compare with autograd.")
     far = torch.as_tensor(half_plane_slope(-80 * n[None], n, 0.0, 0.1))
     require(
@@ -171,6 +232,18 @@ def check_bound(bound: Callable[..., Any]) -> None:
         reject(
             abs(answer - (total + last - first - prior)) < 1e-6,
             "the divergences have the wrong sign: they are what is lost.",
+        )
+        reject(
+            abs(answer - (-total + last + first - prior)) < 1e-6,
+            "H_q(X_1|X_0) has the wrong sign: what the first step hides is lost.",
+        )
+        reject(
+            abs(answer - (-total - last - first - prior)) < 1e-6,
+            "H_q(X_T|X_0) has the wrong sign: the two ends of the telescope have opposite ones.",
+        )
+        reject(
+            abs(answer - (-sum(divergences[1:]) + last - first - prior)) < 1e-6,
+            "the list starts at t = 2 already: add up all of it.",
         )
         require(
             abs(answer - right) < 1e-6,

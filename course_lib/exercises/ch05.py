@@ -73,6 +73,25 @@ def check_trace(trace: Callable[..., Any]) -> None:
         equal(ours, (_score(x) * v).sum(1)),
         "that is v · s, still to be differentiated: its gradient for x is v · J.",
     )
+    reject(
+        not equal(ours, trace(_score, x.clone(), v.clone())),
+        "two calls with one v differ: you draw a vector of your own. Use the v that is given.",
+    )
+    reject(
+        equal(ours, right / len(x)),
+        "the mean over the batch divides each gradient by its size. Differentiate the sum.",
+    )
+    unit = torch.nn.functional.normalize(v, dim=1)
+    reject(
+        equal(ours, torch.einsum("bi,bij,bj->b", unit, jacobian, unit)),
+        "you divide v by its length. Then E[v vᵀ] is I / d, and the trace d times too small: take v"
+        " as it is.",
+    )
+    signs = v.sign()
+    reject(
+        equal(ours, torch.einsum("bi,bij,bj->b", signs, jacobian, signs)),
+        "you take the signs of v. Whoever calls chooses v, signs or not: take it as it is.",
+    )
     require(equal(ours, right), "it is not v · J v, one number for each example.")
 
 
@@ -114,6 +133,10 @@ def check_repaired_loss(loss: Callable[..., Any]) -> None:
     reject(
         equal(ours, square + trace / 2),
         "the half belongs to |s|² alone. The divergence counts whole.",
+    )
+    reject(
+        equal(ours, square.mean() + trace) or equal(ours, square.mean() / 3 + trace),
+        "a mean mixes the examples as a sum does: each has a |s|² of its own. Sum over dim=1.",
     )
     require(equal(ours, square + trace), "it is not |s|² / 2 + tr J for each example.")
     require(
@@ -168,6 +191,18 @@ def check_ring(ring_answer: Callable[..., Any]) -> None:
         reject(
             equal(loss, k**2 * thickness / 2 - k),
             "the mean of u² is a variance, thickness².",
+        )
+        reject(
+            equal(loss, square - 2 * k),
+            "you count both directions. Along the circle nothing happens: one direction, across.",
+        )
+        reject(
+            equal(loss, -k),
+            "on the bare circle the loss is -k. Here there is noise across it, and it costs.",
+        )
+        reject(
+            equal(loss, -0.5 / thickness**2),
+            "that is the least loss. Asked for is the loss at the k that is given.",
         )
         require(equal(loss, square / 2 - k), "the loss is not (1/2) E |s|² plus the trace.")
         reject(
@@ -232,5 +267,9 @@ def check_target(dsm_target: Callable[..., Any]) -> None:
         and equal(along, along[0, 0].expand_as(eps)),
         "it points the right way but has the wrong length. Is it the function's own sigma, squared,"
         " below the line?",
+    )
+    reject(
+        equal(ours, -torch.nn.functional.normalize(eps, dim=1)),
+        "every arrow has length 1. A score is longer where the point is further away.",
     )
     require(equal(ours, -eps / sigma), "it is not the gradient of log N(x_noisy; x_0, sigma²).")

@@ -33,7 +33,9 @@ def check_annealed(annealed: Callable[..., Any]) -> None:
     def score(x: Tensor, sigma: Any) -> Tensor:
         return -x / float(sigma) ** 2
 
-    ours = annealed(score, start.clone(), list(LEVELS), moves, rate, noise())
+    ours = annealed(
+        score, start.clone(), list(torch.tensor(LEVELS, dtype=torch.float64)), moves, rate, noise()
+    )
 
     def is_walk(
         pull: Callable, shake: Callable, levels: list[float] = LEVELS, m: int = moves
@@ -88,6 +90,58 @@ def check_annealed(annealed: Callable[..., Any]) -> None:
     reject(
         is_walk(step, right, LEVELS[:1]) or is_walk(step, right, LEVELS[:1], 1),
         "the walk ends early: is the `return` inside a loop?",
+    )
+    again = annealed(
+        score, start.clone(), list(torch.tensor(LEVELS, dtype=torch.float64)), moves, rate, noise()
+    )
+    reject(
+        not equal(ours, again),
+        "two calls with the same noise differ: draw it with `randn_like`, the argument.",
+    )
+    reject(
+        is_walk(lambda s: step(s) / 2, right),
+        "a drift of step / 2 is the convention of 2019, noise of 2 * step that of 2020: both from"
+        " one. Here the drift is step * score.",
+    )
+    reject(
+        is_walk(step, lambda s: (2 * rate) ** 0.5 * s**2),
+        "the root is taken of 2 * rate alone. It goes over the whole step: sqrt(2 * rate) * sigma.",
+    )
+    x, z = start, noise()
+    for sigma in LEVELS:
+        for _ in range(moves):
+            x = x + rate * (score(x, sigma) - x) + right(sigma) * z(x)
+    reject(
+        equal(ours, x),
+        "you take the score for a denoiser. It is a slope: add step * score, without - x.",
+    )
+    x = _walk(start, LEVELS, moves, step, right, noise())
+    reject(
+        equal(ours, x + LEVELS[-1] ** 2 * score(x, LEVELS[-1])),
+        "the walk is right, and then denoised. Here the walkers are wanted as they stand.",
+    )
+    reject(
+        getattr(ours, "shape", None) != start.shape,
+        "return the walkers at the end of the walk, of the shape of x.",
+    )
+    x, z = start, noise()
+    for _ in range(moves):
+        x = _walk(x, LEVELS, 1, step, right, z)
+    reject(equal(ours, x), "the loops are the wrong way round: all moves at one level, then down.")
+    x, z = start, noise()
+    for sigma in LEVELS:
+        kick = right(sigma) * z(x)
+        for _ in range(moves):
+            x = x + step(sigma) * score(x, sigma) + kick
+    reject(equal(ours, x), "the noise of a level is drawn once. Each move needs its own.")
+    x, z = start, noise()
+    for sigma in LEVELS:
+        slope = step(sigma) * score(x, sigma)
+        for _ in range(moves):
+            x = x + slope + right(sigma) * z(x)
+    reject(
+        equal(ours, x),
+        "the score of a level is asked once. The walkers move: ask it at every move.",
     )
     require(
         is_walk(step, right),
@@ -181,12 +235,20 @@ def check_noise_scale(repaired: Callable[..., Any]) -> None:
         all(torch.is_tensor(y) and y.shape == x.shape for y in still.values()),
         "the move returns a tensor of the shape of x: every walker's new place.",
     )
+    reject(
+        not equal(repaired(score, x, 0.2, torch.zeros_like), still[0.2]),
+        "the noise comes from elsewhere. Draw it with `randn_like`, the argument.",
+    )
     pull = {step: float(((y - x) / score(x)).mean()) for step, y in still.items()}
     reject(all(abs(p) < 1e-9 for p in pull.values()), "the drift is missing: nothing pulls uphill.")
     reject(min(pull.values()) < 0, "the drift has the wrong sign: the walk flees from the data.")
     reject(
         abs(pull[0.8] - pull[0.2]) < 1e-9,
         "the move does not depend on `step`, its argument: half the step must pull half as far.",
+    )
+    reject(
+        abs(pull[0.8] / pull[0.2] - 2) < 1e-6,
+        "the root is for the noise alone: drifts add up as they are, so theirs is the step itself.",
     )
     together = repaired(score, torch.zeros_like(x), 0.2, torch.randn_like)
     reject(
@@ -211,7 +273,7 @@ def check_noise_scale(repaired: Callable[..., Any]) -> None:
         return all(abs(v / rest(step, drift, noise(step)) - 1) < 0.12 for step, v in found.items())
 
     reject(
-        rests(0.5, lambda e: e),
+        rests(0.5, lambda e: e) or rests(1.0, lambda e: 2 * e) or rests(1.0, lambda e: e),
         "the noise is still `step * z`. Its variance must be proportional to the step, so its size"
         " to the root.",
     )

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from course_lib.exercises.checking import equal, exercise, reject, require
+from course_lib.exercises.checking import equal, exercise, factors, reject, require, two
 
 
 @exercise("alpha_bar has T + 1 entries and begins with the clean data's 1")
@@ -48,6 +48,14 @@ def check_alpha_bar(alpha_bar_from: Callable[..., Any]) -> None:
         equal(ours, [1.0, 0.9, 0.72]),
         "the last step is missing: the table ends with alpha_bar_T.",
     )
+    reject(
+        equal(ours, [1.0, 0.9, 0.98, 0.99]),
+        "what a step keeps is 1 - beta_t: take that first, then multiply up.",
+    )
+    reject(
+        equal(ours, [0.9, 0.9, 0.72, 0.36]) or equal(ours, [0.9, 0.72, 0.36, 0.36]),
+        "the length is right, and one entry stands there twice. Entry 0 is the clean data: 1.",
+    )
     require(equal(ours, [1.0, 0.9, 0.72, 0.36]), "it is not 1, then the running product.")
 
 
@@ -59,10 +67,7 @@ def check_means(means: Callable[..., Any]) -> None:
     # Three that do not belong together: for those that do, either formula would serve for both.
     x_t, x_0, eps = torch.randn(3, 64)
     ours = means(x_t, x_0, eps, beta, alpha_bar, t)
-    require(
-        isinstance(ours, tuple | list) and len(ours) == 2,
-        "return two tensors: the mean from x_0, and the mean from eps.",
-    )
+    ours = two(ours, "return two tensors: the mean from x_0, and the mean from eps.")
     from_eps = (x_t - beta[t] / (1 - alpha_bar[t]).sqrt() * eps) / (1 - beta[t]).sqrt()
     reject(
         equal(ours[0], from_eps) and not equal(ours[1], from_eps),
@@ -72,12 +77,19 @@ def check_means(means: Callable[..., Any]) -> None:
         equal(ours[0], from_eps),
         "the first must come from x_0, by eq. 7; this one comes from eps.",
     )
+    for k in (t - 1, t + 1):
+        shifted = alpha_bar[t - 1].sqrt() * beta[k] * x_0
+        shifted = shifted + (1 - beta[k]).sqrt() * (1 - alpha_bar[t - 1]) * x_t
+        reject(
+            equal(ours[0], shifted / (1 - alpha_bar[t])),
+            "beta_t is beta[t]: the tables have an entry 0, so nothing has to be shifted.",
+        )
     _diagnose_mean_from_x_0(ours[0], x_t, x_0, beta[t], alpha_bar[t], alpha_bar[t - 1])
     reject(
         equal(ours[1], ours[0]),
         "the second must come from eps, by eq. 11; this one comes from x_0.",
     )
-    _diagnose_mean_from_eps(ours[1], x_t, eps, beta[t], alpha_bar[t])
+    _diagnose_mean_from_eps(ours[1], x_t, eps, beta[t], alpha_bar[t], alpha_bar[t - 1])
     first, _ = means(x_t, x_0, eps, beta, alpha_bar, 1)
     require(equal(first, x_0), "at t = 1 the mean from x_0 must be x_0 itself.")
 
@@ -119,10 +131,26 @@ def _diagnose_mean_from_x_0(
         equal(ours, of_x_0 * x_0 + now.sqrt() * (1 - before) / (1 - now) * x_t),
         "the paper's alpha_t in the factor of x_t is 1 - beta_t, one step's. You took alpha_bar_t.",
     )
-    require(equal(ours, of_x_0 * x_0 + of_x_t * x_t), "the mean from x_0 is not eq. 7's.")
+    reject(
+        equal(ours, (of_x_0 * x_0 + of_x_t * x_t) * (1 - now) / (1 - before))
+        or equal(ours, of_x_0 * (1 - now) / (1 - before) * x_0 + of_x_t * x_t),
+        "below the line stands 1 - alpha_bar[t], of the noisier one, in both factors.",
+    )
+    reject(
+        equal(ours, of_x_0 * x_0 + (keep**2 * (1 - before) / (1 - now)).sqrt() * x_t),
+        "the root in the factor of x_t goes over 1 - beta_t alone.",
+    )
+    wanted = of_x_0 * x_0 + of_x_t * x_t
+    require(
+        equal(ours, wanted),
+        f"the mean from x_0 is not eq. 7's. (Here beta_t is {beta:.4f}, alpha_bar {now:.4f} at t"
+        f" and {before:.4f} at t - 1.)" + factors(ours, wanted, {"x_0": x_0, "x_t": x_t}),
+    )
 
 
-def _diagnose_mean_from_eps(ours: Any, x_t: Tensor, eps: Tensor, beta: Tensor, now: Tensor) -> None:
+def _diagnose_mean_from_eps(
+    ours: Any, x_t: Tensor, eps: Tensor, beta: Tensor, now: Tensor, before: Tensor
+) -> None:
     keep, noise = (1 - beta).sqrt(), (1 - now).sqrt()
     reject(
         equal(ours, (x_t - beta / (1 - now) * eps) / keep),
@@ -140,7 +168,33 @@ def _diagnose_mean_from_eps(ours: Any, x_t: Tensor, eps: Tensor, beta: Tensor, n
         equal(ours, (x_t - noise * eps) / now.sqrt()),
         "that is x_0, all the way back. Eq. 11 goes one step: beta_t / root(1 - alpha_bar_t).",
     )
-    require(equal(ours, (x_t - beta / noise * eps) / keep), "the mean from eps is not eq. 11's.")
+    reject(
+        equal(ours, (x_t - beta / noise * eps) / keep**2),
+        "the bracket is divided by the root of 1 - beta_t: the root is missing.",
+    )
+    reject(
+        equal(ours, (x_t - beta / noise * eps) / now.sqrt()),
+        "the paper's alpha_t in front of the bracket is 1 - beta_t, one step's. You took"
+        " alpha_bar_t.",
+    )
+    reject(
+        equal(ours, (x_t - beta.sqrt() / noise * eps) / keep),
+        "in the bracket stands beta_t, without a root.",
+    )
+    reject(
+        equal(ours, x_t - beta / noise * eps / keep),
+        "the whole bracket is divided by the root of 1 - beta_t, x_t as well.",
+    )
+    reject(
+        equal(ours, (x_t - beta / (1 - before).sqrt() * eps) / keep),
+        "the noise is that of x_t: 1 - alpha_bar[t] under the root, not the step before's.",
+    )
+    wanted = (x_t - beta / noise * eps) / keep
+    require(
+        equal(ours, wanted),
+        f"the mean from eps is not eq. 11's. (Here beta_t is {beta:.4f}, alpha_bar_t {now:.4f}.)"
+        + factors(ours, wanted, {"x_t": x_t, "eps": eps}),
+    )
 
 
 @exercise("x_0 and v from the noise")
@@ -150,7 +204,7 @@ def check_conversions(x_0_and_v: Callable[..., Any]) -> None:
     alpha, sigma = torch.tensor(0.6), torch.tensor(0.8)
     x_t = alpha * x_0 + sigma * eps
     ours = x_0_and_v(eps, x_t, alpha, sigma)
-    require(isinstance(ours, tuple | list) and len(ours) == 2, "return two tensors: x_0 and v.")
+    ours = two(ours, "return two tensors: x_0 and v.")
     reject(
         equal(ours[0], alpha * eps - sigma * x_0) and equal(ours[1], x_0),
         "the two are in the wrong order: first x_0, then v.",
@@ -165,7 +219,24 @@ def check_conversions(x_0_and_v: Callable[..., Any]) -> None:
         "sigma is already the root of 1 - alpha_bar: it multiplies eps as it is, not squared.",
     )
     reject(equal(ours[0], (x_t - eps) / alpha), "the noise in x_t is sigma eps, not eps.")
-    require(equal(ours[0], x_0), "x_0 does not solve x_t = alpha x_0 + sigma eps.")
+    reject(
+        equal(ours[0], (x_t + sigma * eps) / alpha),
+        "the noise was added on the way: take it away.",
+    )
+    reject(
+        equal(ours[0], (x_t - sigma * eps) / alpha**2)
+        or equal(ours[0], (x_t - (1 - alpha).sqrt() * eps) / alpha.sqrt()),
+        "alpha and sigma are the factors themselves, and no alpha_bar: neither root nor square.",
+    )
+    reject(
+        equal(ours[0], x_0.clamp(-1, 1)),
+        "nobody asked for a clip: these points may lie outside of [-1, 1].",
+    )
+    require(
+        equal(ours[0], x_0),
+        "x_0 does not solve x_t = alpha x_0 + sigma eps. (Here alpha is 0.6 and sigma 0.8.)"
+        + factors(ours[0], x_0, {"x_t": x_t, "eps": eps}),
+    )
     reject(
         equal(ours[1], alpha * eps + sigma * x_0),
         "in v, the signal is taken away: a minus before sigma x_0.",
@@ -179,7 +250,20 @@ def check_conversions(x_0_and_v: Callable[..., Any]) -> None:
         equal(ours[1], eps - x_0),
         "eps - x_0 is the velocity of a flow (chapter 34). v weighs the two by alpha and sigma.",
     )
-    require(equal(ours[1], alpha * eps - sigma * x_0), "v is not alpha eps - sigma x_0.")
+    reject(
+        equal(ours[1], sigma * eps - alpha * x_0),
+        "alpha and sigma are swapped: in v, alpha goes with the noise.",
+    )
+    reject(
+        equal(ours[1], alpha * eps - sigma * x_t),
+        "v is made of x_0 and the noise, and you put x_t in for x_0.",
+    )
+    wanted = alpha * eps - sigma * x_0
+    require(
+        equal(ours[1], wanted),
+        "v is not alpha eps - sigma x_0. (Here alpha is 0.6 and sigma 0.8.)"
+        + factors(ours[1], wanted, {"eps": eps, "x_0": x_0}),
+    )
 
 
 EpsModel = Callable[[Tensor, Tensor], Tensor]  # (x_t, alpha_bar_t) -> the noise in x_t
@@ -201,16 +285,19 @@ def sampler_with_bugs(
     randn_like: Callable[[Tensor], Tensor],
     bugs: tuple[bool, ...] = (False,) * 5,
     tilde: bool = False,
+    upper_end_alone: bool = False,
 ) -> Tensor:
     """Ancestral sampling with reverse variance beta, and with those of the five bugs asked for.
 
     bugs    schedule not rescaled with T; alpha for alpha_bar; alpha_bar of the step before off by
             one; 1 - alpha_bar without its root; noise at the last step
     tilde   the smaller reverse variance
+    upper_end_alone  only the larger end of beta is rescaled with T
     """
     not_rescaled, not_product, off_by_one, no_root, last_noise = bugs
     scale = 1.0 if not_rescaled else 1000 / T
-    beta = torch.cat([torch.zeros(1), scale * torch.linspace(1e-4, 0.02, T)])
+    low = 1e-4 if upper_end_alone else scale * 1e-4
+    beta = torch.cat([torch.zeros(1), torch.linspace(low, scale * 0.02, T)])
     alpha_bar = 1 - beta if not_product else (1 - beta).cumprod(0)
     for t in range(T, 0, -1):
         now, before = alpha_bar[t], alpha_bar[t if off_by_one else t - 1]
@@ -254,9 +341,15 @@ def check_repaired_sampler(sampler: Callable[..., Any]) -> None:
             _apart(ours, with_tilde) < 1e-3,
             "no bug is left, but the task asks for the reverse variance beta_t, not beta-tilde.",
         )
+        one_end = sampler_with_bugs(eps_model, start, T, _noise(), upper_end_alone=True)
+        reject(
+            _apart(ours, one_end) < 1e-3,
+            "both ends of beta are multiplied by 1000 / T, the lower one as well.",
+        )
         require(
             _apart(ours, candidates[left]) < 1e-3,
-            "the samples differ from the paper's by something that was not there before.",
+            "the samples differ from the paper's by something that was not there before. The noise"
+            " of a step has the size root(beta_t), and eps_model takes alpha_bar_t, not t.",
         )
         symptoms = [symptom for bug, symptom in zip(left, SYMPTOMS, strict=True) if bug]
         reject(any(left), f"{sum(left)} of 5 bugs left. One symptom: {''.join(symptoms[:1])}.")
@@ -309,6 +402,24 @@ def check_reverse_variance(reverse_variance: Callable[..., Any]) -> None:
     reject(
         equal(ours, beta[t] * before / now, atol=1e-6),
         "x_t holds noise as well as signal: its variance is alpha_bar_t s² + 1 - alpha_bar_t.",
+    )
+    tilde = beta[t] * (1 - before) / (1 - now)
+    reject(
+        equal(ours, s**2 * beta[t] + (1 - s**2) * tilde, atol=1e-6),
+        "a mix of the two extremes by s² agrees with both and with nothing between: use v.",
+    )
+    reject(
+        equal(ours, (beta[t] * v_s / v_t) ** 0.5, atol=1e-6),
+        "that is a standard deviation. The variance is asked for.",
+    )
+    reject(
+        equal(ours, beta[t] / v_t, atol=1e-6),
+        "the variance of x_{t-1} is missing above the line.",
+    )
+    after = alpha_bar[t + 1] * s**2 + 1 - alpha_bar[t + 1]
+    reject(
+        equal(ours, beta[t] * v_t / after, atol=1e-6),
+        "off by one: above stands the variance of x_{t-1}, below that of x_t.",
     )
     for t in (1, 2, 7, 20):
         for s in (0.0, 0.3, 0.8, 1.0):

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from course_lib.diffusion.schedules import linear
-from course_lib.exercises.checking import equal, exercise, reject, require
+from course_lib.exercises.checking import equal, exercise, factors, reject, require
 
 
 @exercise("the average forgets at the rate you chose, and starts short")
@@ -21,6 +21,10 @@ def check_ema_update(ema_update: Callable[..., Any]) -> None:
     reject(
         equal(late, _blend(average, current, max(0.9, (1 + 10**6) / (10 + 10**6)))),
         "the decay rises above the one asked for, 0.9: take the smaller of the two.",
+    )
+    reject(
+        equal(late, 0.9 * average + current),
+        "the new weights come in whole: they count 1 - decay.",
     )
     require(
         equal(late, 0.9 * average + 0.1 * current),
@@ -39,6 +43,11 @@ def check_ema_update(ema_update: Callable[..., Any]) -> None:
     require(
         equal(first, 0.1 * average + 0.9 * current),
         "at n = 0 the decay is not (1 + 0) / (10 + 0) = 0.1.",
+    )
+    require(
+        equal(ema_update(average, current, 8, 0.999), 0.5 * average + 0.5 * current),
+        "right at the first step and not on the way up: at n = 8 the decay is (1 + 8) / (10 + 8),"
+        " one half.",
     )
     require(
         equal(ema_update(average, current, 90, 0.5), 0.5 * average + 0.5 * current),
@@ -105,7 +114,45 @@ def check_clipped_mean(clipped_mean: Callable[..., Any]) -> None:
         equal(answer, wrong / (1 - bar)),
         "the factor of x_0 has alpha_bar at t; in their eq. 7 it is alpha_bar at t - 1.",
     )
-    require(equal(answer, mean(free.clamp(-1, 1))), "this is not eq. 7 with the clipped x_0.")
+    x_0, keep = free.clamp(-1, 1), (1 - beta) ** 0.5
+    for of_x_0, of_x_t, why in (
+        (
+            bar**0.5 * beta,
+            keep * (1 - bar),
+            "both factors have alpha_bar at t above the line; in their eq. 7 it is that at t - 1.",
+        ),
+        (
+            before**0.5 * beta,
+            keep * (1 - bar),
+            "the factor of x_t has 1 - alpha_bar at t above and below: above it is that at t - 1.",
+        ),
+        (before * beta, keep * (1 - before), "the factor of x_0 needs the root of alpha_bar."),
+        (
+            before**0.5 * beta,
+            (1 - beta) * (1 - before),
+            "the factor of x_t needs the root of 1 - beta.",
+        ),
+        (
+            keep * (1 - before),
+            before**0.5 * beta,
+            "the two factors are swapped: nearly all of the mean is x_t.",
+        ),
+    ):
+        reject(equal(answer, (of_x_0 * x_0 + of_x_t * x_t) / (1 - bar)), why)
+    reject(
+        equal(answer, mean(x_0) + keep * (1 - before) / (1 - bar) * (x_t.clamp(-1, 1) - x_t)),
+        "x_t is clipped as well. It is noisy, and may be anywhere.",
+    )
+    reject(
+        equal(answer, before**0.5 * x_0 + (1 - before) ** 0.5 * eps),
+        "that is DDIM's step (chapter 14): it puts the guessed noise back. Asked for is the mean of"
+        " their eq. 7.",
+    )
+    require(
+        equal(answer, mean(x_0)),
+        "this is not eq. 7 with the clipped x_0."
+        + factors(answer, mean(x_0), {"clipped x_0": x_0, "x_t": x_t}),
+    )
 
 
 @exercise("now you can tell a small loss from a good one")
@@ -136,6 +183,32 @@ def check_linear_loss(linear_loss: Callable[..., Any]) -> None:
         equal(answer, eps_loss),
         "this is the loss in each direction. Take their mean: the loss is one number.",
     )
+    for wrong, why in (
+        (bar**0.5, "alpha_bar multiplies a variance here: no root."),
+        (bar**2, "alpha_bar is a share of the variance already: do not square it."),
+    ):
+        signal = wrong * variances
+        reject(equal(answer, (signal / (signal + 1 - wrong)).mean()), why)
+        reject(equal(answer, (signal / (signal + 1 - bar)).mean()), why)
+    signal = bar * variances**2
+    reject(
+        equal(answer, (signal / (signal + 1 - bar)).mean()),
+        "`variances` are variances already: do not square them.",
+    )
+    reject(
+        equal(answer, (variances / (bar * variances + 1 - bar)).mean()),
+        "above the line stands alpha_bar times the variance, as below.",
+    )
+    reject(
+        equal(answer, (bar * variances / (1 - bar)).mean()),
+        "that is a signal-to-noise ratio. The loss is the signal's share of all of x_t.",
+    )
+    signal = (1 - bar) * variances
+    reject(
+        equal(answer, (signal / (signal + bar)).mean()),
+        "alpha_bar and 1 - alpha_bar are swapped: alpha_bar is the data's share.",
+    )
+    reject(equal(answer, eps_loss.mean() ** 0.5), "the loss is a mean square: no root.")
     require(equal(answer, eps_loss.mean()), "at alpha_bar = 0.8 the loss is not right.")
 
 

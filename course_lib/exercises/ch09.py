@@ -163,6 +163,19 @@ def check_mmd2(mmd2: Callable[..., Any]) -> None:
         equal(answer, own_a / (n - 1) ** 2 + own_b / (m - 1) ** 2 - 2 * k_ab.mean()),
         "without its diagonal a matrix has n (n - 1) entries, not (n - 1)^2.",
     )
+    reject(
+        equal(answer, k_aa.sum() / (n * (n - 1)) + k_bb.sum() / (m * (m - 1)) - 2 * k_ab.mean()),
+        "you divide by n (n - 1), and the diagonals are still in the sums: leave them out.",
+    )
+    reject(
+        equal(answer, own_a / (n * (n - 1)) + k_bb.mean() - 2 * k_ab.mean())
+        or equal(answer, k_aa.mean() + own_b / (m * (m - 1)) - 2 * k_ab.mean()),
+        "one of the two sets still compares its points with themselves.",
+    )
+    reject(
+        equal(answer, own_a / (m * (m - 1)) + own_b / (n * (n - 1)) - 2 * k_ab.mean()),
+        "n and m are swapped: each sum is divided by the number of its own pairs.",
+    )
     reject(equal(answer, -right), "the sign: the mixed term is subtracted from the other two.")
     require(equal(answer, right), f"for 7 rows against 5 {_not(right, answer)}")
     alike = torch.eye(3) + 0.1  # a kernel need not be 1 on the diagonal: here it is 1.1

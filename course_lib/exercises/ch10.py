@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Normal
 
-from course_lib.exercises.checking import equal, exercise, reject, require
+from course_lib.exercises.checking import equal, exercise, reject, require, two
 
 
 @exercise("all grey levels together have probability 1, whatever the network says")
@@ -71,6 +71,26 @@ def check_level_probabilities(level_probabilities: Callable[..., Any]) -> None:
         reject(
             equal(answer, law.log_prob(x).softmax(0)),
             "the densities at the levels, divided by their sum, are not the masses of the bins.",
+        )
+        reject(
+            equal(answer, law.log_prob(x).exp()),
+            "these are densities. A probability is what lies between two edges: a difference of"
+            " cdf.",
+        )
+        other = Normal(law.mean, std**0.5)
+        reject(
+            equal(answer, _open(other.cdf(x - half), other.cdf(x + half))),
+            "`std` is a standard deviation already: no root.",
+        )
+        even = torch.linspace(-1, 1, levels + 1, dtype=torch.float64)[1:-1]
+        reject(
+            equal(answer, _cut(law, even)),
+            "you cut [-1, 1] into equal pieces. But the lowest and the highest level stand at -1"
+            " and 1 themselves, so the levels are 2 / (levels - 1) apart.",
+        )
+        reject(
+            equal(answer, _cut(law, (torch.arange(levels - 1) + 0.5).double() / (levels - 1))),
+            "your levels run from 0 to 1. They run from -1 to 1.",
         )
         reject(
             abs(float(torch.as_tensor(answer).double().sum()) - 1) > 1e-3,
@@ -150,6 +170,10 @@ def check_dequantised_bits(dequantised_bits: Callable[..., Any]) -> None:
         " dimensions too.",
     )
     reject(
+        equal(answer, (nats / math.log(2) + math.log2(levels)) / dims),
+        "log2(levels) is per dimension already: only the rest is divided by their number.",
+    )
+    reject(
         equal(answer, bits(unit, count=8)) or equal(answer, bits(unit, count=8 * dims)),
         "the log-density is of one example: divide by its dimensions, not by the number of"
         " examples.",
@@ -177,6 +201,21 @@ def check_dequantised_bits(dequantised_bits: Callable[..., Any]) -> None:
         or equal(answer, bits(short, 1 / (levels - 1)))
         or equal(answer, bits(unit, 1 / (levels - 1))),
         "pixel + noise runs from 0 to levels, so divide by levels to fill [0, 1).",
+    )
+    middle = (pixels + noise - 0.5) / levels
+    reject(
+        equal(answer, bits(middle)) or bool(torch.as_tensor(answer).isnan().any()),
+        "a pixel leaves [0, 1): is something taken away from it? The noise goes from 0 to 1, and"
+        " fills the level from below.",
+    )
+    reject(
+        not equal(answer, dequantised_bits(log_density, pixels, noise, levels), atol=1e-9),
+        "two calls differ: you draw noise of your own. Use the noise that is given.",
+    )
+    both = 2 * unit - 1
+    reject(
+        equal(answer, bits(both.abs())) or equal(answer, bits(both.abs()) - 1),
+        "`log_density` takes the scale [0, 1), not [-1, 1).",
     )
     require(
         equal(answer, right),
@@ -250,6 +289,10 @@ def check_invisible_share(invisible_share: Callable[..., Any]) -> None:
         "a guess that is off by the limit itself is good enough: at most, not less than.",
     )
     require(
+        equal(invisible_share(bits, exact, 127.25 / 64), share(1)),
+        "from [-1, 1] to 0 ... 255 is a factor of 127.5, a little more than yours.",
+    )
+    require(
         equal(invisible_share(bits, errors, 100.0), 1.0),
         "with a limit of 100 grey levels every guess will do: the share is 1.",
     )
@@ -264,10 +307,7 @@ def check_importance(importance: Callable[..., Any]) -> None:
     """Exercise 4: chances and factors of times, from what each has lost lately."""
     losses = torch.tensor([[3.0, 3.0], [1.0, 7.0], [1.0, 1.0], [0.5, 0.5]], dtype=torch.float64)
     answer = importance(losses)
-    require(
-        isinstance(answer, tuple) and len(answer) == 2,
-        "return two tensors: the chances, and the factors of the losses.",
-    )
+    answer = two(answer, "return two tensors: the chances, and the factors of the losses.")
     p, weight = (torch.as_tensor(part) for part in answer)
     require(
         p.shape == weight.shape == (4,),
@@ -299,6 +339,10 @@ def check_importance(importance: Callable[..., Any]) -> None:
         equal(p, losses.std(1) / losses.std(1).sum()),
         "a standard deviation forgets the mean: the third time would never be drawn. Take the root"
         " of the mean square.",
+    )
+    reject(
+        equal(p, (1 / size) / (1 / size).sum()),
+        "upside down: times with large losses deserve more draws, not fewer.",
     )
     require(
         equal(p, right),

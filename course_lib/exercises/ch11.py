@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from course_lib.exercises.checking import equal, exercise, reject, require
+from course_lib.exercises.checking import equal, exercise, factors, reject, require
 
 
 @exercise("one drift for every way back")
@@ -57,7 +57,8 @@ def check_drift(drift: Callable[..., Any]) -> None:
         "twice too much score: the factor is (1 + noise²) / 2.",
     )
     reject(
-        is_drift(with_factor(lambda n: n**2 * g**2)),
+        is_drift(with_factor(lambda n: n**2 * g**2))
+        or is_drift(with_factor(lambda n: n**2 / 2 * g**2)),
         "at strength 0 no score is left. The ODE has half of g² score, and noise adds to it.",
     )
     reject(
@@ -92,9 +93,20 @@ def check_drift(drift: Callable[..., Any]) -> None:
         is_drift(lambda n: f - (1 + n**2) / 2 * g**2 * score),
         "f stands alone: it multiplies x.",
     )
+    reject(
+        is_drift(with_factor(lambda n: (0.5 + n**2) * g**2)),
+        "the half belongs to noise² as well: at strength 1 the factor is 1, the reverse SDE's.",
+    )
+    reject(
+        is_drift(with_factor(lambda n: (1 - n**2) / 2 * g**2)),
+        "more noise smears more, and more score has to undo it: 1 + noise².",
+    )
+    wanted = f * x - (1 + 2.0**2) / 2 * g**2 * score
     require(
         is_drift(with_factor(lambda n: (1 + n**2) / 2 * g**2)),
-        "it is not f x minus some multiple of g² score that fits the Fokker-Planck equation.",
+        "it is not f x minus some multiple of g² score that fits the Fokker-Planck equation. (For"
+        f" f = {f}, g = {g} and strength 2, say.)"
+        + factors(found[2.0], wanted, {"x": x, "score": score}),
     )
     # A likelihood differentiates the drift, so the way from x to it must stay open.
     with_grad = drift(x.requires_grad_(), score, f, g, 1.0)
@@ -144,7 +156,7 @@ def check_step(step: Callable[..., Any]) -> None:
         " has 3. Noise is multiplied by noise: g must not draw any.",
     )
     reject(
-        near(var, 2 * right) and times_drawn == 1,
+        near(var, 2 * right) and times_drawn == 1 and kurtosis > 4,
         "one draw is multiplied by itself: the noise has no sign any more.",
     )
     reject(
@@ -152,6 +164,10 @@ def check_step(step: Callable[..., Any]) -> None:
         "sqrt(h) is there twice. The variance of a step is g² h, not g² h².",
     )
     reject(near(var, right / h), "sqrt(h) is missing from the noise.")
+    reject(
+        near(var, 2 * right) and times_drawn == 1,
+        "the variance is twice what is right: g dw has the variance g² h, without a 2.",
+    )
     reject(
         near(var, 2 * right),
         "there are two draws, and their variances add to twice what is right.",
@@ -260,6 +276,22 @@ def check_variances(variances: Callable[..., Any]) -> None:
         and not (equal(signs, wanted[0]) or equal(normals, wanted[1])),
         "close, as an estimate from draws is. The formula needs no draws.",
     )
+    reject(
+        equal(signs, wanted[1] - diagonal),
+        "the diagonal leaves as it came: twice the square of each S_ii.",
+    )
+    reject(
+        equal(signs, wanted[1]) and equal(normals, wanted[1] + 2 * diagonal),
+        "the sum over all i and j holds the diagonal already. With signs it is taken out.",
+    )
+    reject(
+        equal(signs, wanted[1] - 2 * float(half.trace()) ** 2),
+        "each S_ii is squared, then they are added: not the square of the trace.",
+    )
+    reject(
+        equal(signs, 0.0),
+        "for signs z² = 1, but the pairs z_i z_j change their sign. Only the diagonal is known.",
+    )
     require(
         equal(signs, wanted[0]) and equal(normals, wanted[1]),
         f"for the check's 4 x 4 matrix they are {wanted[0]:.3f} and {wanted[1]:.3f};"
@@ -332,6 +364,14 @@ def check_bits(bits: Callable[..., Any]) -> None:
         is_bits(lambda p, d, w: max(0.0, -p / d / two - log2(w)))
         or is_bits(lambda p, d, w: abs(-p / d / two - log2(w))),
         "a density may be as high as it likes, so bits per dimension may be negative.",
+    )
+    reject(
+        is_bits(lambda p, d, w: (-p / d - math.log(w)) * two),
+        "both terms are multiplied by log 2. Bits are nats divided by it.",
+    )
+    reject(
+        is_bits(lambda p, d, w: -p / d / two - 1 / w) or is_bits(lambda p, d, w: -p / d / two - w),
+        "the width multiplies a density, so its logarithm is added: -log2(bin_width).",
     )
     require(
         is_bits(lambda p, d, w: -p / d / two - log2(w)),

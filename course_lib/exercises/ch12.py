@@ -83,7 +83,8 @@ WRONG_PLANS: list[tuple[Callable[[Spec], list[Row]], str]] = [
     (
         lambda spec: _plan(*spec, stack=False),
         "you take every skip to be as wide as the resolution that reads it. A halving keeps the"
-        " channels, so the skip that it leaves is as wide as the resolution above.",
+        " channels, so the skip that it leaves is as wide as the resolution above. (And after the"
+        " last resolution nothing is halved, and no skip left.)",
     ),
     (
         lambda spec: _plan(*spec, stale=True),
@@ -216,6 +217,8 @@ def check_receptive_field(receptive_field: Callable[..., Any]) -> None:
                 " with a `for`, or work on a copy.")  # fmt: skip
     for reach, why in WRONG_REACHES:
         reject(answers == [reach(layers) for layers in stacks], why)
+    squares = [_reach(s, lambda r, j, k, s: (r + (k - 1) * j, j * s)) ** 2 for s in stacks]
+    reject(answers == squares, "that is an area. Asked for are pixels along a side.")
     for layers, answer in zip(stacks, answers, strict=True):
         right = _reach(layers, lambda r, j, k, s: (r + (k - 1) * j, j * s))
         require(
@@ -402,6 +405,16 @@ def _recognise(answer: torch.Tensor, x: torch.Tensor) -> None:
     reject(
         equal(answer, (centred / variance).flatten(1, 2)),
         "you divide by the variance. The spread is its root.",
+    )
+    spread = grouped.var((2, 3, 4), keepdim=True, unbiased=False) + 1e-5
+    reject(
+        equal(answer, (grouped / spread.sqrt()).flatten(1, 2)),
+        "the size is right, and the mean is still there: take it away first.",
+    )
+    reject(
+        equal(answer, by((1, 3, 4), grouped).flatten(1, 2)),
+        "your mean runs over the groups, for each place in a group: dimension 2 holds the channels"
+        " of a group, dimension 1 the groups.",
     )
     power = grouped.square().mean((2, 3, 4), keepdim=True) + 1e-5
     reject(

@@ -37,6 +37,14 @@ def require(right: bool, why: str) -> None:
     reject(not right, why)
 
 
+def two(answer: Any, why: str) -> tuple[Any, ...]:
+    """The two parts of an answer: of a tuple, a list, or a tensor that stacks them."""
+    stacked = torch.is_tensor(answer) and answer.ndim > 0
+    parts = tuple(answer) if stacked or isinstance(answer, tuple | list) else ()
+    require(len(parts) == 2, why)
+    return parts
+
+
 def equal(ours: Any, theirs: Any, atol: float = 1e-4) -> bool:
     """Whether two tensors, arrays or numbers agree; another shape is no agreement, not an error."""
     ours, theirs = (_number(value).detach().double().cpu() for value in (ours, theirs))
@@ -46,6 +54,27 @@ def equal(ours: Any, theirs: Any, atol: float = 1e-4) -> bool:
 def _number(value: Any) -> torch.Tensor:
     # A Python float keeps its digits; as_tensor alone would round it to float32.
     return torch.as_tensor(value, dtype=torch.float64 if isinstance(value, float) else None)
+
+
+def factors(ours: Any, right: torch.Tensor, parts: dict[str, torch.Tensor]) -> str:
+    """If both are mixes of the named parts: how much of each there is, and should be.
+
+    For the last line of a check that knows what is wrong with nothing but the sum:
+    factors(x_t, right, {"x_0": x_0, "eps": eps}) is " You take 0.600 x_0 + 0.640 eps; here it is
+    0.600 x_0 + 0.800 eps.", or nothing where the answer is no such mix.
+    """
+    table = torch.stack([part.detach().double().flatten() for part in parts.values()], dim=1)
+    said = []
+    for mix in (torch.as_tensor(ours), right):
+        if mix.shape != right.shape or not bool(mix.isfinite().all()):
+            return ""
+        flat = mix.detach().double().flatten()
+        found = torch.linalg.lstsq(table, flat[:, None]).solution[:, 0]
+        if not equal(table @ found, flat):
+            return ""
+        terms = [f"{share:+.3f} {name}" for share, name in zip(found.tolist(), parts, strict=True)]
+        said.append(" ".join(terms).replace("+", "+ ").replace("-", "- ").removeprefix("+ "))
+    return f" You take {said[0]}; here it is {said[1]}."
 
 
 def exercise(what: str) -> Callable[[Callable[[Any], None]], Check]:
@@ -134,10 +163,23 @@ def _filled_in(value: Any) -> Any:
     return value
 
 
+# What PyTorch says of mistakes that everybody makes once, and what to do about each.
+CURES = {
+    "does not require grad": "Take gradients on a copy that asks for them, `x.detach()"
+    ".requires_grad_()`, and outside of `torch.no_grad()`.",
+    "only for scalar outputs": "Add up over the batch first: `.sum()`.",
+    "'input' (position 1) must be Tensor": "Plain numbers have no `torch.sqrt`, no"
+    " `torch.log`: take `** 0.5` and `math.log`, or make them a tensor first.",
+    "dimension 0 with size 0": "Nothing fulfils your condition here: `nonzero` found no entry.",
+    "must match the size of tensor": "Two shapes do not fit: print both.",
+}
+
+
 def _in_readers_code(error: BaseException | None) -> str:
-    """Name the exception and the reader's line that raised it."""
+    """Name the exception, the reader's line that raised it, and a cure where one is known."""
     frames = traceback.extract_tb(error and error.__traceback__)
     own = [f for f in frames if "site-packages" not in f.filename and f.filename != __file__]
     where = f" in the line `{own[-1].line}`" if own and own[-1].line else ""
     said = (str(error).splitlines() or [""])[0]
-    return f"your code raised {type(error).__name__}{where}: {said}"
+    cure = next((f" {cure}" for words, cure in CURES.items() if words in said), "")
+    return f"your code raised {type(error).__name__}{where}: {said}{cure}"

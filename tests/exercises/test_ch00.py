@@ -86,6 +86,19 @@ def away(x_t, x_0, t, s):
     return x_t + (t - s) / t * (x_t - x_0)
 
 
+def log_prior_times(x_t, examples, prior, alpha, sigma):
+    return (logits(x_t, examples, alpha, sigma) * prior.log()).softmax(1) @ examples
+
+
+def log_prior_off(x_t, examples, prior, alpha, sigma):
+    return (logits(x_t, examples, alpha, sigma) - prior.log()).softmax(1) @ examples
+
+
+def cosine_step(x_t, x_0, t, s):
+    alpha, sigma = (lambda t, f=f: f(t * math.pi / 2) for f in (math.cos, math.sin))
+    return alpha(s) * x_0 + sigma(s) * (x_t - alpha(t) * x_0) / sigma(t)
+
+
 # check, a wrong answer, words that its diagnosis must contain; tests/test_exercises.py runs them
 WRONG = [
     (check_noisy, lambda x_0, a, eps: a * x_0 + (1 - a) * eps, "shares of the variance"),
@@ -147,4 +160,24 @@ WRONG = [
         "swapped",
     ),
     (check_step, lambda x_t, x_0, t, s: 0 * x_t, "that x_t and the guess imply"),
+    (check_noisy, lambda x_0, a, eps: a**0.5 * x_0 - (1 - a) ** 0.5 * eps, "noise is added"),
+    (check_noisy, lambda x_0, a, eps: x_0 + (1 - a) ** 0.5 * eps, "is not shrunk"),
+    (check_noisy, lambda x_0, a, eps: a**0.5 * x_0 + 0.8 * torch.randn(4, 2), "draw new noise"),
+    (check_posterior_mean, log_prior_times, "not multiplied"),
+    (check_posterior_mean, log_prior_off, "a rare example must count less"),
+    (check_step, cosine_step, "the chapter's own road"),
+    (
+        check_step,
+        lambda x_t, x_0, t, s: s * x_0 + (1 - s) * (x_t - t * x_0) / (1 - t),
+        "alpha and sigma are swapped",
+    ),
+    (check_step, lambda x_t, x_0, t, s: x_t + (t - s) / (1 - t) * (x_0 - x_t), "t long"),
+    (
+        check_step,
+        lambda x_t, x_0, t, s: (
+            (1 - s) ** 0.5 * x_0 + s**0.5 * (x_t - (1 - t) ** 0.5 * x_0) / t**0.5
+        ),
+        "no roots here",
+    ),
+    (check_noisy, lambda x_0, a, eps: 0.6 * x_0 + 0.8 * eps, "right once"),
 ]

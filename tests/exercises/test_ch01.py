@@ -95,6 +95,26 @@ def first_twice(values, decay):
     return uncorrected(values, decay) + decay ** len(values) * values[0]
 
 
+def gap(apart, std):
+    return (apart / (2 * std**2)).sum(1)
+
+
+def half_of_the_last(m, s, n, r):
+    return (2 * torch.log(r / s) - 1 + 0.5 * (s**2 + (m - n) ** 2) / r**2).sum(1)
+
+
+def weighted(values, variances):
+    total = sum(1 / v for v in variances)
+    return sum(x / v for x, v in zip(values, variances, strict=True)) / total, 1 / total
+
+
+def corrected_at_each_step(values, decay):
+    average = 0.0
+    for n, value in enumerate(values, start=1):
+        average = (decay * average + (1 - decay) * value) / (1 - decay**n)
+    return average
+
+
 # check, a wrong answer, words that its diagnosis must contain; tests/test_exercises.py runs them
 WRONG = [
     (check_divergence, each, "Add them up"),
@@ -236,6 +256,65 @@ WRONG = [
         lambda v, d: uncorrected(v, d) / (1 - 0.9**12),
         "times the value 3",
     ),
+    (check_divergence, half_of_the_last, "the half is in front of the last term only"),
+    (
+        check_divergence,
+        lambda m, s, n, r: divergence(m, s, n, r) - gap((m - n) ** 2, r) + gap((m - n).abs(), r),
+        "by its square",
+    ),
+    (
+        check_divergence,
+        lambda m, s, n, r: (torch.log(r / s) + 0.5 * ((m - n) / s) ** 2).sum(1),
+        "p's variance",
+    ),
+    (
+        check_divergence,
+        lambda m, s, n, r: divergence(m, s, 0 * n, torch.ones_like(r)),
+        "from N(0, I)",
+    ),
+    (
+        check_posterior,
+        lambda m, v, y, s, z, r: weighted([m, y, z], [v**2, s**2, r**2]),
+        "do not square it",
+    ),
+    (
+        check_posterior,
+        lambda m, v, y, s, z, r: weighted([m, (y + z) / 2], [v, (s**2 + r**2) / 4]),
+        "one measurement of the two first",
+    ),
+    (
+        check_posterior,
+        lambda m, v, y, s, z, r: (
+            m + v / (v + s**2) * (y - m) + v / (v + r**2) * (z - m),
+            weighted([m, y, z], [v, s**2, r**2])[1],
+        ),
+        "pull at the old mean",
+    ),
+    (check_denoiser, from_score(lambda y, s, a, n: a * (y + n**2 * s)), "divides by it"),
+    (check_denoiser, from_score(lambda y, s, a, n: (y + s) / a), "by sigma squared"),
+    (
+        check_denoiser,
+        lambda y, p, a, n: denoiser(y, lambda y: p(y).exp(), a, n),
+        "a logarithm already",
+    ),
+    (
+        check_bits,
+        lambda p, d, n, low, high: -p / d - math.log2((high - low) / n),
+        "divide the first by log 2",
+    ),
+    (
+        check_bits,
+        lambda p, d, n, low, high: p / d / math.log(2) - math.log2((high - low) / n),
+        "likely images cost little",
+    ),
+    (
+        check_bits,
+        lambda p, d, n, low, high: (-p / d - math.log((high - low) / n)) * math.log(2),
+        "you multiply",
+    ),
+    (check_corrected_average, lambda v, d: uncorrected(v, 1 - d) / (1 - d ** len(v)), "swapped"),
+    (check_corrected_average, lambda v, d: uncorrected(v, d) / d ** len(v), "weight of the start"),
+    (check_corrected_average, corrected_at_each_step, "corrected before"),
 ]
 
 

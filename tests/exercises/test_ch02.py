@@ -1,5 +1,7 @@
 """Wrong answers that the checks of this chapter must catch, each by its own diagnosis."""
 
+import math
+
 import torch
 
 from course_lib.exercises.ch02 import (
@@ -81,7 +83,7 @@ WRONG = [
     (
         check_sample_posterior,
         lambda m, a, eps: torch.normal(m, (0.5 * a).exp()),
-        "no draw made of the `eps`",
+        "noise of your own",
     ),
     (
         check_sample_posterior,
@@ -114,10 +116,32 @@ WRONG = [
     (check_active_units, lambda v, s, b, n: used(v, s**2 / b, n), "you divide by beta"),
     (check_active_units, lambda v, s, b, n: used(v, b, n), "sigma does not matter"),
     (check_active_units, lambda v, s, b, n: used(v, b**0.5 * s**2, n), "it is 6, not"),
-    (check_active_units, lambda v, s, b, n: used(v, (b * s) ** 2, n), "it is 5, not 6"),
     (check_active_units, lambda v, s, b, n: used(-v, -b * s**2, n), "stay dark"),
     (check_active_units, lambda v, s, b, n: v > b * s**2, "yours has the shape [6]"),
     (check_active_units, lambda v, s, b, n: 2.5, "whole number"),
     (check_active_units, lambda v, s, b, n: n, "not all coordinates are used"),
     (check_active_units, lambda v, s, b, n: 0, "it is 6, not 0"),
+    (
+        check_kl_to_prior,
+        lambda m, a: 0.5 * (m**2 + (0.5 * a).exp() - 1 - a).sum(1),
+        "neither its root nor its square",
+    ),
+    (check_kl_to_prior, lambda m, a: kl(m, 0.5 * a).sum(1), "neither its root nor its square"),
+    (check_kl_to_prior, lambda m, a: (m**2 + a - 1 - a.log()).sum(1), "a logarithm already"),
+    (check_kl_to_prior, lambda m, a: kl(m, a).sum(1) / math.log(2), "in bits"),
+    (check_sample_posterior, lambda m, a, eps: m + 0.5 * a * eps, "exp is missing"),
+    (check_sample_posterior, lambda m, a, eps: m - (0.5 * a).exp() * eps, "add it"),
+    (
+        check_sample_posterior,
+        lambda m, a, eps: m + (0.5 * a).exp() * torch.randn_like(m),
+        "noise of your own",
+    ),
+    (
+        check_active_units,
+        lambda v, s, b, n: int((v[:n] > b * s**2).sum()),
+        "in any order",
+    ),
+    (check_active_units, lambda v, s, b, n: used(v, (b * s) ** 2, n), "you square beta"),
+    (check_active_units, lambda v, s, b, n: used(v.sqrt(), b * s**2, n), "root of the eigenvalues"),
+    (check_sample_posterior, lambda m, a, eps: m + a.tanh() * eps, "no draw made of the"),
 ]

@@ -21,6 +21,11 @@ def posterior(x_t, x_0, alpha_t, sigma_t, alpha_s, sigma_s):
     return mean, fresh * sigma_s**2 / sigma_t**2
 
 
+def variance_for_each(x_t, *rest):
+    mean, variance = posterior(x_t, *rest)
+    return mean, variance.expand_as(x_t)
+
+
 def wrong_variance(formula):
     """Levels are (keep, fresh, sigma_t², sigma_s²)."""
 
@@ -110,7 +115,7 @@ WRONG = [
     ),
     (check_posterior, wrong_variance(lambda keep, fresh, n_t, n_s: n_t), "the variance is not"),
     (check_posterior, lambda *a: posterior(*a)[::-1], "the mean first"),
-    (check_posterior, lambda x, *a: (posterior(x, *a)[0], 0 * x), "the mean first"),
+    (check_posterior, lambda x, *a: (posterior(x, *a)[0], x), "the mean first"),
     (
         check_posterior,
         wrong_variance(lambda keep, fresh, n_t, n_s: (1 - keep**2) * n_s / n_t),
@@ -203,6 +208,118 @@ WRONG = [
         "the logarithm alone",
     ),
     (check_complete_bound, with_L_T(lambda L_T, last, std: 3 * L_T), "the bound is"),
+    (
+        check_posterior,
+        lambda x_t, x_0, a_t, n_t, a_s, n_s: (
+            posterior(x_t, x_0, a_t, n_t, a_s, n_s)[0],
+            (1 - a_s**2) * (1 - (a_t / a_s) ** 2) / (1 - a_t**2),
+        ),
+        "You are given the sigmas",
+    ),
+    (
+        check_posterior,
+        wrong_variance(lambda keep, fresh, n_t, n_s: (n_t - keep * n_s) * n_s / n_t),
+        "by keep²",
+    ),
+    (
+        check_posterior,
+        wrong_variance(lambda keep, fresh, n_t, n_s: (n_t - n_s / keep**2) * n_s / n_t),
+        "upside down",
+    ),
+    (
+        check_posterior,
+        wrong_variance(lambda keep, fresh, n_t, n_s: n_t / (fresh * n_s)),
+        "the precision",
+    ),
+    (
+        check_posterior,
+        lambda x_t, x_0, a_t, n_t, a_s, n_s: posterior(x_t, x_0, a_s, n_s, a_t, n_t),
+        "t and s are swapped",
+    ),
+    (
+        check_posterior,
+        lambda x_t, x_0, a_t, n_t, a_s, n_s: (
+            a_s * x_0 + n_s * (x_t - a_t * x_0) / n_t,
+            posterior(x_t, x_0, a_t, n_t, a_s, n_s)[1],
+        ),
+        "DDIM's step",
+    ),
+    (check_posterior, wrong_mean(lambda x, y, a, b, k, _: k * a * x + b * y), "so alpha_s"),
+    (
+        check_path_bound,
+        lambda path, q, p, prior: path_bound(path, q, p, prior) + 2 * prior(path[-1]),
+        "log p(x_T) has the wrong sign",
+    ),
+    (
+        check_path_bound,
+        lambda path, q, p, prior: path_bound(path, lambda *_: 0, p, prior),
+        "the forward steps are missing",
+    ),
+    (
+        check_path_bound,
+        lambda path, q, p, prior: path_bound(path, lambda x, y, t: q(x, y, t - 1), p, prior),
+        "told t - 1",
+    ),
+    (
+        check_path_bound,
+        lambda path, q, p, prior: path_bound(path, q, lambda x, y, t: p(x, y, t - 1), prior),
+        "told t - 1",
+    ),
+    (
+        check_path_bound,
+        lambda path, *rest: path_bound(path, *rest) / (len(path) - 1),
+        "not their mean",
+    ),
+    (
+        check_continuous_loss,
+        lambda mmse, s, t: -0.5 * torch.trapezoid(s.exp() * mmse(s), s.exp()),
+        "in it twice",
+    ),
+    (
+        check_continuous_loss,
+        lambda mmse, s, t: -0.5 * torch.trapezoid(mmse(s.exp()), s.exp()),
+        "`mmse` takes the log SNR",
+    ),
+    (
+        check_continuous_loss,
+        lambda mmse, s, t: -0.5 * torch.trapezoid(mmse(t), s.exp()),
+        "`mmse` takes the log SNR",
+    ),
+    (
+        check_complete_bound,
+        with_L_T(lambda L, a, s: 0.5 * (a * s - a - torch.log(1 - a))),
+        "`std` is s",
+    ),
+    (
+        check_complete_bound,
+        with_L_T(lambda L, a, s: 0.5 * (-a - torch.log(1 - a))),
+        "the mean of x_T is missing",
+    ),
+    (
+        check_complete_bound,
+        with_L_T(lambda L, a, s: 0.5 * (a.sqrt() * s**2 - a - torch.log(1 - a))),
+        "its square is alpha_bar_T",
+    ),
+    (
+        check_complete_bound,
+        with_L_T(lambda L, a, s: 0.5 * (a * s**2 - a + torch.log(1 - a))),
+        "the logarithm has the wrong sign",
+    ),
+    (
+        check_complete_bound,
+        with_L_T(lambda L, a, s: 0.5 * (a * s**2 - a)),
+        "of the divergence is missing",
+    ),
+    (
+        check_complete_bound,
+        with_L_T(lambda L, a, s: 0.5 * ((1 + a * s**2) / (1 - a) - 1 + torch.log(1 - a))),
+        "q stands first",
+    ),
+    (
+        check_complete_bound,
+        with_L_T(lambda L, a, s: 0.5 * torch.log(1 + s**2 * a / (1 - a))),
+        "what x_T knows",
+    ),
 ]
 
 
@@ -210,6 +327,7 @@ WRONG = [
     ("check", "solution"),
     [
         (check_posterior, posterior),
+        (check_posterior, variance_for_each),
         (check_path_bound, path_bound),
         (check_continuous_loss, continuous_loss),
         (check_complete_bound, complete_bound),

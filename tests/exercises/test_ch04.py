@@ -48,6 +48,14 @@ def test_right_answers_pass() -> None:
     assert check_bound(lambda d, last, first, prior: last - first - prior - sum(d))
 
 
+def by_chances(x_t, x_0, beta, keep, rate, stay, come=lambda b, r: b * r):
+    """Bayes' rule with any chances that a one stays one, and that a zero becomes one."""
+    before = keep * x_0 + (1 - keep) * rate
+    chances = stay(beta, rate), come(beta, rate)
+    one, zero = (torch.where(x_t > 0.5, chance, 1 - chance) for chance in chances)
+    return one * before / (one * before + zero * (1 - before))
+
+
 # check, a wrong answer, words that its diagnosis must contain; tests/test_exercises.py runs them
 WRONG = [
     (check_posterior, lambda x_t, x_0, b, k, r: k * x_0 + (1 - k) * r, "q(x_{t-1} | x_0)"),
@@ -73,7 +81,7 @@ WRONG = [
     ),
     (check_numbers_per_unit, lambda k, gain: round(gain / UNIT), "the gain alone"),
     (check_numbers_per_unit, lambda k, gain: (gain - k) / UNIT, "rounded"),
-    (check_numbers_per_unit, lambda k, gain: 1, "for the swiss roll"),
+    (check_numbers_per_unit, lambda k, gain: 1, "use the two columns"),
     (check_numbers_per_unit, lambda k, gain: round(gain - k), "How many numbers is that"),
     (check_half_plane_slope, lambda *a: -slope(*a), "sign is wrong"),
     (check_half_plane_slope, lambda x, n, c, w: w * slope(x, n, c, w), "inner derivative"),
@@ -99,4 +107,52 @@ WRONG = [
         "not averaged",
     ),
     (check_bound, lambda d, last, first, prior: last - first + prior - sum(d), "is paid"),
+    (
+        check_posterior,
+        lambda x_t, x_0, b, k, r: posterior(x_t, x_0, b, k, r, start=k * x_0),
+        "may be a one too",
+    ),
+    (
+        check_posterior,
+        lambda x_t, x_0, b, k, r: posterior(x_t, x_0, b, k, r, start=0 * x_0 + 0.5),
+        "x_0 is not in it",
+    ),
+    (check_posterior, lambda *a: by_chances(*a, lambda b, r: 1 - b), "redrawn and lucky"),
+    (
+        check_posterior,
+        lambda *a: by_chances(*a, lambda b, r: b + (1 - b) * r, lambda b, r: (1 - b) * r),
+        "that of being kept",
+    ),
+    (
+        check_posterior,
+        lambda x_t, x_0, b, k, r: posterior(x_t, x_0, b, 1 - k, r),
+        "never redrawn",
+    ),
+    (
+        check_posterior,
+        lambda x_t, x_0, b, k, r: posterior(0 * x_t + 1, x_0, b, k, r),
+        "taken for a one throughout",
+    ),
+    (
+        check_posterior,
+        lambda x_t, x_0, b, k, r: (
+            posterior(x_t, x_0, b, k, r, normalise=False)
+            / (k * (1 - b) * x_0 + (1 - k * (1 - b)) * r)
+        ),
+        "the x_t that is there",
+    ),
+    (check_numbers_per_unit, lambda k, gain: round((gain - k) / UNIT / 2), "the half is missing"),
+    (check_numbers_per_unit, lambda k, gain: int((gain - k) / UNIT), "cuts off"),
+    (check_numbers_per_unit, lambda k, gain: 3, "use the two columns"),
+    (check_half_plane_slope, lambda x, n, c, w: slope(x, n, 0, w), "c is left out"),
+    (check_half_plane_slope, lambda x, n, c, w: slope(x, n, c * w, w), "w divides c as well"),
+    (check_half_plane_slope, lambda x, n, c, w: w**2 * slope(x, n, c, w), "divide by w"),
+    (check_bound, lambda d, last, first, prior: last + first - prior - sum(d), "hides is lost"),
+    (check_bound, lambda d, last, first, prior: -last - first - prior - sum(d), "opposite ones"),
+    (check_bound, lambda d, last, first, prior: last - first - prior - sum(d[1:]), "at t = 2"),
+    (
+        check_posterior,
+        lambda x_t, x_0, b, k, r: posterior(x_t, x_0, b, k, 0.2),
+        "the chance is `rate`, everywhere",
+    ),
 ]

@@ -82,7 +82,7 @@ WRONG = [
     (check_ring, ring(lambda k, w: k**2 * w**2 - k), "with a half"),
     (check_ring, ring(lambda k, w: k * w**2 / 2 - k), "has k²"),
     (check_ring, ring(lambda k, w: k**2 * w / 2 - k), "is a variance"),
-    (check_ring, ring(lambda k, w: -k), "plus the trace"),
+    (check_ring, ring(lambda k, w: -k), "and it costs"),
     (check_ring, lambda k, w: (1 / w**2, right_loss(k, w)), "comes first"),
     (check_ring, ring(lambda k, w: k**2 * w**2 / 2), "falls with slope -k"),
     (check_ring, ring(lambda k, w: k**2 * w**2 / 2 - 1), "falls with slope -k"),
@@ -104,6 +104,27 @@ WRONG = [
     (check_target, lambda x, x_0, s: ((x_0 - x) / s**2).mean(), "for each point"),
     (check_target, lambda x, x_0, s: -((x - x_0) ** 2) / (2 * s**2), "log N itself"),
     (check_target, lambda x, x_0, s: x, "it is not the gradient"),
+    (check_trace, lambda s, x, v: hutchinson(s, x, torch.randn_like(v)), "a vector of your own"),
+    (check_trace, lambda s, x, v: hutchinson(s, x, v) / len(x), "Differentiate the sum"),
+    (
+        check_trace,
+        lambda s, x, v: hutchinson(s, x, torch.nn.functional.normalize(v, dim=1)),
+        "by its length",
+    ),
+    (check_trace, lambda s, x, v: hutchinson(s, x, v.sign()), "the signs of v"),
+    (check_repaired_loss, of_parts(lambda q, t: q.mean() / 3 + t), "as a sum does"),
+    (
+        check_repaired_loss,
+        of_parts(lambda q, t: q.mean() + t),
+        "as a sum does",
+    ),
+    (check_ring, ring(lambda k, w: k**2 * w**2 - 2 * k), "both directions"),
+    (check_ring, ring(lambda k, w: -0.5 / w**2), "at the k that is given"),
+    (
+        check_target,
+        lambda x, x_0, sigma: torch.nn.functional.normalize(x_0 - x, dim=1),
+        "every arrow has length 1",
+    ),
 ]
 
 

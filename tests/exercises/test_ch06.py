@@ -54,13 +54,44 @@ def move(drift, noise):
 
 SOLUTIONS = [
     (check_annealed, walk(delta, root)),
+    (check_annealed, walk(delta, lambda rate, sigma: torch.sqrt(2 * delta(rate, sigma)))),
     (check_ladder_ratio, ratio_for()),
     (check_evaluations, lambda levels, moves, denoise_last: levels * moves + denoise_last),
     (check_noise_scale, move(0.5, lambda e: e**0.5)),
     (check_noise_scale, move(1.0, lambda e: (2 * e) ** 0.5)),
 ]
 
+
 # (check, wrong answer, a piece of the diagnosis that belongs to it and to no other)
+def own_noise(score, x, sigmas, moves, rate, randn_like):
+    return walk(delta, root)(score, x, sigmas, moves, rate, torch.randn_like)
+
+
+def denoised(score, x, sigmas, *rest):
+    x = walk(delta, root)(score, x, sigmas, *rest)
+    return x + sigmas[-1] ** 2 * score(x, sigmas[-1])
+
+
+def level_by_level(score, x, sigmas, moves, rate, randn_like):
+    for _ in range(moves):
+        x = walk(delta, root)(score, x, sigmas, 1, rate, randn_like)
+    return x
+
+
+def once_a_level(noise):
+    """The noise of a level, or its score, taken once for all moves."""
+
+    def annealed(score, x, sigmas, moves, rate, randn_like):
+        for sigma in sigmas:
+            kick, slope = randn_like(x) if noise else None, score(x, sigma)
+            for _ in range(moves):
+                step = delta(rate, sigma) * (score(x, sigma) if noise else slope)
+                x = x + step + root(rate, sigma) * (kick if noise else randn_like(x))
+        return x
+
+    return annealed
+
+
 WRONG = [
     (check_annealed, walk(delta, lambda r, s: delta(r, s) ** 0.5), "half of what it needs"),
     (check_annealed, walk(lambda r, s: r, lambda r, s: (2 * r) ** 0.5), "the same step"),
@@ -128,6 +159,34 @@ WRONG = [
         lambda score, x, step, randn_like: x + step / 2 * score(x) + step**0.5 * randn_like(x)[:1],
         "the same noise",
     ),
+    (check_annealed, own_noise, "draw it with `randn_like`"),
+    (
+        check_annealed,
+        lambda score, *rest: walk(delta, root)(lambda x, s: score(x, s) / 2, *rest),
+        "the convention of 2019, noise",
+    ),
+    (check_annealed, walk(delta, lambda r, s: (2 * r) ** 0.5 * s**2), "of 2 * rate alone"),
+    (
+        check_annealed,
+        lambda score, *rest: walk(delta, root)(lambda x, s: (score(x, s) - x) / s**2, *rest),
+        "for a denoiser",
+    ),
+    (check_annealed, denoised, "and then denoised"),
+    (check_annealed, lambda *a: torch.stack([walk(delta, root)(*a)] * 4), "the shape of x"),
+    (check_annealed, level_by_level, "the wrong way round"),
+    (check_annealed, once_a_level(noise=True), "drawn once"),
+    (check_annealed, once_a_level(noise=False), "asked once"),
+    (
+        check_noise_scale,
+        lambda s, x, e, r: x + 0.5 * e * s(x) + e**0.5 * torch.randn_like(x),
+        "from elsewhere",
+    ),
+    (
+        check_noise_scale,
+        lambda s, x, e, r: x + e**0.5 * (0.5 * s(x) + r(x)),
+        "for the noise alone",
+    ),
+    (check_noise_scale, move(1.0, lambda e: 2 * e), "still `step * z`"),
 ]
 
 

@@ -212,6 +212,97 @@ WRONG = [
         "noise as well as signal",
     ),
     (check_reverse_variance, lambda beta, alpha_bar, t, s: beta[t] / 2, "conditioning gives"),
+    (check_alpha_bar, lambda b: torch.cat([torch.ones(1), 1 - b.cumprod(0)]), "take that first"),
+    (
+        check_alpha_bar,
+        lambda b: torch.cat([products(b)[:1], products(b)]),
+        "there twice",
+    ),
+    (
+        check_means,
+        lambda x_t, x_0, eps, beta, *rest: (
+            means(x_t, x_0, eps, beta.roll(-1), *rest)[0],
+            means(x_t, x_0, eps, beta, *rest)[1],
+        ),
+        "beta_t is beta[t]",
+    ),
+    (
+        check_means,
+        from_x_0(
+            lambda beta, now, before: before.sqrt() * beta * (1 - now) / (1 - before),
+            lambda beta, now, before: (1 - beta).sqrt() * (1 - before),
+        ),
+        "below the line",
+    ),
+    (
+        check_means,
+        from_x_0(
+            lambda beta, now, before: before.sqrt() * beta,
+            lambda beta, now, before: ((1 - beta) * (1 - before) * (1 - now)).sqrt(),
+        ),
+        "over 1 - beta_t alone",
+    ),
+    (
+        check_means,
+        from_eps(lambda x, eps, beta, now: (x - beta / (1 - now).sqrt() * eps) / (1 - beta)),
+        "the root is missing",
+    ),
+    (
+        check_means,
+        from_eps(lambda x, eps, beta, now: (x - beta / (1 - now).sqrt() * eps) / now.sqrt()),
+        "in front of the bracket",
+    ),
+    (
+        check_means,
+        from_eps(
+            lambda x, eps, beta, now: (x - (beta / (1 - now)).sqrt() * eps) / (1 - beta).sqrt()
+        ),
+        "stands beta_t, without a root",
+    ),
+    (
+        check_means,
+        from_eps(lambda x, eps, beta, now: x - beta / ((1 - now) * (1 - beta)).sqrt() * eps),
+        "x_t as well",
+    ),
+    (check_conversions, wrong_x_0(lambda eps, x, a, s: (x + s * eps) / a), "take it away"),
+    (check_conversions, wrong_x_0(lambda eps, x, a, s: (x - s * eps) / a**2), "no alpha_bar"),
+    (
+        check_conversions,
+        wrong_x_0(lambda eps, x, a, s: (x - (1 - a).sqrt() * eps) / a.sqrt()),
+        "no alpha_bar",
+    ),
+    (
+        check_conversions,
+        wrong_x_0(lambda eps, x, a, s: ((x - s * eps) / a).clamp(-1, 1)),
+        "asked for a clip",
+    ),
+    (check_conversions, wrong_v(lambda x_0, eps, a, s: s * eps - a * x_0), "goes with the noise"),
+    (
+        check_conversions,
+        wrong_v(lambda x_0, eps, a, s: a * eps - s * (a * x_0 + s * eps)),
+        "put x_t in for x_0",
+    ),
+    (
+        check_repaired_sampler,
+        lambda *a: sampler_with_bugs(*a, upper_end_alone=True),
+        "the lower one as well",
+    ),
+    (
+        check_reverse_variance,
+        lambda b, a, t, s: s**2 * b[t] + (1 - s**2) * b[t] * (1 - a[t - 1]) / (1 - a[t]),
+        "nothing between",
+    ),
+    (check_reverse_variance, lambda *a: reverse_variance(*a) ** 0.5, "a standard deviation"),
+    (
+        check_reverse_variance,
+        lambda b, a, t, s: b[t] / (a[t] * s**2 + 1 - a[t]),
+        "missing above",
+    ),
+    (
+        check_reverse_variance,
+        lambda b, a, t, s: reverse_variance(b, torch.cat([a[1:], a[-1:]]), t, s),
+        "off by one",
+    ),
 ]
 
 

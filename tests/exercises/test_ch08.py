@@ -53,6 +53,23 @@ def test_right_answers_pass() -> None:
     )
 
 
+def eq_7(of_x_0, of_x_t):
+    """Their eq. 7 with other factors: of beta x_0, and of root(1 - beta) x_t."""
+
+    def answer(x_t, eps, t, schedule):
+        bar, before, beta = schedule.alpha_bar[t], schedule.alpha_bar[t - 1], schedule.beta[t]
+        x_0 = x_0_of(x_t, eps, t, schedule).clamp(-1, 1)
+        known = bar, before, beta
+        mean = of_x_0(*known) * beta * x_0 + of_x_t(*known) * (1 - beta) ** 0.5 * x_t
+        return mean / (1 - bar)
+
+    return answer
+
+
+def ruler(variances, share, bar):
+    return (share * variances / (share * variances + 1 - bar)).mean()
+
+
 # check, a wrong answer, words that its diagnosis must contain; tests/test_exercises.py runs them
 WRONG = [
     (check_ema_update, lambda a, c, n, d: (1 - d) * a + d * c, "swapped"),
@@ -142,4 +159,59 @@ WRONG = [
     (check_copies, lambda s, t, u: near(s, u) < near(u, t).quantile(0.01), "come from `train`"),
     (check_copies, lambda s, t, u: near(s, t), "one True or False"),
     (check_copies, lambda s, t, u: s[:, 0] > 1, "wrong samples"),
+    (check_ema_update, lambda a, c, n, d: warmed(d, n) * a + c, "come in whole"),
+    (check_clipped_mean, eq_7(lambda bar, *_: bar**0.5, lambda bar, *_: 1 - bar), "both factors"),
+    (
+        check_clipped_mean,
+        eq_7(lambda bar, before, _: before**0.5, lambda bar, *_: 1 - bar),
+        "above and below",
+    ),
+    (
+        check_clipped_mean,
+        eq_7(lambda bar, before, _: before, lambda bar, before, _: 1 - before),
+        "the factor of x_0 needs the root",
+    ),
+    (
+        check_clipped_mean,
+        eq_7(
+            lambda bar, before, _: before**0.5,
+            lambda bar, before, beta: (1 - beta) ** 0.5 * (1 - before),
+        ),
+        "the factor of x_t needs the root",
+    ),
+    (
+        check_clipped_mean,
+        eq_7(
+            lambda bar, before, beta: (1 - beta) ** 0.5 * (1 - before) / beta,
+            lambda bar, before, beta: before**0.5 * beta / (1 - beta) ** 0.5,
+        ),
+        "swapped",
+    ),
+    (
+        check_clipped_mean,
+        lambda x, eps, t, s: posterior(
+            x_0_of(x, eps, t, s).clamp(-1, 1), x.clamp(-1, 1), t, s, t - 1
+        ),
+        "clipped as well",
+    ),
+    (
+        check_clipped_mean,
+        lambda x, eps, t, s: (
+            s.alpha_bar[t - 1] ** 0.5 * x_0_of(x, eps, t, s).clamp(-1, 1)
+            + (1 - s.alpha_bar[t - 1]) ** 0.5 * eps
+        ),
+        "DDIM's step",
+    ),
+    (check_linear_loss, lambda v, bar: ruler(v, bar**0.5, bar), "no root"),
+    (check_linear_loss, lambda v, bar: ruler(v, bar**2, bar), "a share of the variance already"),
+    (check_linear_loss, lambda v, bar: ruler(v**2, bar, bar), "variances already"),
+    (check_linear_loss, lambda v, bar: ruler(v, bar, bar) / bar, "as below"),
+    (check_linear_loss, lambda v, bar: (bar * v / (1 - bar)).mean(), "signal-to-noise"),
+    (check_linear_loss, lambda v, bar: ruler(v, 1 - bar, 1 - bar), "the data's share"),
+    (check_linear_loss, lambda v, bar: ruler(v, bar, bar) ** 0.5, "a mean square"),
+    (
+        check_ema_update,
+        lambda a, c, n, d: a + (1 - min(d, (1 + n) / 10)) * (c - a),
+        "not on the way up",
+    ),
 ]

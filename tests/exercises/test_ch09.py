@@ -311,4 +311,19 @@ WRONG = [
         "only the terms with i = j",
     ),
     (check_samples_for, lambda v, e: 1_000, "it takes"),
+    (
+        check_mmd2,
+        lambda a, x, b: (
+            a.sum() / (len(a) * (len(a) - 1)) + b.sum() / (len(b) * (len(b) - 1)) - 2 * x.mean()
+        ),
+        "still in the sums",
+    ),
+    (check_mmd2, lambda a, x, b: own(a) + b.mean() - 2 * x.mean(), "with themselves"),
+    (
+        check_mmd2,
+        lambda a, x, b: (
+            off(a) / (len(b) * (len(b) - 1)) + off(b) / (len(a) * (len(a) - 1)) - 2 * x.mean()
+        ),
+        "n and m are swapped",
+    ),
 ]

@@ -123,7 +123,8 @@ WRONG = [
     ),
     (check_dequantised_bits, lambda f, x, u, k: bits(f, x / k, k), "noise is missing"),
     (check_dequantised_bits, lambda f, x, u, k: bits(f, (x + u) / (k - 1), k), "divide by levels"),
-    (check_dequantised_bits, lambda f, x, u, k: bits(f, (x - u) / k, k), "are not right"),
+    (check_dequantised_bits, lambda f, x, u, k: bits(f, (x - u) / k, k), "taken away from it"),
+    (check_dequantised_bits, lambda f, x, u, k: bits(f, ((x + u) / k) ** 2, k), "are not right"),
     (check_dequantised_bits, lambda f, x, u, k: -bits(f, (x + u) / k, k), "is cheap"),
     (check_dequantised_bits, lambda f, x, u, k: -bits(f, (x + u) / k, 1 / k), "is cheap"),
     (check_dequantised_bits, lambda f, x, u, k: bits(f, (x + u) / k, 256), "not 256"),
@@ -193,5 +194,42 @@ WRONG = [
         check_importance,
         lambda v: (importance(v)[0], 1 / (4 * importance(v)[0])),
         "three times instead of four",
+    ),
+    (
+        check_level_probabilities,
+        lambda m, s, n: density(m, s, n) * (n - 1) / 2,
+        "a difference of",
+    ),
+    (
+        check_level_probabilities,
+        lambda m, s, n: level_probabilities(m, s**0.5, n),
+        "deviation already",
+    ),
+    (
+        check_level_probabilities,
+        lambda m, s, n: cut(m, s, torch.linspace(-1, 1, n + 1).double()[1:-1]),
+        "into equal pieces",
+    ),
+    (
+        check_level_probabilities,
+        lambda m, s, n: cut(m, s, (torch.arange(n - 1) + 0.5).double() / (n - 1)),
+        "from 0 to 1",
+    ),
+    (
+        check_dequantised_bits,
+        lambda f, x, u, k: bits(f, (x + torch.rand_like(u)) / k, k),
+        "noise of your own",
+    ),
+    (check_dequantised_bits, lambda f, x, u, k: bits(f, (x + u - 0.5) / k, k), "leaves [0, 1)"),
+    (check_importance, lambda q: importance(q, power=-1.0), "upside down"),
+    (
+        check_dequantised_bits,
+        lambda f, x, u, k: (6 * bits(f, (x + u) / k, 1) + math.log2(k)) / 6,
+        "per dimension already",
+    ),
+    (
+        check_invisible_share,
+        lambda b, e, k: share(b, (127 / 127.5) ** 2 * e, k),
+        "a little more than yours",
     ),
 ]

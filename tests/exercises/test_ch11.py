@@ -147,6 +147,24 @@ WRONG = [
     (check_bits, lambda p, d, w: max(0.0, bits(p, d, w)), "may be negative"),
     (check_bits, lambda p, d, w: (bits(p, d, w) + torch.zeros(1)).mean(), "one answer for each"),
     (check_bits, lambda p, d, w: -p / d / 0.693 - math.log2(w), "uniform pixels"),
+    (check_drift, drift(lambda g, n: n**2 / 2 * g**2), "no score is left"),
+    (check_drift, drift(lambda g, n: (0.5 + n**2) * g**2), "belongs to noise² as well"),
+    (check_drift, drift(lambda g, n: (1 - n**2) / 2 * g**2), "smears more"),
+    (check_step, step(lambda g, h, z: (2 * h) ** 0.5 * g * z()), "without a 2"),
+    (check_variances, variances(lambda s, d: 2 * s - d, lambda s, d: 2 * s), "leaves as it came"),
+    (
+        check_variances,
+        variances(lambda s, d: 2 * s, lambda s, d: 2 * (s + d)),
+        "holds the diagonal already",
+    ),
+    (
+        check_variances,
+        lambda j: (RIGHT_VARIANCES(j)[1] - 2 * j.trace() ** 2, RIGHT_VARIANCES(j)[1]),
+        "square of the trace",
+    ),
+    (check_variances, variances(lambda s, d: 0.0 * s, lambda s, d: 2 * s), "change their sign"),
+    (check_bits, lambda p, d, w: bits(p, d, w) * math.log(2) ** 2, "both terms are multiplied"),
+    (check_bits, lambda p, d, w: -p / d / math.log(2) - 1 / w, "its logarithm is added"),
 ]
 
 

@@ -152,6 +152,12 @@ def test_right_answers_pass() -> None:
     assert check_group_norm(lambda x, groups, eps: F.group_norm(x, groups, eps=eps))
 
 
+def mean_over_spread(x, groups, eps):
+    parts = x.unflatten(1, (groups, -1))
+    spread = parts.var((2, 3, 4), keepdim=True, unbiased=False) + eps
+    return (parts.mean((2, 3, 4), keepdim=True) / spread.sqrt()).expand_as(parts).flatten(1, 2)
+
+
 # check, a wrong answer, words that its diagnosis must contain; tests/test_exercises.py runs them
 WRONG = [
     (check_way_up, lambda n, w, b: way_up(n, w, b, more=0), "one block is missing"),
@@ -362,4 +368,15 @@ WRONG = [
     (check_group_norm, lambda x, g, eps: grouped(x.double(), g, eps), "keep the type"),
     (check_group_norm, lambda x, g, eps: grouped(x, g, eps).numpy(), "should be a tensor"),
     (check_group_norm, lambda x, g, eps: x.flatten(1), "the shape must stay"),
+    (check_receptive_field, lambda layers: receptive(layers) ** 2, "that is an area"),
+    (
+        check_group_norm,
+        lambda x, g, eps: grouped(x, g, eps) + mean_over_spread(x, g, eps),
+        "the mean is still there",
+    ),
+    (
+        check_group_norm,
+        lambda x, g, eps: grouped(x, g, eps, dims=(1, 3, 4)),
+        "over the groups",
+    ),
 ]
