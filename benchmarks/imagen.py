@@ -11,7 +11,7 @@ features/KIND/SCALE    the base at 16 x 16 on MiniLM's states, on their mean alo
 threshold/HOLD/SCALE   the base at strong guidance: nothing, `clip`, or a dynamic threshold at some
                        percentile holds its estimates; how many numbers end at the edge
 level/S                the stage, when the small picture is noised to S
-systems/NAME/SCALE     three systems, a quarter of an hour of training each: oracle, distance, CLIP score
+systems/NAME/SCALE     three systems of a quarter of an hour: oracle, distance, CLIP score
 drawbench/NAME         all 120 prompts of `drawbench`, by kind, by each system at guidance 2
 cost/NAME              seconds and memory of a picture on one thread, and parameters
 

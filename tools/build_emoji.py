@@ -10,6 +10,7 @@ only uses the course needs neither.
 """
 
 import argparse
+import gzip
 import hashlib
 import io
 import json
@@ -264,10 +265,10 @@ def lay_out(
     for folder, ones in entries.items():
         rows = ["style\tcode\tsplit\tcolours"]
         rows += [f"{e.style}\t{e.code}\t{e.split}\t{','.join(e.colours)}" for e in ones]
-        files[f"{folder}/images.tsv"] = ("\n".join(rows) + "\n").encode()
+        files[f"{folder}/images.tsv.gz"] = ("\n".join(rows) + "\n").encode()
     known = [vars(concept) for code, concept in concepts.items() if designs[code]]
     lines = [json.dumps(concept, ensure_ascii=False) for concept in known]
-    files["emoji/concepts.jsonl"] = ("\n".join(lines) + "\n").encode()
+    files["emoji/concepts.jsonl.gz"] = ("\n".join(lines) + "\n").encode()
     return files
 
 
@@ -287,7 +288,7 @@ def encode(sheet: np.ndarray) -> bytes:
 def write(files: dict[str, bytes | np.ndarray]) -> int:
     record = json.loads(CHECKSUMS.read_text())
     for name, content in files.items():
-        data = content if isinstance(content, bytes) else encode(content)
+        data = gzip.compress(content, mtime=0) if isinstance(content, bytes) else encode(content)
         entry: dict[str, Any] = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
         if not isinstance(content, bytes):
             entry["pixels_sha256"] = pixels_sha256(content)
@@ -308,7 +309,7 @@ def check(files: dict[str, bytes | np.ndarray]) -> int:
         if not path.exists():
             same = False
         elif isinstance(content, bytes):
-            same = path.read_bytes() == content
+            same = gzip.decompress(path.read_bytes()) == content
         else:
             with Image.open(path) as image:
                 same = np.array_equal(np.asarray(image), content)

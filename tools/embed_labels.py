@@ -3,7 +3,7 @@
     python tools/embed_labels.py
 
 Needs the package with MiniLM (`course_lib.models.minilm` says which). To be run after the emoji
-were built anew; the file has one row for each line of `data/emoji/concepts.jsonl`.
+were built anew; the file has one row for each line of `data/emoji/concepts.jsonl.gz`.
 """
 
 import hashlib

@@ -4,6 +4,7 @@ Each design is one committed sheet, `data/emoji/noto.webp` and so on: open it an
 is red, green, blue and cover (alpha), so the background is left to you, and to the caption.
 """
 
+import gzip
 import hashlib
 import json
 from collections.abc import Sequence
@@ -193,16 +194,20 @@ def prompt(label: str, style: str = "", ground: str = "") -> str:
 @cache
 def concepts() -> dict[str, Concept]:
     """Every concept by its code, in Unicode's order."""
-    text = (ROOT / "data" / "emoji" / "concepts.jsonl").read_text(encoding="utf-8")
-    rows = [json.loads(line) for line in text.splitlines()]
+    rows = [json.loads(line) for line in _lines("emoji/concepts.jsonl.gz")]
     return {row["code"]: Concept(**row | {"tags": tuple(row["tags"])}) for row in rows}
+
+
+def _lines(name: str) -> list[str]:
+    """Of a packed text under data/."""
+    return gzip.decompress((ROOT / "data" / name).read_bytes()).decode().splitlines()
 
 
 @cache
 def _design(style: str) -> tuple[np.ndarray, list[list[str]]]:
     """All pictures of one design and their rows of the table."""
     folder = FOLDERS[style]
-    table = (ROOT / "data" / folder / "images.tsv").read_text(encoding="utf-8").splitlines()[1:]
+    table = _lines(f"{folder}/images.tsv.gz")[1:]
     rows = [fields for line in table if (fields := line.split("\t"))[0] == style]
     name = f"{folder}/{style}.webp"
     repair = f"git checkout -- data/{name}   (or rebuild it: python tools/build_emoji.py --write)"
