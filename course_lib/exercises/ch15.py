@@ -106,11 +106,23 @@ def check_variance_of(variance_of: Callable[..., Any]) -> None:
         half = (v + 1) / 2
         reject(
             equal(found, low ** (1 - half) * beta**half, 1e-9),
-            "v is a place in [0, 1] already. Moving it there from [-1, 1] is the network's affair.",
+            "v is a place in [0, 1] already. Moving it there from [-1, 1] is the network's affair."
+            " (Or, the same number: you took the root of the fraction in beta-tilde.)",
         )
         reject(
             equal(found, low ** (1 - v.sigmoid()) * beta ** v.sigmoid(), 1e-9),
             "no sigmoid: v is used as it is.",
+        )
+        reject(
+            bool(torch.as_tensor(found).isnan().any()),
+            "a negative number under a logarithm or a power: t is the noisier time, so beta is"
+            " 1 - alpha_bar[t] / alpha_bar[s].",
+        )
+        early = 1 - bar[t - 1] / bar[s - 1]
+        tight = early * (1 - bar[s - 1]) / (1 - bar[t - 1])
+        reject(
+            equal(found, tight ** (1 - v) * early**v, 1e-9),
+            "the table begins with alpha_bar_0 = 1, so the entry of time t is `alpha_bar[t]`.",
         )
         other = beta * (1 - bar[t]) / (1 - bar[s])
         reject(
@@ -235,6 +247,10 @@ def check_min_snr(min_snr: Callable[..., Any]) -> None:
                 " divide by.",
             )
             reject(
+                equal(found, gamma * wanted / capped, 1e-6),
+                "gamma is a cap. Where the SNR is below it, the SNR itself counts.",
+            )
+            reject(
                 predicts == "v" and equal(found, (snr + 1).clamp(max=gamma) / (snr + 1), 1e-6),
                 "the cap is on SNR, the x_0 weight that is wanted, not on SNR + 1.",
             )
@@ -297,6 +313,10 @@ def check_spread_kept(spread_kept: Callable[..., Any]) -> None:
             (
                 1 / (bar**0.5 * pixels * spread**2 + 1 - bar) ** 0.5,
                 "alpha_bar is a variance: it multiplies spread squared as it is.",
+            ),
+            (
+                1 / (1 + bar**0.5 * (pixels * spread**2 - 1)) ** 0.5,
+                "alpha_bar is a variance: no root of it, neither for signal nor for noise.",
             ),
             (right * spread, "this is the spread itself. The ratio to the data's is asked."),
             (1 - right, "this is the share that is lost. What is kept is asked."),
