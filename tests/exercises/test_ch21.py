@@ -154,4 +154,26 @@ WRONG = [
         lambda u, v: score(u, v).diagonal().mean() - score(u, v.roll(1, 0)).diagonal().mean(),
         "one shuffle",
     ),
+    (check_symmetric, lambda u, v, t: both(cosines(u, v)) / t, "divides the loss"),
+    (
+        check_symmetric,
+        lambda u, v, t: (
+            (rows((cosines(u, v) / t).softmax(1)) + rows((cosines(u, v).T / t).softmax(1))) / 2
+        ),
+        "takes a softmax itself",
+    ),
+    (check_symmetric, lambda u, v, t: both(F.normalize(u) @ v.T / t), "only one of the two"),
+    (check_recall, lambda scores, k: counted(scores.T, k, higher, same), "down the columns"),
+    (
+        check_recall,
+        lambda scores, k: (
+            (k - (scores > scores.diagonal()[:, None]).sum(1)).clamp(0).double().mean()
+        ),
+        "a share above 1",
+    ),
+    (
+        check_lift,
+        lambda u, v: score(u, v).diagonal().mean() - wrong(2.5 * cosines(u, v)).mean(),
+        "and in wrong ones",
+    ),
 ]

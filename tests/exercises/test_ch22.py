@@ -203,4 +203,18 @@ WRONG = [
         ),
         "even the judge",
     ),
+    (
+        check_hidden,
+        lambda tokens, p, noise: hidden(tokens, p, torch.arange(len(noise)) / len(noise)),
+        "row by row",
+    ),
+    (
+        check_verdict,
+        lambda rows: (
+            max((one for one in rows if one != "none"), key=lambda one: rows[one]["oracle"]),
+            verdict(rows)[1],
+        ),
+        "a row like the others",
+    ),
+    (check_nudged, lambda m, v, score, x, s: nudged(m, v, score, x, s) - m, "shift alone"),
 ]
