@@ -84,4 +84,24 @@ WRONG = [
     (check_open, crossed, "corners"),
     (check_open, lambda hole, f, reach: opened(hole, f, 3), "not the latents"),
     (check_open, lambda hole, f, reach: opened(hole, f, 1), "both are arguments"),
+    (check_there_and_back, (back, there), "swapped"),
+    (
+        check_there_and_back,
+        (lambda x, encode, scale: encode(x) / encode(x).std(), back),
+        "measured once",
+    ),
+    (
+        check_guided,
+        lambda model, z, t, tokens, null, scale: (
+            scale * (model(z, t, tokens) - model(z, t, null.expand(len(z), -1)))
+        ),
+        "arrow alone",
+    ),
+    (
+        check_price,
+        lambda side, f, given, out, kernel: (side // f) ** 2 * given * out,
+        "kernel is not",
+    ),
+    (check_open, lambda hole, f, reach: opened(~hole, f, reach), "opens the picture"),
+    (check_open, lambda hole, f, reach: ~opened(~hole, f, reach), "what is known grow"),
 ]
