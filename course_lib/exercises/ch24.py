@@ -176,10 +176,7 @@ def check_price(price: Callable[..., Any]) -> None:
             "twice as many: a multiplication with its addition counts as one multiply-add.",
         ),
         (16 * 16 * 32 * 48, "the kernel is not there: each output looks at 3 times 3 places."),
-        (
-            64**2 / 4**4 * 32 * 48 * 9,
-            "the fourth power of f is attention's. A convolution falls with f squared.",
-        ),
+        (16**4 * 32 * 48 * 9, "the fourth power is attention's. A convolution has (side / f)^2."),
         (right + 16 * 16 * 48, "a bias is added, and multiplies nothing."),
         (14 * 14 * 32 * 48 * 9, "padding keeps the size: also the border has outputs."),
     ):

@@ -124,6 +124,10 @@ def check_places(places: Callable[..., Any]) -> None:
     require(
         isinstance(answer, tuple) and len(answer) == 2, "give two lists: the row, and what is lost."
     )
+    require(
+        all(hasattr(part, "__iter__") for part in answer),
+        "give the two lists themselves: the row, and the numbers that are not in it.",
+    )
     row, lost = (list(map(int, part)) for part in answer)
     right = [START, *short, END, END, END, END]
     reject(len(row) != 8, f"the tower reads rows of exactly `length`: 8 numbers, got {len(row)}.")
@@ -202,6 +206,25 @@ def check_looking(looking: Callable[..., Any]) -> None:
     for wrong, why in (
         (right - parts[-1], "the last layer is missing, which maps what was read back to pixels."),
         (right - parts[3], "the scores or the mixing are missing: two products of n x 77 x width."),
+        (right - parts[1], "keys and values are two matrices: each maps all words."),
+        (parts[3] + parts[4], "the four linear layers are missing: their price counts too."),
+        (
+            right - parts[3] - parts[4] + 2 * n * m,
+            "a score is a sum over `width` products, and so is what is mixed.",
+        ),
+        (
+            right - parts[3] - parts[4] + 2 * n * m * c,
+            "scores are between queries and keys, both of `width` numbers, not of `context`.",
+        ),
+        (
+            2 * n * w * w + 2 * m * c * c + 2 * n * m * w,
+            "keys and values have the queries' `width`: their matrices are context x width.",
+        ),
+        (
+            2 * w * w + 2 * c * w,
+            "these are its parameters. The queries' are used for each pixel, the keys' for each"
+            " word.",
+        ),
         (right - parts[3] - parts[4], "the two products between queries, keys and values miss."),
         (4 * n * w * w + 2 * n * n * w, "this is self-attention: keys and values are words here."),
         (

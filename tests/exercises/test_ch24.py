@@ -104,4 +104,5 @@ WRONG = [
     ),
     (check_open, lambda hole, f, reach: opened(~hole, f, reach), "opens the picture"),
     (check_open, lambda hole, f, reach: ~opened(~hole, f, reach), "what is known grow"),
+    (check_price, lambda side, f, i, o, k: (side // f) ** 4 * i * o * k**2, "attention's"),
 ]

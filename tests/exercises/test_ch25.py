@@ -149,4 +149,12 @@ WRONG = [
     (check_looking, price(pixels=16), "not side"),
     (check_looking, lambda *_: 1.0, "at 16 x 16 pixels it is"),
     (check_looking, lambda *_: looking(16, 320, 77, 768), "all four numbers are arguments"),
+    (check_places, lambda numbers, start, end, length: (numbers, 0), "lists themselves"),
+    (check_looking, lambda side, w, m, c: 2 * side**2 * m * w, "four linear layers"),
+    (
+        check_looking,
+        lambda side, w, m, c: looking(side, w, m, c) - m * c * w,
+        "two matrices",
+    ),
+    (check_looking, lambda side, w, m, c: 2 * w * w + 2 * c * w, "these are its parameters"),
 ]
