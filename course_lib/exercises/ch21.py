@@ -141,7 +141,8 @@ def check_recall(recall: Callable[..., Any]) -> None:
     )
     reject(
         equal(recall(half, 1), 1.0),
-        "a tie for the first place counts in full. Chance gives it to the own column half the time",
+        "a tie for the first place counts in full. Chance gives it to the own column half the"
+        " time.",
     )
     require(
         equal(recall(half, 1), 0.75),

@@ -20,6 +20,14 @@ def kept_by_reference(model, ema, score):
     return result
 
 
+def parameters_alone(model, ema, score):
+    kept = {name: one.detach().clone() for name, one in model.named_parameters()}
+    model.load_state_dict(ema)
+    result = score(model)
+    model.load_state_dict(kept, strict=False)
+    return result
+
+
 def heun(first, second):
     def step(denoise, x, n_t, n_s):
         slope = (x - denoise(x, n_t)) / n_t
@@ -150,6 +158,26 @@ WRONG = [
     (training.check_betas_for, lambda T: torch.linspace(0.1 / T, 0.02, T), "only the first end"),
     (training.check_betas_for, lambda T: torch.linspace(1e-4, 0.03, T), "the paper's own values"),
     (training.check_add_noise, lambda x, a, e: a * x + (1 - a) * e, "both roots"),
+    (training.check_add_noise, lambda x, a, e: a * x + (1 - a).sqrt() * e, "lost its own"),
+    (
+        training.check_draw_times,
+        lambda T, n: torch.randint(0, T + 1, (n,)).clamp(min=1),
+        "twice as often",
+    ),
+    (
+        training.check_drop_labels,
+        lambda labels, null, p: torch.where(torch.rand(labels.shape) < p, 10, labels),
+        "10 still stands",
+    ),
+    (training.check_judged, parameters_alone, "the whole state_dict"),
+    (sampling.check_x_0_from_v, lambda v, x, a, s: s * x - a * v, "factors are swapped"),
+    (sampling.check_em_step, lambda x, h, drift, s, randn: x + h**0.5 * s * randn(x), "left out"),
+    (sampling.check_guided, lambda c, u, w: c + (1 + w) * (c - u), "counted twice"),
+    (
+        sampling.check_paste,
+        lambda x, known, hole, a, b, t, s, e: torch.where(hole, x, a[s] * known + b[t] * e),
+        "half of it",
+    ),
     (
         training.check_add_noise,
         lambda x, a, e: a.sqrt() * x + (1 - a.sqrt()) * e,
