@@ -430,6 +430,27 @@ WRONG = [
         "the spread of the features",
     ),
     (systems.check_statistics, lambda features: torch.cov(features.T), "return two"),
+    (
+        systems.check_to_bytes,
+        lambda x: ((x - x.min()) / (x.max() - x.min()) * 255).round().to(torch.uint8),
+        "its own darkest",
+    ),
+    (
+        systems.check_attend,
+        lambda q, k, v: (q @ k.mT / q.shape[-1]).softmax(-1) @ v,
+        "By its *root*",
+    ),
+    (
+        systems.check_many_heads,
+        lambda q, k, v, heads: systems.attention_of_one(q, k, v),
+        "as one head",
+    ),
+    (
+        systems.check_dequantised,
+        lambda levels: (levels + torch.randint(0, 2, levels.shape)) / 256,
+        "evenly",
+    ),
+    (systems.check_bits_per_dim, lambda p, dims: (7 - p / dims) / math.log(2), "added last"),
 ]
 
 
