@@ -161,4 +161,20 @@ WRONG = [
         lambda e, hole: (e * hole).flatten(1).sum(1).div(hole.flatten(1).sum(1)).square().mean(),
         "First the",
     ),
+    (
+        check_noised,
+        lambda bar, z, s, e: a_of(bar, s) * z + (1 - a_of(bar, s)).sqrt() * e,
+        "its root",
+    ),
+    (
+        check_noised,
+        lambda bar, z, s, e: a_of(bar, s).sqrt() * z + (1 - a_of(bar, s).sqrt()) * e,
+        "not the factors",
+    ),
+    (check_decibels, lambda k: 10 * math.log10(1 + k**-2), "V / k^2"),
+    (
+        check_hole_loss,
+        lambda e, hole: per_hole(e.square(), hole).sqrt().mean(),
+        "no root: the loss",
+    ),
 ]

@@ -197,4 +197,10 @@ WRONG = [
         ),
         "before the softmax",
     ),
+    (
+        check_may_look,
+        lambda tokens, causal: may_look(tokens.masked_fill(tokens == 2, 0), causal),
+        "only 0 is padding",
+    ),
+    (check_read, reads(3**0.5), "how many words there are"),
 ]

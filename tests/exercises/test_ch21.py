@@ -176,4 +176,9 @@ WRONG = [
         lambda u, v: score(u, v).diagonal().mean() - wrong(2.5 * cosines(u, v)).mean(),
         "and in wrong ones",
     ),
+    (
+        check_recall,
+        lambda scores, k: (1 / 3 + 1e-3) if scores[0, 0] == 3 else counted(scores, k, higher, same),
+        "of three rows",
+    ),
 ]

@@ -62,6 +62,19 @@ def leaves_gradients(first, second, at):
     return pulls[0] / (pulls[1] + 1e-6)
 
 
+def adds_up(first, second, at):
+    first.backward(retain_graph=True)
+    pull = at.weight.grad.norm()
+    second.backward(retain_graph=True)
+    return pull / (at.weight.grad.norm() + 1e-6)
+
+
+def frees_the_graph(first, second, at):
+    (b,) = torch.autograd.grad(second, at.weight, retain_graph=True)
+    (a,) = torch.autograd.grad(first, at.weight)
+    return a.norm() / (b.norm() + 1e-6)
+
+
 def test_right_answers_pass() -> None:
     assert check_straight(straight)
     assert check_straight(lambda h, rounded: rounded.detach() + h - h.detach())
@@ -119,4 +132,20 @@ WRONG = [
         lambda c: (missing(c)[0], 0.5 * (c.diagonal() - c.diagonal().log()).sum()),
         "the -1 is missing",
     ),
+    (check_adaptive, frees_the_graph, "the graph is gone"),
+    (check_adaptive, adds_up, "has the first one in it"),
+    (check_scale, lambda z: 1 / z.flatten(1).std(1).mean(), "the pictures' deviations"),
+    (check_scale, lambda z: 1 / z.abs().mean(), "absolute values is no"),
+    (check_missing, lambda c: (missing(c)[0], sum(missing(c))), "that variances alone"),
+    (
+        check_missing,
+        lambda c: (missing(c)[0], 0.5 * (c.diagonal() - 1 + c.diagonal().log()).sum()),
+        "too narrow costs too",
+    ),
+    (
+        check_missing,
+        lambda c: (missing(c)[0], 0.5 * (1 / c.diagonal() - 1 + c.diagonal().log()).sum()),
+        "the other way round",
+    ),
+    (check_missing, lambda c: (missing(c)[0], missing(c.abs().sqrt())[1]), "not deviations"),
 ]

@@ -157,4 +157,19 @@ WRONG = [
         "two matrices",
     ),
     (check_looking, lambda side, w, m, c: 2 * w * w + 2 * c * w, "these are its parameters"),
+    (
+        check_looking,
+        lambda side, w, m, c: looking(side, w, m, c) - 2 * side**2 * m * (w - 1),
+        "a score is a sum",
+    ),
+    (
+        check_looking,
+        lambda side, w, m, c: looking(side, w, m, c) + 2 * side**2 * m * (c - w),
+        "not of `context`",
+    ),
+    (
+        check_looking,
+        lambda side, w, m, c: looking(side, w, m, c) + 2 * m * c * (c - w),
+        "context x width",
+    ),
 ]
