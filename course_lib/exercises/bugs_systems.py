@@ -49,7 +49,7 @@ def check_to_bytes(to_bytes: Callable[..., Any]) -> None:
 @exercise("the decoder gets latents of its own size")
 def check_to_pictures(to_pictures: Callable[..., Any]) -> None:
     """Bug 23: from scaled latents to pictures."""
-    z, scale = torch.randn(3, 4, 2, 2), 0.2
+    z, scale = torch.randn(3, 4, 2, 2), 0.25
 
     def decode(latents: Tensor) -> Tensor:
         return (0.3 * latents).tanh()

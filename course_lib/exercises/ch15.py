@@ -68,6 +68,12 @@ def check_betas_of(betas_of: Callable[..., Any]) -> None:
     )
 
 
+OWN_TABLE = (
+    "right for one table of alpha_bar and wrong for another: does your function use a name of the"
+    " notebook, or numbers of its own, instead of its argument `alpha_bar`?"
+)
+
+
 @exercise("a variance between beta-tilde and beta")
 def check_variance_of(variance_of: Callable[..., Any]) -> None:
     """Exercise 2: the log-interpolated variance of a step from t to any s >= 1."""
@@ -136,6 +142,10 @@ def check_variance_of(variance_of: Callable[..., Any]) -> None:
             least = most * (1 - bar[s]) / (1 - bar[t])
             reject(equal(found, least ** (1 - v) * most**v, 1e-9), why)
         require(equal(found, right, 1e-9), "it is not beta^v times beta-tilde^(1 - v).")
+    bar = cosine().alpha_bar
+    beta = 1 - bar[700] / bar[300]
+    right = beta * ((1 - bar[300]) / (1 - bar[700])) ** (1 - v)
+    require(equal(variance_of(v, bar, 700, 300), right, 1e-9), OWN_TABLE)
 
 
 @exercise("the betas of a chain that skips")
@@ -201,6 +211,9 @@ def check_respaced_betas(respaced_betas: Callable[..., Any]) -> None:
         "their product of 1 - beta is not the alpha_bar of the last time.",
     )
     require(equal(found, right, 1e-6), "the product is right, the single steps are not.")
+    bar, times = cosine().alpha_bar, torch.tensor([900, 500, 0])
+    right = torch.stack([1 - bar[500], 1 - bar[900] / bar[500]])
+    require(equal(respaced_betas(bar, times), right, 1e-6), OWN_TABLE)
 
 
 @exercise("the same weight on the same error, whatever is predicted")

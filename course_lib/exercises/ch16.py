@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from course_lib.diffusion.schedules import linear
+from course_lib.diffusion.schedules import cosine, linear
 from course_lib.exercises.checking import equal, exercise, reject, require
 
 
@@ -140,9 +140,14 @@ def check_label_slope(label_slope: Callable[..., Any]) -> None:
 @exercise("the mean of a guided step, at any size of step")
 def check_shifted_mean(shifted_mean: Callable[..., Any]) -> None:
     """Exercise 3: beta / sqrt(1 - beta) times the slope, between any two times."""
-    bar = linear().alpha_bar
     mean, slope = torch.randn(2, 6, dtype=torch.float64)
-    for t, s, scale in ((900, 600, 2.0), (300, 100, 1.0), (500, 499, 1.0)):
+    for schedule, t, s, scale in (
+        (linear, 900, 600, 2.0),
+        (linear, 300, 100, 1.0),
+        (linear, 500, 499, 1.0),
+        (cosine, 700, 400, 1.5),
+    ):
+        bar = schedule().alpha_bar
         keep = bar[t] / bar[s]
         beta = 1 - keep
         tilde = (1 - bar[s]) / (1 - bar[t]) * beta

@@ -206,6 +206,10 @@ def check_nudged(nudged: Callable[..., Any]) -> None:
         equal(found, mean + scale * variance * shift(x_t)),
         "not mean + scale variance (gradient of the score at x_t).",
     )
+    require(
+        equal(nudged(mean, 0.1, score, x_t, 2.0), mean + 2.0 * 0.1 * shift(x_t)),
+        "right once, and not with another `variance` and `scale`: both are arguments.",
+    )
     with torch.no_grad():
         try:
             again = nudged(mean, variance, score, x_t, scale)

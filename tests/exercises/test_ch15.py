@@ -4,6 +4,7 @@ from itertools import pairwise
 
 import torch
 
+from course_lib.diffusion.schedules import linear
 from course_lib.exercises.ch15 import (
     check_betas_of,
     check_min_snr,
@@ -269,5 +270,15 @@ WRONG = [
         check_spread_kept,
         lambda bar, n, s: (1 + bar**0.5 * (n * s**2 - 1)) ** -0.5,
         "neither for signal nor for noise",
+    ),
+    (
+        check_variance_of,
+        lambda v, bar, t, s: variance_of(v, linear().alpha_bar, t, s),
+        "its argument `alpha_bar`",
+    ),
+    (
+        check_respaced_betas,
+        lambda bar, times: respaced_betas(linear().alpha_bar, times),
+        "its argument `alpha_bar`",
     ),
 ]
