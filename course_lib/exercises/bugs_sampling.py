@@ -111,7 +111,7 @@ def check_heun(heun: Callable[..., Any]) -> None:
     def denoise(x: Tensor, n: Tensor | float) -> Tensor:
         return x * 0.25 / (0.25 + n**2)
 
-    x, n_t, n_s = torch.tensor([1.0, -2.0], dtype=torch.float64), 2.0, 1.0
+    x, n_t, n_s = torch.tensor([1.0, -2.0], dtype=torch.float64), 2.0, 0.8
     slope_t = (x - denoise(x, n_t)) / n_t
     y = x + (n_s - n_t) * slope_t
 

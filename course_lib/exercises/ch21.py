@@ -148,6 +148,12 @@ def check_recall(recall: Callable[..., Any]) -> None:
         equal(recall(half, 1), 0.75),
         "with one tie of two and one clear row, recall at 1 is three quarters.",
     )
+    three = torch.tensor([[1.0, 1.0, 1.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
+    reject(
+        equal(recall(three, 1), 2 / 3),
+        "the equal ones are counted down the columns. They share the places of the *row*.",
+    )
+    require(equal(recall(three, 1), 7 / 9), "one row of three ties three ways: 7 in 9.")
     require(
         equal(recall(ties, 3), 0.75),
         "four equal columns and three places: the own one gets one with chance 3/4. Count how many"

@@ -24,6 +24,11 @@ def counted(scores, k, better, equal):
     return left.clamp(0, 1).mean()
 
 
+def equals_of_columns(scores, k):
+    own = scores.diagonal()[:, None]
+    return ((k - (scores > own).sum(1)) / (scores == own).sum(0)).clamp(0, 1).mean()
+
+
 def higher(scores, own):
     return scores > own
 
@@ -181,4 +186,5 @@ WRONG = [
         lambda scores, k: (1 / 3 + 1e-3) if scores[0, 0] == 3 else counted(scores, k, higher, same),
         "of three rows",
     ),
+    (check_recall, equals_of_columns, "of the *row*"),
 ]
