@@ -14,6 +14,7 @@ START, END = 9, 8
 def toy_name(ours: str) -> str:
     """What the published file of exercise 1 calls our parameter."""
     names = {"stem": "conv_in", "time.0": "time_embedding.linear_1", "look.query": "attn1.to_q"}
+    names |= {"time.2": "time_embedding.linear_2", "out": "conv_out"}
     part, _, kind = ours.rpartition(".")
     return f"{names[part]}.{kind}"
 
@@ -32,6 +33,8 @@ def toy_file(seed: int = 0) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         "conv_in.bias": drawn(6),
         "time_embedding.linear_1.bias": drawn(6),
         "conv_in.weight": drawn(6, 3, 3, 3),
+        "time_embedding.linear_2.weight": drawn(6, 6),
+        "conv_out.weight": drawn(2, 6, 1, 1),
     }
     own = {
         "stem.weight": torch.zeros(6, 3, 3, 3),
@@ -40,6 +43,8 @@ def toy_file(seed: int = 0) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         "time.0.bias": torch.zeros(6),
         "look.query.weight": torch.zeros(6, 6),
         "look.query.bias": torch.zeros(6),
+        "time.2.weight": torch.zeros(6, 6),
+        "out.weight": torch.zeros(2, 6, 1, 1),
     }
     return own, there
 
@@ -93,6 +98,15 @@ def check_translate(translate: Callable[..., Any]) -> None:
     reject(
         equal(found["look.query.weight"], query[:, :, 0, 0].T),
         "look.query.weight is transposed. Both kinds of layer store [out, in].",
+    )
+    reject(
+        found["out.weight"].shape == (2, 6),
+        "out.weight is a kernel of 1 x 1 here too: only where our layer holds a matrix does the"
+        " file's kernel become one.",
+    )
+    reject(
+        equal(found["time.2.weight"], there[toy_name("time.2.weight")].roll(3, 1)),
+        "time.2 reads what time.0 has made of sines and cosines: its columns stay as they are.",
     )
     for name in own:
         if name not in (time, "look.query.weight"):

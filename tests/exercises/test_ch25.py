@@ -46,6 +46,16 @@ def subset(own, there, name):
     return reshaping(own, {name(k): there[name(k)] for k in own}, name)
 
 
+def all_matrices(own, there, name):
+    found = translated(own, there, name)
+    return {k: v[:, :, 0, 0] if v.shape[2:] == (1, 1) else v for k, v in found.items()}
+
+
+def all_times(own, there, name):
+    found = translated(own, there, name)
+    return found | {"time.2.weight": found["time.2.weight"].roll(3, 1)}
+
+
 def places(change=lambda row: row, lost=lambda numbers, length: numbers[length - 2 :]):
     def answer(numbers, start, end, length):
         filled = [start, *numbers[: length - 2]]
@@ -172,4 +182,6 @@ WRONG = [
         lambda side, w, m, c: looking(side, w, m, c) + 2 * m * c * (c - w),
         "context x width",
     ),
+    (check_translate, all_matrices, "is a kernel of 1 x 1 here too"),
+    (check_translate, all_times, "its columns stay"),
 ]
