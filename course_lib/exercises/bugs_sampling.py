@@ -18,10 +18,10 @@ from course_lib.exercises.checking import equal, exercise, reject, require
 @exercise("a walk that begins where noise begins")
 def check_walk_times(walk_times: Callable[..., Any]) -> None:
     """Bug 10: the times of a short walk."""
-    for T, steps in ((1000, 50), (1000, 5), (1000, 30)):
+    for T, steps in ((1000, 50), (1000, 5), (1000, 30), (400, 8)):
         found = torch.as_tensor(walk_times(T, steps)).double()
         require(found.shape == (steps,), f"{steps} times are asked, got {list(found.shape)}.")
-        require(equal(found, found.round()), "the times are whole numbers: the tables have no more")
+        require(equal(found, found.round()), "the times are whole numbers: places in tables.")
         first, last = int(found[0]), int(found[-1])
         falls = -found.diff()
         reject(bool((falls < 0).any()), "from the noisiest time downwards: they must fall.")
@@ -59,6 +59,14 @@ def check_x_0_from_v(x_0_from_v: Callable[..., Any]) -> None:
             "v is taken for eps: this is how noise predictions are turned into a picture.",
         )
         reject(equal(found, -x_0), "the sign of the whole.")
+        reject(
+            equal(found, sigma * x_t - alpha * v),
+            "the factors are swapped: x_t, which holds alpha x_0, is multiplied by alpha.",
+        )
+        reject(
+            equal(found, (alpha * x_t + sigma * v) / (alpha**2 - sigma**2)),
+            "dividing gives x_0 its factor back and leaves noise in it. Mend the sign.",
+        )
         require(equal(found, x_0), "x_t and v made from one picture do not give it back.")
 
 
@@ -85,6 +93,11 @@ def check_ddim(ddim: Callable[..., Any]) -> None:
         equal(found, alpha_s * x_0 + sigma_s * (x_t - alpha_t * x_0)),
         "what is left of x_t is sigma_t eps: divide by sigma_t.",
     )
+    reject(
+        equal(found, alpha_s * x_0 + x_t - alpha_t * x_0)
+        or equal(found, alpha_s * x_0 + sigma_s * (x_t - alpha_s * x_0) / sigma_t),
+        "the noise is in x_t, at time t: (x_t - alpha_t x_0) / sigma_t.",
+    )
     reject(equal(found, alpha_s * x_0), "the noise is left out: that ends the walk at once.")
     again = ddim(x_0, x_t, *levels, "x_0")
     reject(not equal(found, again), "fresh noise: this step is deterministic.")
@@ -98,7 +111,7 @@ def check_heun(heun: Callable[..., Any]) -> None:
     def denoise(x: Tensor, n: Tensor | float) -> Tensor:
         return x * 0.25 / (0.25 + n**2)
 
-    x, n_t, n_s = torch.tensor([1.0, -2.0], dtype=torch.float64), 2.0, 1.0
+    x, n_t, n_s = torch.tensor([1.0, -2.0], dtype=torch.float64), 2.0, 0.8
     slope_t = (x - denoise(x, n_t)) / n_t
     y = x + (n_s - n_t) * slope_t
 
@@ -123,10 +136,26 @@ def check_heun(heun: Callable[..., Any]) -> None:
         equal(found, with_second((x - denoise(x, n_s)) / n_s)),
         "the second slope belongs to the new point: y, not x.",
     )
-    reject(equal(found, y), "this is Euler's step: the second slope is not used.")
-    require(
-        equal(found, with_second((y - denoise(y, n_s)) / n_s)), "it is not the mean of both slopes"
+    second = (y - denoise(y, n_s)) / n_s
+    reject(
+        equal(found, x + (n_s - n_t) * (slope_t + second)),
+        "the sum of both slopes: the step is twice as long. Their mean.",
     )
+    reject(
+        equal(found, x + (n_s - n_t) * second),
+        "the second slope alone is of first order too. The mean of both is not.",
+    )
+    reject(
+        equal(found, y + (n_s - n_t) * (slope_t + second) / 2),
+        "the step goes on from y. It is taken anew from x, with the better slope.",
+    )
+    reject(
+        equal(found, with_second((x - denoise(y, n_s)) / n_s))
+        or equal(found, with_second((y - denoise(x, n_s)) / n_s)),
+        "the second slope mixes x and y: all of it belongs to y, at n_s.",
+    )
+    reject(equal(found, y), "this is Euler's step: the second slope is not used.")
+    require(equal(found, with_second(second)), "it is not the mean of both slopes.")
 
 
 @exercise("from noise to data")
@@ -198,6 +227,19 @@ def check_em_step(em_step: Callable[..., Any]) -> None:
         " most steps are too small, a few far too large.",
     )
     reject(len(drawn) > 1, f"{len(drawn)} draws of noise in one step: one is enough.")
+    for drift_of, why in (
+        (0 * x, "the drift is left out."),
+        (-x, "the drift is a speed: times h it is a way."),
+        (h * x, "the drift has the wrong sign."),
+    ):
+        whole = x + drift_of + h**0.5 * sigma * drawn[0]
+        reject(equal(found, whole, 1e-5), why)
+    reject(
+        equal(moved, h**0.5 * sigma * drawn[0] ** 2, 1e-5)
+        or equal(moved, h**0.5 * sigma * drawn[0].abs(), 1e-5),
+        "noise must point to both sides: this has only one sign.",
+    )
+    reject(equal(moved, sigma * drawn[0], 1e-5), "the root of the time step is missing.")
     reject(equal(moved, h * sigma * drawn[0], 1e-5), "noise grows with the root of the time step.")
     reject(
         equal(moved, h**0.5 * sigma**2 * drawn[0], 1e-5),
@@ -238,6 +280,13 @@ def check_draw(draw: Callable[..., Any]) -> None:
         equal(start, again) and equal(torch.stack(noises), torch.stack(noises_again)),
         "the same seed gives another picture: take all noise from the generator of the seed.",
     )
+    for seed in (0, 1):
+        begun, steps = run(seed)
+        reject(
+            equal(begun, steps[0]),
+            f"a second generator with a seed of its own, and for seed {seed} it is the first one's:"
+            " as above again.",
+        )
     other, _ = run(8)
     require(not equal(start, other), "another seed gives the same start.")
     reject(
@@ -266,6 +315,15 @@ def check_guided(guided: Callable[..., Any]) -> None:
             equal(found, (1 + w) * c + w * u),
             "the weights add up to 1 + 2w. They must add up to 1: (1 + w) and -w.",
         )
+        reject(
+            equal(found, c + (1 + w) * (c - u)),
+            "1 is counted twice: from u it is 1 + w times the arrow, from c it is w times.",
+        )
+        reject(
+            equal(found, u + (w - 1) * (c - u)),
+            "this is the way back, from the other count to the paper's: s = 1 + w.",
+        )
+        reject(equal(found, (1 + w) * c - u), "the weights must add up to 1: u has -w, not -1.")
         require(equal(found, (1 + w) * c - w * u), "it is not (1 + w) c - w u.")
     require(equal(guided(c, u, 0.0), c), "w = 0 must return c.")
 
@@ -292,6 +350,15 @@ def check_lower(lower: Callable[..., Any]) -> None:
         equal(change, sigma**2 * strength * away), "sigma once: eps is minus sigma times the score."
     )
     reject(equal(change, sigma * away), "`strength` changes nothing.")
+    reject(
+        equal(change, sigma * strength * away / 3),
+        "the mean over the batch makes each picture's gradient smaller: sum.",
+    )
+    reject(
+        equal(found, -eps + sigma * strength * away)
+        or equal(found, -eps - sigma * strength * away),
+        "the network's own noise has changed its sign.",
+    )
     require(equal(change, sigma * strength * away), "it is not eps + sigma strength gradient.")
 
 
@@ -320,6 +387,24 @@ def check_invert(invert: Callable[..., Any]) -> None:
     require(
         asked == times[1:].tolist() or asked == times[:-1].tolist(),
         "the network is asked at other times than those of the walk.",
+    )
+
+    def walked(of: Callable[[Any, Any], Any], to: Callable[[Any, Any], Any]) -> Tensor:
+        # With the levels `of` taken out and those of `to` put back, the network as it was asked
+        z = x
+        for s, t, told in zip(times, times[1:], tuple(asked[:50]), strict=False):
+            eps = eps_of(z, told)
+            z = alpha[to(s, t)] * (z - sigma[of(s, t)] * eps) / alpha[of(s, t)]
+            z = z + sigma[to(s, t)] * eps
+        return z
+
+    reject(
+        equal(found, walked(lambda s, t: t, lambda s, t: s)),
+        "this walks down: x is at s, the earlier time, and goes to t.",
+    )
+    reject(
+        equal(found, walked(lambda s, t: t, lambda s, t: t)),
+        "nothing moves: taken out and put back at one level. x is at s.",
     )
     require(equal(found, 2 * x, 0.15), "the way up does not end at the noise of the picture.")
 
@@ -353,6 +438,19 @@ def check_paste(paste: Callable[..., Any]) -> None:
             s > 0 and equal(found, torch.where(hole, x_s, alpha[s] * known)),
             "its noise is missing: alpha_s known + sigma_s eps.",
         )
+        reject(
+            equal(found, torch.where(hole, x_s, alpha[s] * known + sigma[t] * eps))
+            or equal(found, torch.where(hole, x_s, alpha[t] * known + sigma[s] * eps)),
+            "half of it: one of the two factors is still that of t.",
+        )
+        reject(
+            s > 0 and equal(found, torch.where(hole, x_s, known + sigma[s] * eps)),
+            "the known picture must shrink as well: alpha_s known + sigma_s eps.",
+        )
+        reject(
+            s > 0 and equal(found, torch.where(hole, alpha[s] * x_s + sigma[s] * eps, at_s)),
+            "x_s is at time s already. Only the known part is noised.",
+        )
         require(equal(found, torch.where(hole, x_s, at_s)), "the known part is not at time s.")
 
 
@@ -375,6 +473,12 @@ def check_begin(begin: Callable[..., Any]) -> None:
             equal(left, times[steps:]) and steps != 5,
             "turned round: strength 1 is the whole walk, 0 none of it.",
         )
+        reject(
+            equal(left, times[-steps - 2 :]),
+            "one step too many: n steps have n + 1 times, and the list has both ends.",
+        )
+        reject(equal(left, times[-steps:]), "one step too few: n steps have n + 1 times.")
+        reject(equal(left, times[: steps + 1]), "the first steps. It is the *last* ones.")
         require(
             equal(left, wanted), f"at strength {strength} the last {steps} of 10 steps are left."
         )
@@ -389,7 +493,11 @@ def check_begin(begin: Callable[..., Any]) -> None:
             f" {first}. What is between them is never removed.",
         )
         reject(
-            equal(x, at(first - 100)), "one step too little: the walk removes more than is there"
+            equal(x, at(first - 100)), "one step too little: the walk removes more than is there."
         )
         reject(equal(x, x_0), "the picture has no noise at all.")
+        reject(
+            equal(x, x_0 + sigma[first] * eps),
+            "the picture must shrink as well: alpha_t x_0 + sigma_t eps.",
+        )
         require(equal(x, at(first)), f"the picture is not at time {first}, where the walk begins.")

@@ -26,6 +26,11 @@ def check_to_bytes(to_bytes: Callable[..., Any]) -> None:
         bool((found[:128] == 0).all()),
         "as above: everything below the middle is black. The picture lies in [-1, 1], not [0, 1].",
     )
+    middle = torch.as_tensor(to_bytes(x[100:120])).double()
+    reject(
+        equal(found.double(), levels) and equal(middle, levels[:20] * 255 / 19, 1.0),
+        "each picture is stretched from its own darkest to its own lightest. -1 is black, 1 white.",
+    )
     near = torch.as_tensor(to_bytes(x[:-1] + 0.4 / 127.5)).double()
     far = torch.as_tensor(to_bytes(x[:-1] + 0.6 / 127.5)).double()
     reject(
@@ -44,7 +49,7 @@ def check_to_bytes(to_bytes: Callable[..., Any]) -> None:
 @exercise("the decoder gets latents of its own size")
 def check_to_pictures(to_pictures: Callable[..., Any]) -> None:
     """Bug 23: from scaled latents to pictures."""
-    z, scale = torch.randn(3, 4, 2, 2), 0.2
+    z, scale = torch.randn(3, 4, 2, 2), 0.25
 
     def decode(latents: Tensor) -> Tensor:
         return (0.3 * latents).tanh()
@@ -58,6 +63,14 @@ def check_to_pictures(to_pictures: Callable[..., Any]) -> None:
     reject(equal(found, decode(z)), "the scale is gone: the decoder sees latents too small for it.")
     reject(equal(found, decode(z * scale)), "scaled twice instead of back: divide.")
     reject(equal(found, decode(z) * scale), "the picture is scaled. It is the latents that were.")
+    reject(
+        equal(found, decode(z / scale) / scale) or equal(found, decode(z / scale) * scale),
+        "the latents are right, and the picture is scaled as well: it needs nothing.",
+    )
+    reject(
+        equal(found, (decode(z) / scale).clamp(-1, 1)),
+        "clipping hides it: the decoder still saw latents that are too small.",
+    )
     require(equal(found, decode(z / scale)), "it is not decode(z / scale).")
 
 
@@ -75,11 +88,20 @@ def check_latent_of(latent_of: Callable[..., Any]) -> None:
     require(equal(still, mean), "after training the latent is the mean, the same each time.")
     noise = torch.as_tensor(latent_of(mean, log_var, True)) - mean
     reject(bool((noise == 0).all()), "in training there must be noise around the mean.")
+    reject(
+        equal(noise.std(), 0.0, 1e-3),
+        "one number for all of them: each latent has noise of its own.",
+    )
+    reject(
+        equal(noise.std(), 2 * math.log(2), 0.03) or equal(noise.std(), 0.0625, 0.005),
+        "log_var is the logarithm of a variance: the spread is exp(log_var / 2).",
+    )
     reject(equal(noise.std(), 0.25, 0.01), "exp(log_var) is the variance. Noise takes its root.")
     require(equal(noise.mean(), 0.0, 0.02), "the noise of training is not centred.")
     require(equal(noise.std(), 0.5, 0.01), "the noise of training has another spread.")
     require(
-        not equal(latent_of(mean, log_var, True), mean + noise), "the noise must be fresh each time"
+        not equal(latent_of(mean, log_var, True), mean + noise),
+        "the noise must be fresh each time.",
     )
 
 
@@ -104,7 +126,25 @@ def check_attend(attend: Callable[..., Any]) -> None:
         "all weights of a picture add up to 1, so each query gets a small part of a mean.",
     )
     reject(equal(found, (2 * scores).softmax(2) @ v), "the scale 1 / sqrt(dim) got lost.")
+    reject(
+        equal(found, (scores / 2).softmax(2) @ v),
+        "the scores are divided by dim. By its *root*: a sum of 4 products has that spread.",
+    )
+    reject(
+        equal(found, (2 * scores / 7**0.5).softmax(2) @ v),
+        "the root of the number of tokens. The sum of a score runs over the width.",
+    )
+    across = scores.softmax(1)
+    reject(
+        equal(found, across / across.sum(2, keepdim=True) @ v),
+        "the sums are mended, the weights are not: take the softmax over the keys.",
+    )
     require(equal(found, scores.softmax(2) @ v), "it is not softmax(q k / sqrt(dim)) v.")
+
+
+def attention_of_one(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Attention with one head."""
+    return (q @ k.mT / q.shape[-1] ** 0.5).softmax(-1) @ v
 
 
 @exercise("scores of unit spread in every head")
@@ -128,6 +168,19 @@ def check_many_heads(many_heads: Callable[..., Any]) -> None:
     reject(equal(found, with_scale(1.0)), "without a scale the scores grow with the width.")
     reject(equal(found, with_scale(1 / 4)), "the spread of a sum grows with the root: take it.")
     reject(equal(found, with_scale(heads**-0.5)), "the number of heads is not their width.")
+    split = [x.unflatten(-1, (heads, -1)) for x in (q, k, v)]
+    within = (split[0] @ split[1].mT / 2).softmax(-1) @ split[2]
+    reject(
+        equal(found, within.flatten(2)),
+        "heads and tokens are not swapped: here the heads of one token look at each other.",
+    )
+    split = [x.transpose(1, 2) for x in split]
+    apart = (split[0] @ split[1].mT / 2).softmax(-1) @ split[2]
+    reject(
+        equal(found, apart.reshape(v.shape)),
+        "heads and tokens are not swapped back: a token gets parts of others.",
+    )
+    reject(equal(found, attention_of_one(q, k, v)), "all of the width as one head.")
     require(equal(found, with_scale(0.5)), "the scores are not divided by sqrt(width of a head).")
 
 
@@ -162,6 +215,16 @@ def check_read_text(read_text: Callable[..., Any]) -> None:
         "NaN: a row in which everything is masked has no softmax. `real` is True for tokens that"
         " are to be read.",
     )
+    first = scores.masked_fill(~real[:1, None], -math.inf).softmax(2) @ v
+    reject(equal(found, first), "all captions are cut as the first one is: each has its own mask.")
+    reject(
+        equal(found, (6**0.5 * scores).masked_fill(~real[:, None], -math.inf).softmax(2) @ v),
+        "the scale 1 / sqrt(dim) got lost.",
+    )
+    reject(
+        equal(found, scores.masked_fill(~real[:, None], -1.0).softmax(2) @ v),
+        "a low score is a score, and other scores may be lower. Minus infinity is none.",
+    )
     require(equal(found, right), "it is not attention to the real tokens alone.")
 
 
@@ -186,6 +249,11 @@ def check_bits_per_dim(bits_per_dim: Callable[..., Any]) -> None:
         reject(
             abs(found - (dims + 7)) < 1e-2, "the sum over all dimensions: divide by their number."
         )
+        reject(
+            abs(found - (1 + 7 / math.log(2))) < 1e-3 or abs(found - (1 + 7 / dims)) < 1e-3,
+            "7 is in bits for each dimension already: it is added last.",
+        )
+        reject(abs(found - (math.log(2) ** 2 + 7)) < 1e-3, "from nats to bits you divide by log 2.")
         require(abs(found - 8) < 1e-3, "a uniform density on [-1, 1] must cost exactly 8 bits.")
     other = float(bits_per_dim(torch.tensor(0.0), 10))
     require(abs(other - 7) < 1e-3, "right for the uniform density only: use log_p.")
@@ -216,7 +284,10 @@ def check_dequantised(dequantised: Callable[..., Any]) -> None:
     )
     require(bool(((part > -1e-4) & (part < 1.0001)).all()), "a level leaves its 256th part.")
     require(equal(part.mean(), 0.5, 0.01), "the noise is not even over the level's part.")
-    require(float(part.std()) > 0.28, "the noise does not fill the level's part.")
+    require(
+        abs(float(part.std()) - 12**-0.5) < 0.01,
+        "the noise does not fill the level's part evenly.",
+    )
     again = torch.as_tensor(dequantised(levels)).double()
     require(not equal(found, again, 1e-9), "the noise must be fresh each time.")
 
@@ -229,6 +300,7 @@ def check_statistics(statistics: Callable[..., Any]) -> None:
     two = isinstance(answer, (tuple, list)) and len(answer) == 2
     require(two, "return two: mean and covariance.")
     mean, covariance = (torch.as_tensor(part) for part in answer)
+    reject(equal(covariance, features.mean(0)), "the two are swapped: the mean first.")
     require(equal(mean, features.mean(0)), "the mean of each feature over the pictures is asked.")
     reject(
         covariance.shape == (40, 40),
@@ -246,6 +318,11 @@ def check_statistics(statistics: Callable[..., Any]) -> None:
         equal(covariance, torch.corrcoef(features.T)),
         "these are correlations: the spread of the features is gone.",
     )
+    reject(
+        equal(covariance, right * 39 / 5) or equal(covariance, right * 39 / 6),
+        "divided by the number of features. The mean runs over the pictures.",
+    )
+    reject(equal(covariance, right.diagonal().diag()), "the features' variances alone.")
     reject(equal(covariance, right * 39), "a sum of products: divide by the number of pictures.")
     require(
         equal(covariance, right) or equal(covariance, right * 39 / 40),

@@ -48,7 +48,7 @@ def check_step_before(step_before: Callable[..., Any]) -> None:
 @exercise("the same path in any number of steps")
 def check_betas_for(betas_for: Callable[..., Any]) -> None:
     """Bug 2: DDPM's linear schedule for another number of steps."""
-    for T in (1000, 200, 50):
+    for T in (1000, 300, 200, 50):
         found = torch.as_tensor(betas_for(T)).double()
         require(found.shape == (T,), f"{T} step noises are asked, got {list(found.shape)}.")
         require(bool(((found > 0) & (found < 1)).all()), f"at T = {T} they must lie in (0, 1).")
@@ -76,7 +76,17 @@ def check_betas_for(betas_for: Callable[..., Any]) -> None:
             "only the first end is scaled.",
         )
         gone = float((1 - found).log().sum())
-        require(-13 < gone < -9, f"at T = {T} the chain ends at another noise level than T = 1000.")
+        reject(
+            abs(gone / (-10.1 / scale) - 1) < 0.2,
+            "single steps of the long chain, most of them left out: as little noise as above.",
+        )
+        reject(
+            -9.6 < gone < -8.9,
+            f"at T = {T} a little too little noise: 1000 / {T} need not be a whole number.",
+        )
+        require(
+            -13 < gone < -9.6, f"at T = {T} the chain ends at another noise level than T = 1000."
+        )
         require(2 < first / 1e-4 < 20 * scale, "the first steps differ from those of T = 1000.")
 
 
@@ -103,6 +113,16 @@ def check_add_noise(add_noise: Callable[..., Any]) -> None:
             equal(found, (1 - bar).sqrt() * x_0 + bar.sqrt() * eps),
             "signal and noise are swapped: alpha-bar is the picture's share.",
         )
+        reject(
+            equal(found, bar * x_0 + (1 - bar).sqrt() * eps)
+            or equal(found, bar * x_0 + (1 - bar**2).sqrt() * eps),
+            "now the noise has its root, and x_0 has lost its own: it takes the root of alpha-bar.",
+        )
+        reject(
+            equal(found, bar.sqrt() * x_0 + (1 - bar) ** 2 * eps)
+            or equal(found, bar.sqrt() * x_0 + (1 - bar**2).sqrt() * eps),
+            "no squares: alpha-bar is a variance already.",
+        )
         require(
             equal(found, bar.sqrt() * x_0 + (1 - bar).sqrt() * eps),
             "x_t is not sqrt(alpha_bar) x_0 + sqrt(1 - alpha_bar) eps.",
@@ -112,8 +132,8 @@ def check_add_noise(add_noise: Callable[..., Any]) -> None:
 @exercise("every time that sampling visits is trained")
 def check_draw_times(draw_times: Callable[..., Any]) -> None:
     """Bug 4: times for a batch, evenly from 1..T."""
-    found = torch.as_tensor(draw_times(5, 4000))
-    require(found.shape == (4000,), "n times are asked, one for each picture.")
+    found = torch.as_tensor(draw_times(5, 40_000))
+    require(found.shape == (40_000,), "n times are asked, one for each picture.")
     require(not found.is_floating_point(), "times are whole numbers here.")
     require(len(found.unique()) > 1, "one time for the whole batch: each picture draws its own.")
     low, high = int(found.min()), int(found.max())
@@ -126,23 +146,31 @@ def check_draw_times(draw_times: Callable[..., Any]) -> None:
     reject(high > 5, "a time above T: the tables end there.")
     require((low, high) == (1, 5), f"times from 1 to 5 are asked, these go from {low} to {high}.")
     counts = torch.bincount(found, minlength=6)[1:]
-    require(bool((counts > 600).all()), "the times are not equally likely.")
+    reject(
+        bool(counts[0] > 1.5 * counts[1:].max()),
+        "1 comes twice as often as the others: has a drawn 0 become a 1?",
+    )
+    require(bool((counts > 7600).all()), "the times are not equally likely.")
 
 
 @exercise("each example loses its label with probability p")
 def check_drop_labels(drop_labels: Callable[..., Any]) -> None:
     """Bug 5: dropping conditions for classifier-free guidance."""
     labels = torch.arange(10).repeat(40)
-    for p in (0.1, 0.3):
+    for p, null in ((0.1, 10), (0.3, 99)):
         dropped = []
         for _ in range(40):
-            found = torch.as_tensor(drop_labels(labels, 10, p))
+            found = torch.as_tensor(drop_labels(labels, null, p))
             require(found.shape == labels.shape, "one label for each example comes back.")
+            reject(
+                null != 10 and bool((found == 10).any()),
+                "another `null`, and 10 still stands there: it is an argument.",
+            )
             require(
-                bool(((found == labels) | (found == 10)).all()),
+                bool(((found == labels) | (found == null)).all()),
                 "a label is either kept as it is or replaced by `null`.",
             )
-            dropped.append((found == 10).double())
+            dropped.append((found == null).double())
         each = torch.stack(dropped)
         share = float(each.mean())
         reject(
@@ -230,6 +258,7 @@ def check_v_weight(v_weight: Callable[..., Any]) -> None:
 def check_decays(decays: Callable[..., Any]) -> None:
     """Bug 8: how much of the average is kept at each update."""
     found = decays(2000, 0.99)
+    require(hasattr(found, "__len__"), "a list of decays is asked, one for each update.")
     require(len(found) == 2000, "one decay for each update.")
     found = torch.tensor([float(value) for value in found], dtype=torch.float64)
     ramp = (1 + torch.arange(2000.0)) / (10 + torch.arange(2000.0))
@@ -247,16 +276,32 @@ def check_decays(decays: Callable[..., Any]) -> None:
         equal(found, ramp.clamp(min=0.99)),
         "max in the place of min: the ramp counts where it is above `most`.",
     )
+    late = torch.cat([ramp[1:], ramp[-1:]]).clamp(max=0.99)
+    reject(equal(found, late), "the first update has i = 0, so its decay is 1 / 10.")
+    reject(equal(found, 1 - ramp.clamp(max=0.99)), "the decay is what is kept, not what is new.")
+    reject(equal(found, 0.99 * ramp), "the ramp is cut off at `most`, not multiplied by it.")
     require(equal(found, ramp.clamp(max=0.99)), "it is not min(most, (1 + step) / (10 + step)).")
+
+
+class _Gained(nn.Module):
+    """One weight and one buffer: a network's state is more than its parameters."""
+
+    gain: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.full((1, 1), 3.0))
+        self.register_buffer("gain", torch.ones(1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.gain * (x @ self.weight)
 
 
 @exercise("judged on the average, trained on")
 def check_judged(judged: Callable[..., Any]) -> None:
     """Bug 9: scoring the averaged weights of a network that is being trained."""
-    model = nn.Linear(1, 1, bias=False)
-    with torch.no_grad():
-        model.weight.fill_(3.0)
-    ema = {"weight": torch.full((1, 1), 2.0)}
+    model = _Gained()
+    ema = {"weight": torch.full((1, 1), 2.0), "gain": torch.full((1,), 5.0)}
 
     def score(net: nn.Module) -> Tensor:
         return net(torch.ones(1, 1)).sum().detach()
@@ -264,7 +309,11 @@ def check_judged(judged: Callable[..., Any]) -> None:
     found = float(judged(model, ema, score))
     now = float(model.weight.detach())
     reject(math.isclose(found, 3.0), "the score is that of the network in training, not of `ema`.")
-    require(math.isclose(found, 2.0), "the score is not that of the averaged weights.")
+    reject(
+        math.isclose(found, 2.0),
+        "the average's parameters, and the network's own buffer `gain`: `ema` has both.",
+    )
+    require(math.isclose(found, 10.0), "the score is not that of the averaged weights.")
     reject(
         math.isclose(now, 2.0),
         "as above, or nearly: after the score the network holds the average, and training goes on"
@@ -272,4 +321,10 @@ def check_judged(judged: Callable[..., Any]) -> None:
         " network's own, not copies.",
     )
     require(math.isclose(now, 3.0), "the network's weights are neither its own nor the average.")
+    require(
+        math.isclose(float(model.gain), 1.0),
+        "the weights are back, and the buffer `gain` still is the average's: keep the whole"
+        " state_dict, not the parameters alone.",
+    )
+    reject(not model.training, "the network is left in eval mode, and training goes on: train().")
     require(math.isclose(float(ema["weight"]), 2.0), "the average itself has changed.")

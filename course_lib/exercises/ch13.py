@@ -19,7 +19,7 @@ def _waves(t: Tensor, lengths: Tensor, full: float = 2 * math.pi) -> Tensor:
 @exercise("the first wave is the shortest, the last the longest, and each is a factor longer")
 def check_embed_waves(embed_waves: Callable[..., Any]) -> None:
     """Exercise 1: sines and cosines between two given wavelengths."""
-    t = torch.tensor([0.0, 0.3, 2.0, 17.0, 90.0])
+    t = torch.tensor([0.0, 0.3, 2.0, 9.0, 17.0])
     lengths = 4 * 100 ** (torch.arange(4) / 3)  # 4 ... 400
     answer = torch.as_tensor(embed_waves(t, 8, 4.0, 400.0))
     require(
@@ -81,7 +81,7 @@ def check_embed_waves(embed_waves: Callable[..., Any]) -> None:
     )
     another = 0.5 * 30 ** (torch.arange(6) / 5)
     require(
-        equal(embed_waves(t, 12, 0.5, 15.0), _waves(t, another)),
+        equal(embed_waves(t, 12, 0.5, 15.0), _waves(t, another), 1e-3),
         "right for dim = 8, and not for dim = 12: how many waves there are is `dim // 2`.",
     )
 

@@ -49,6 +49,16 @@ def check_sigma_of(sigma_of: Callable[..., Any]) -> None:
                     "eta stands outside of the root: half of eta is half of the spread.",
                 ),
                 (r_1, "eta changes nothing."),
+                (eta * right, "eta is there twice: it multiplies the two roots once."),
+                (
+                    eta * ((1 - then**0.5) / (1 - now**0.5) * (1 - (now / then) ** 0.5)).sqrt(),
+                    "the table holds alpha_bar itself: no root of its entries.",
+                ),
+                (
+                    eta * ((1 - bar[s - 1]) / (1 - before) * (1 - before / bar[s - 1])).sqrt(),
+                    "the table begins with alpha_bar_0 = 1, so the entry of time t is"
+                    " `alpha_bar[t]`.",
+                ),
                 ((1 - eta) * r_1, "eta = 1 must add DDPM's noise: here it adds none."),
                 (
                     eta * b.sqrt(),
@@ -81,7 +91,8 @@ def check_sigma_of(sigma_of: Callable[..., Any]) -> None:
             _refuse(found, right, mistakes)
             require(
                 equal(found, right, 1e-6),
-                f"at t = {t}, s = {s}, eta = {eta} the value is not the one of equation 16.",
+                f"at t = {t}, s = {s}, eta = {eta} the value is not the one of the"
+                " paper's equation 16 (section 2).",
             )
         require(equal(sigma_of(bar, t, s, 0.0), 0.0, 1e-6), "with eta = 0 nothing may be added.")
     require(equal(sigma_of(bar, 50, 0, 1.0), 0.0, 1e-6), "at s = 0 nothing may be added.")
@@ -186,6 +197,23 @@ def check_excess(excess: Callable[..., Any]) -> None:
             ),
             (beta**2 - exact, "beta is the variance already: sigma-hat is its root."),
             (-right, "the sign: it adds too much, not too little."),
+            (
+                then * beta * (1 - variance) / v_t,
+                "beta enters twice: once as the factor of (v_t - v_s) / v_t, and again in"
+                " v_t - v_s.",
+            ),
+            (
+                then * beta**2 * (1 - variance) / v_s,
+                "the step starts at t: divide by v_t, the variance there.",
+            ),
+            (
+                right.clamp(min=0).sqrt(),
+                "this is a root: the excess is a difference of variances, and stays one.",
+            ),
+            (
+                exact - tilde,
+                "this is what eta = 1 lacks. Asked is what sigma-hat has too much.",
+            ),
             (exact, "this is the exact variance. Asked is by how much beta exceeds it."),
             (beta, "this is all that sigma-hat adds. Take away what the exact step needs."),
             (

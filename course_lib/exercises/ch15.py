@@ -68,6 +68,12 @@ def check_betas_of(betas_of: Callable[..., Any]) -> None:
     )
 
 
+OWN_TABLE = (
+    "right for one table of alpha_bar and wrong for another: does your function use a name of the"
+    " notebook, or numbers of its own, instead of its argument `alpha_bar`?"
+)
+
+
 @exercise("a variance between beta-tilde and beta")
 def check_variance_of(variance_of: Callable[..., Any]) -> None:
     """Exercise 2: the log-interpolated variance of a step from t to any s >= 1."""
@@ -106,11 +112,23 @@ def check_variance_of(variance_of: Callable[..., Any]) -> None:
         half = (v + 1) / 2
         reject(
             equal(found, low ** (1 - half) * beta**half, 1e-9),
-            "v is a place in [0, 1] already. Moving it there from [-1, 1] is the network's affair.",
+            "v is a place in [0, 1] already. Moving it there from [-1, 1] is the network's affair."
+            " (Or, the same number: you took the root of the fraction in beta-tilde.)",
         )
         reject(
             equal(found, low ** (1 - v.sigmoid()) * beta ** v.sigmoid(), 1e-9),
             "no sigmoid: v is used as it is.",
+        )
+        reject(
+            bool(torch.as_tensor(found).isnan().any()),
+            "a negative number under a logarithm or a power: t is the noisier time, so beta is"
+            " 1 - alpha_bar[t] / alpha_bar[s].",
+        )
+        early = 1 - bar[t - 1] / bar[s - 1]
+        tight = early * (1 - bar[s - 1]) / (1 - bar[t - 1])
+        reject(
+            equal(found, tight ** (1 - v) * early**v, 1e-9),
+            "the table begins with alpha_bar_0 = 1, so the entry of time t is `alpha_bar[t]`.",
         )
         other = beta * (1 - bar[t]) / (1 - bar[s])
         reject(
@@ -124,6 +142,10 @@ def check_variance_of(variance_of: Callable[..., Any]) -> None:
             least = most * (1 - bar[s]) / (1 - bar[t])
             reject(equal(found, least ** (1 - v) * most**v, 1e-9), why)
         require(equal(found, right, 1e-9), "it is not beta^v times beta-tilde^(1 - v).")
+    bar = cosine().alpha_bar
+    beta = 1 - bar[700] / bar[300]
+    right = beta * ((1 - bar[300]) / (1 - bar[700])) ** (1 - v)
+    require(equal(variance_of(v, bar, 700, 300), right, 1e-9), OWN_TABLE)
 
 
 @exercise("the betas of a chain that skips")
@@ -189,6 +211,9 @@ def check_respaced_betas(respaced_betas: Callable[..., Any]) -> None:
         "their product of 1 - beta is not the alpha_bar of the last time.",
     )
     require(equal(found, right, 1e-6), "the product is right, the single steps are not.")
+    bar, times = cosine().alpha_bar, torch.tensor([900, 500, 0])
+    right = torch.stack([1 - bar[500], 1 - bar[900] / bar[500]])
+    require(equal(respaced_betas(bar, times), right, 1e-6), OWN_TABLE)
 
 
 @exercise("the same weight on the same error, whatever is predicted")
@@ -233,6 +258,10 @@ def check_min_snr(min_snr: Callable[..., Any]) -> None:
                 predicts == "x_0" and equal(found, capped / snr, 1e-6),
                 "this is the weight for eps. A loss on x_0 counts its error once: nothing to"
                 " divide by.",
+            )
+            reject(
+                equal(found, gamma * wanted / capped, 1e-6),
+                "gamma is a cap. Where the SNR is below it, the SNR itself counts.",
             )
             reject(
                 predicts == "v" and equal(found, (snr + 1).clamp(max=gamma) / (snr + 1), 1e-6),
@@ -297,6 +326,10 @@ def check_spread_kept(spread_kept: Callable[..., Any]) -> None:
             (
                 1 / (bar**0.5 * pixels * spread**2 + 1 - bar) ** 0.5,
                 "alpha_bar is a variance: it multiplies spread squared as it is.",
+            ),
+            (
+                1 / (1 + bar**0.5 * (pixels * spread**2 - 1)) ** 0.5,
+                "alpha_bar is a variance: no root of it, neither for signal nor for noise.",
             ),
             (right * spread, "this is the spread itself. The ratio to the data's is asked."),
             (1 - right, "this is the share that is lost. What is kept is asked."),

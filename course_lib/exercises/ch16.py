@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from course_lib.diffusion.schedules import linear
+from course_lib.diffusion.schedules import cosine, linear
 from course_lib.exercises.checking import equal, exercise, reject, require
 
 
@@ -16,7 +16,7 @@ def check_guided_eps(guided_eps: Callable[..., Any]) -> None:
     eps, slope = torch.randn(2, 5, 3, dtype=torch.float64)
     for sigma, scale in ((0.9, 3.0), (0.6, 1.0)):
         found = guided_eps(eps, slope, torch.tensor(sigma), scale)
-        right = eps - scale * sigma * slope
+        right, alpha = eps - scale * sigma * slope, (1 - sigma**2) ** 0.5
         reject(
             equal(found, eps + scale * sigma * slope),
             "the sign: eps points away from data, so the slope is subtracted. This flees.",
@@ -51,8 +51,17 @@ def check_guided_eps(guided_eps: Callable[..., Any]) -> None:
             "this is the guided score. Times -sigma it is the guided eps.",
         )
         reject(
-            equal(found, eps - scale * (1 - sigma**2) ** 0.5 * slope),
+            equal(found, eps - scale * alpha * slope),
             "this takes alpha, the factor of the signal. eps goes with sigma.",
+        )
+        reject(
+            equal(found, eps + scale * sigma**2 / alpha * slope),
+            "sigma squared over alpha, and a plus: so moves x_0. eps moves by sigma, the other"
+            " way.",
+        )
+        reject(
+            equal(found, eps - scale * sigma**0.5 * slope),
+            "sigma is a standard deviation already: no root.",
         )
         reject(
             scale != 1 and equal(found, scale * (eps - sigma * slope)),
@@ -131,9 +140,14 @@ def check_label_slope(label_slope: Callable[..., Any]) -> None:
 @exercise("the mean of a guided step, at any size of step")
 def check_shifted_mean(shifted_mean: Callable[..., Any]) -> None:
     """Exercise 3: beta / sqrt(1 - beta) times the slope, between any two times."""
-    bar = linear().alpha_bar
     mean, slope = torch.randn(2, 6, dtype=torch.float64)
-    for t, s, scale in ((900, 600, 2.0), (300, 100, 1.0), (500, 499, 1.0)):
+    for schedule, t, s, scale in (
+        (linear, 900, 600, 2.0),
+        (linear, 300, 100, 1.0),
+        (linear, 500, 499, 1.0),
+        (cosine, 700, 400, 1.5),
+    ):
+        bar = schedule().alpha_bar
         keep = bar[t] / bar[s]
         beta = 1 - keep
         tilde = (1 - bar[s]) / (1 - bar[t]) * beta
@@ -142,7 +156,8 @@ def check_shifted_mean(shifted_mean: Callable[..., Any]) -> None:
         long = t - s > 1
         reject(
             equal(found, mean - scale * beta / keep.sqrt() * slope, 1e-7),
-            "the sign: the mean moves up the slope.",
+            "the sign: the mean moves up the slope. (Or alpha_bar_s / alpha_bar_t stands where"
+            " alpha_bar_t / alpha_bar_s belongs: it gives the same number.)",
         )
         reject(
             long and equal(found, mean + scale * beta * slope, 1e-7),
@@ -191,6 +206,19 @@ def check_shifted_mean(shifted_mean: Callable[..., Any]) -> None:
             equal(found, mean + scale * beta.sqrt() * slope, 1e-7),
             "sqrt(beta) is a standard deviation. A slope is multiplied by a variance.",
         )
+        reject(
+            long and equal(found, mean + scale * (beta / keep).sqrt() * slope, 1e-7),
+            "the root is of 1 - beta alone, not of beta.",
+        )
+        reject(
+            long and equal(found, (mean + scale * beta * slope) / keep.sqrt(), 1e-7),
+            "`mean` is the mean of the plain step, divided by sqrt(1 - beta) already: only the"
+            " slope's factor is.",
+        )
+        reject(
+            equal(found, mean - scale * (1 - bar[t]).sqrt() * slope, 1e-7),
+            "so moves eps, not the mean of a step.",
+        )
         reject(equal(found, mean, 1e-7), "the slope changes nothing.")
         reject(
             equal(found, scale * beta / keep.sqrt() * slope, 1e-7),
@@ -237,6 +265,18 @@ def check_class_slope(class_slope: Callable[..., Any]) -> None:
                 "all classes have one share here. The shares are chances given x.",
             ),
             (minus(logs, away), "each distance is divided by its class's variance."),
+            (
+                minus(logs, away / variances[k]),
+                "all distances are divided by one variance. The classes differ: each has its own.",
+            ),
+            (
+                minus(square + d / 2 * variances.log()),
+                "the sign of the normaliser: a wide class is *lower* at its middle.",
+            ),
+            (
+                minus(square - d * variances.log()),
+                "`variances` are variances: the normaliser is v to the power -d / 2, not -d.",
+            ),
             (
                 minus(2 * square - d / 2 * variances.log()),
                 "a Gaussian has half of the squared distance in its exponent.",

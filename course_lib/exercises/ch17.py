@@ -137,12 +137,13 @@ def check_guided(guided: Callable[..., Any]) -> None:
             f"the call has {len(x)} pictures, {len(t)} times and {len(label)} labels.",
         )
         reject(label.is_floating_point(), "the labels have become floats: use full_like(label, ...")
-        return x * (1 + label)[:, None] + t[:, None]
+        return x * (1 + label).view(-1, 1, 1, 1) + t.view(-1, 1, 1, 1)
 
-    x, t, label = torch.randn(3, 2), torch.tensor([1.0, 5.0, 9.0]), torch.tensor([0, 2, 1])
+    x, t, label = torch.randn(3, 1, 2, 2), torch.tensor([1.0, 5.0, 9.0]), torch.tensor([0, 2, 1])
 
     def answer(label: Tensor | int) -> Tensor:
-        return x * (1 + torch.as_tensor(label).expand(3))[:, None] + t[:, None]
+        told = torch.as_tensor(label).expand(3)
+        return x * (1 + told).view(3, 1, 1, 1) + t.view(3, 1, 1, 1)
 
     c, u = answer(label), answer(10)
     found = guided(net, x, t, label, 10, 4.0)
@@ -182,6 +183,11 @@ def check_guided(guided: Callable[..., Any]) -> None:
         equal(found, u + 4 * (c - u)),
         "it is not u + s (c - u). Do row k and row k + 3 of the batch hold the same x and the same"
         " t, and does `chunk(2)` cut between them?",
+    )
+    u = answer(7)
+    require(
+        equal(guided(net, x, t, label, 7, 2.0), u + 2 * (c - u)),
+        "right once, and not with another `null` and `scale`: both are arguments.",
     )
 
 

@@ -45,7 +45,7 @@ def check_preconditioning(preconditioning: Callable[..., Any]) -> None:
             "this takes data of variance 1. Here its standard deviation is `spread`.",
         )
         reject(
-            equal(c_in, (spread + n**2) ** -0.5, 1e-6) or equal(c_in, 1 / (spread + n), 1e-6),
+            any(equal(c_in, v**-0.5, 1e-6) for v in (spread + n**2, spread + n, (spread + n) ** 2)),
             "variances add, and `spread` and n are standard deviations: square both.",
         )
         require(equal(c_in, total**-0.5, 1e-6), "c_in z does not have variance 1.")
@@ -201,6 +201,12 @@ def check_aim(aim: Callable[..., Any]) -> None:
         reject(
             equal(found, D - h / (2 * last) * (D - before)),
             "this goes back towards the older answer. The line goes on.",
+        )
+        both = math.log(n_before / n_next)
+        reject(
+            any(equal(found, D + h / k * (D - before)) for k in (both, 2 * both)),
+            "the slope is a difference over *its* distance in lambda: from n_before to n, not to"
+            " n_next.",
         )
         straight = (n - n_next) / (2 * (n_before - n))
         reject(

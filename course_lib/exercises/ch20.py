@@ -17,6 +17,11 @@ def check_merge(merge: Callable[..., Any]) -> None:
     given = [1, 2, 3, 1, 2]
     found = merge(given, (1, 2), 9)
     require(isinstance(found, list), "return a list of numbers.")
+    reject(
+        found == given,
+        "nothing was merged. (A slice of a list is a list, and `pair` is a tuple: compare like"
+        " with like.)",
+    )
     reject(found == [9, 3, 1, 2], "only the first place is merged. All of them are.")
     reject(found == [1, 2, 3, 9], "only the last place is merged. All of them are.")
     reject(
@@ -31,6 +36,10 @@ def check_merge(merge: Callable[..., Any]) -> None:
     reject(
         merge([2, 1, 2, 2], (1, 2), 9) == [9, 2, 2],
         "(2, 1) is not (1, 2): the order of the pair counts.",
+    )
+    reject(
+        merge([2, 1], (1, 2), 9) == [2],
+        "the last number is lost: where no pair can begin any more, it stays as it is.",
     )
     require(merge([2, 1], (1, 2), 9) == [2, 1], "[2, 1] has no place of (1, 2): nothing to merge.")
     require(
@@ -48,6 +57,10 @@ def check_merge(merge: Callable[..., Any]) -> None:
     reject(
         merge([1, 2, 2], (1, 2), 1) == [1],
         "a piece just made was merged again with its neighbour. One merge goes over the list once.",
+    )
+    require(
+        merge([11, 2, 1, 23], (1, 2), 9) == [11, 2, 1, 23],
+        "11, 2 is not 1, 2: compare numbers, not their digits in a text.",
     )
     require(merge([], (1, 2), 9) == [] and merge([1], (1, 2), 9) == [1], "[] and [1] stay.")
     require(given == [1, 2, 3, 1, 2], "the list that was given has changed. Make a new one.")
@@ -146,6 +159,16 @@ def check_may_look(may_look: Callable[..., Any]) -> None:
         equal(both, there[:, None] & there[:, :, None]),
         "a padding token may look nowhere: a softmax over nothing is NaN. Mask keys, not queries.",
     )
+    reject(
+        equal(both, there[:, None]),
+        "this will broadcast, and does not say yet who looks: one row for each of the 4 queries,"
+        " [batch, queries, keys].",
+    )
+    reject(equal(both, full & ahead), "causal = False, and still nobody may look ahead.")
+    reject(equal(both, torch.ones_like(full)), "padding is looked at. It is where tokens are 0.")
+    reject(
+        equal(both, full & (tokens != 2)[:, None]), "END is a token like others: only 0 is padding."
+    )
     require(equal(both, full), "not causal: each of the 4 queries may look where tokens != 0.")
     right = full & ahead
     reject(equal(causal, full & ahead.T), "a token looks ahead. triu is the future, tril the past.")
@@ -184,6 +207,16 @@ def check_read(read: Callable[..., Any]) -> None:
     reject(
         equal(found, pixels + (scores / math.sqrt(8)).softmax(0) @ v),
         "the softmax runs over pixels: each word shares itself out. Each pixel must: over words.",
+    )
+    for width, whose in ((5, "the words' width"), (3, "how many words there are")):
+        reject(
+            equal(found, pixels + (scores / math.sqrt(width)).softmax(1) @ v),
+            f"divided by the root of {whose}, {width}. The sum runs over the keys' width, 8.",
+        )
+    reject(
+        equal(found, pixels + scores.softmax(1) / math.sqrt(8) @ v),
+        "the root divides the scores, before the softmax; behind it the weights no longer add up"
+        " to 1.",
     )
     reject(
         torch.as_tensor(found).shape != pixels.shape,

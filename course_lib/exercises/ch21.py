@@ -34,6 +34,20 @@ def check_symmetric(symmetric: Callable[..., Any]) -> None:
     )
     reject(equal(found, both(cosine)), "the temperature has no say yet.")
     reject(
+        equal(found, 5 * both(cosine)),
+        "the temperature divides the scores, before the softmax. Here it divides the loss.",
+    )
+    twice = _rows((cosine / 0.2).softmax(1)) + _rows((cosine.T / 0.2).softmax(1))
+    reject(
+        equal(found, twice / 2),
+        "`F.cross_entropy` takes a softmax itself: give it the scores, not their softmax.",
+    )
+    reject(
+        equal(found, both(cosine * u.norm(dim=1)[:, None] / 0.2))
+        or equal(found, both(cosine * v.norm(dim=1) / 0.2)),
+        "only one of the two has length 1. A cosine divides by both lengths.",
+    )
+    reject(
         equal(found, both(raw / 0.2)),
         "long vectors score high whatever they say: give all of them length 1 first.",
     )
@@ -96,15 +110,25 @@ def check_recall(recall: Callable[..., Any]) -> None:
     reject(
         equal(one, 0.0),
         "no row finds its column, and two should. Do you count the own column among those that are"
-        " better than it?",
+        " better than it? Or does a row with no place left count less than 0?",
     )
     reject(
         equal(one, 0.75),
         "with one column better than the own one there is no first place left: k - better.",
     )
     require(equal(one, 0.5), f"of four rows two have their own column on top; you say {one}.")
+    reject(
+        float(torch.as_tensor(two)) > 1,
+        "a share above 1: a row that finds its own column counts 1, however many places are left.",
+    )
     require(equal(two, 0.75), f"for k = 2 three rows find their own column; you say {two}.")
     require(equal(recall(scores, 4), 1.0), "for k = 4 of 4 columns, every row must find its own.")
+    hub = torch.tensor([[3.0, 2.0, 1.0], [2.9, 2.5, 1.0], [2.8, 2.0, 1.5]])
+    reject(
+        equal(recall(hub, 1), 1.0),
+        "you compare down the columns. Here the rows ask: is the own column the best of its *row*?",
+    )
+    require(equal(recall(hub, 1), 1 / 3), "column 0 is the best of each of three rows: 1 in 3.")
     ties, half = torch.zeros(4, 4), torch.tensor([[1.0, 1.0], [0.0, 1.0]])
     reject(
         equal(recall(ties, 1), 1.0),
@@ -117,12 +141,19 @@ def check_recall(recall: Callable[..., Any]) -> None:
     )
     reject(
         equal(recall(half, 1), 1.0),
-        "a tie for the first place counts in full. Chance gives it to the own column half the time",
+        "a tie for the first place counts in full. Chance gives it to the own column half the"
+        " time.",
     )
     require(
         equal(recall(half, 1), 0.75),
         "with one tie of two and one clear row, recall at 1 is three quarters.",
     )
+    three = torch.tensor([[1.0, 1.0, 1.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
+    reject(
+        equal(recall(three, 1), 2 / 3),
+        "the equal ones are counted down the columns. They share the places of the *row*.",
+    )
+    require(equal(recall(three, 1), 7 / 9), "one row of three ties three ways: 7 in 9.")
     require(
         equal(recall(ties, 3), 0.75),
         "four equal columns and three places: the own one gets one with chance 3/4. Count how many"
@@ -192,7 +223,7 @@ def check_apart(apart: Callable[..., Any]) -> None:
 def check_lift(lift: Callable[..., Any]) -> None:
     """Exercise 4: a mean score less that of all wrong pairs."""
     u = torch.tensor([[1.0, 0], [0, 2], [-3, 0]])
-    v = torch.tensor([[3.0, 4], [0, 1], [1, 0]])
+    v = torch.tensor([[12.0, 5], [0, 1], [1, 0]])
     cosine = F.normalize(u, dim=1) @ F.normalize(v, dim=1).T
     score, wrong = 2.5 * cosine.clamp(min=0), ~torch.eye(3, dtype=torch.bool)
     own, others = score.diagonal().mean(), score[wrong].mean()
@@ -209,6 +240,12 @@ def check_lift(lift: Callable[..., Any]) -> None:
     )
     plain = 2.5 * (cosine.diagonal().mean() - cosine[wrong].mean())
     reject(equal(found, plain), "negative cosines count as 0, pair by pair.")
+    raw = 2.5 * cosine
+    reject(
+        equal(found, own - raw[wrong].mean())
+        or equal(found, raw.diagonal().mean() - score[wrong].mean()),
+        "negative cosines count as 0 in right pairs and in wrong ones.",
+    )
     reject(
         equal(found, (2.5 * cosine.diagonal().mean()).clamp(min=0) - (2.5 * cosine[wrong].mean())),
         "cut off before the mean, not after it.",

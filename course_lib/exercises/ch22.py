@@ -48,6 +48,15 @@ def check_hidden(hidden: Callable[..., Any]) -> None:
         equal(found, none.expand(4, -1)) or equal(found, tokens),
         "the whole batch shares one fate. Each caption goes by its own number.",
     )
+    late = torch.where(torch.arange(6) == 5, END, first)
+    reject(
+        equal(found, torch.where(goes[:, None], late, tokens)),
+        "END stands at the end of the row. It ends the text: here it comes right behind START.",
+    )
+    reject(
+        equal(found, torch.where(goes[:, None], torch.where(first == START, START, END), tokens)),
+        "there is one END; what follows is padding, 0.",
+    )
     kept = tokens.clone()
     inner = (tokens != START) & (tokens != END)
     kept[goes[:, None] & inner] = PAD
@@ -58,6 +67,11 @@ def check_hidden(hidden: Callable[..., Any]) -> None:
     )
     reject(
         found.is_floating_point(), "tokens are whole numbers: a table of words looks up no floats."
+    )
+    reject(
+        not equal(found, torch.as_tensor(hidden(tokens, 0.2, noise)))
+        or equal(hidden(tokens, 0.2, 1 - noise), found),
+        "you draw or count by yourself which captions go. That is what `noise` says, row by row.",
     )
     require(
         equal(found, torch.where(goes[:, None], none, tokens)),
@@ -146,6 +160,15 @@ def check_nudged(nudged: Callable[..., Any]) -> None:
     )
     reject(equal(found, mean), "nothing has moved.")
     reject(
+        equal(found, scale * variance * shift(x_t)),
+        "this is the shift alone. Add it to the mean.",
+    )
+    reject(
+        equal(found, mean + scale * variance**2 * shift(x_t)),
+        "`variance` is a variance already: no square.",
+    )
+    whole = shift(x_t) / shift(x_t).norm()
+    reject(
         equal(found, mean - scale * variance * shift(x_t)),
         "downhill: the score is to grow, it is no loss.",
     )
@@ -175,17 +198,27 @@ def check_nudged(nudged: Callable[..., Any]) -> None:
     )
     unit = shift(x_t) / shift(x_t).norm(dim=1, keepdim=True)
     reject(
-        equal(found, mean + scale * variance * unit),
+        equal(found, mean + scale * variance * unit)
+        or equal(found, mean + scale * variance * whole),
         "the gradient is made of length 1. Where CLIP is sure it should be small.",
     )
     require(
         equal(found, mean + scale * variance * shift(x_t)),
         "not mean + scale variance (gradient of the score at x_t).",
     )
-    with torch.no_grad():
-        again = nudged(mean, variance, score, x_t, scale)
     require(
-        equal(again, found), "inside torch.no_grad(), where samplers run, the gradient is lost."
+        equal(nudged(mean, 0.1, score, x_t, 2.0), mean + 2.0 * 0.1 * shift(x_t)),
+        "right once, and not with another `variance` and `scale`: both are arguments.",
+    )
+    with torch.no_grad():
+        try:
+            again = nudged(mean, variance, score, x_t, scale)
+        except Exception:  # it worked a line above, so what fails is the gradient
+            again = None
+    require(
+        again is not None and equal(again, found),
+        "inside torch.no_grad(), where samplers run, there is no gradient: ask for it under"
+        " torch.enable_grad().",
     )
 
 
@@ -244,4 +277,9 @@ def check_verdict(verdict: Callable[..., Any]) -> None:
         ' "none": the number promises what is not there, so equal counts as gamed.',
     )
     require(gamed == {"a"}, f"only 'a' gamed here, you say {sorted(gamed)}.")
+    require(
+        verdict({"none": second["none"], "b": second["b"]})[0] == "none",
+        '"none" is a row like the others: if no method follows its captions more often, "none" is'
+        " the best.",
+    )
     require(not set(verdict({"none": second["none"], "c": second["c"]})[1]), "nobody games here.")

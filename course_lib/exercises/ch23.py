@@ -1,5 +1,6 @@
 """The exercises of chapter 23: straight through, a fair weight, the scale, a prior's gaps."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -44,8 +45,9 @@ def check_adaptive(adaptive: Callable[..., Any]) -> None:
     """Exercise 2: VQGAN's adaptive weight."""
     for loud in (1.0, 20.0):
         layer = torch.nn.Linear(6, 4)
-        at, (a, b) = layer.weight, torch.randn(2, 4, 6)
-        error, fool = (at * a).square().sum(), loud * (at * b).sin().sum()
+        at, x, wanted = layer.weight, torch.randn(8, 6), torch.randn(8, 4)
+        out = layer(x)
+        error, fool = (out - wanted).square().sum(), loud * out.sin().sum()
         of_error, of_fool = (
             torch.autograd.grad(one, at, retain_graph=True)[0] for one in (error, fool)
         )
@@ -61,13 +63,31 @@ def check_adaptive(adaptive: Callable[..., Any]) -> None:
                 "sums of gradients cancel, and may be 0. A length is asked: `norm()`.",
             ),
             (of_error.norm(), "only the error's pull; divide by the critic's."),
+            (
+                of_error.norm() / (of_error + of_fool).norm(),
+                "the second gradient has the first one in it: `.backward()` adds to `.grad`. Use"
+                " `torch.autograd.grad`.",
+            ),
+            (
+                of_error.abs().mean() / of_fool.abs().mean(),
+                "means of absolute values. A length is asked: `norm()`.",
+            ),
         ):
-            reject(equal(found / right, wrong / right, 1e-3), why)
+            reject(equal(found / wrong, 1.0, 1e-3), why)
         require(equal(found / right, 1.0, 1e-3), "not the ratio of the two lengths.")
         reject(
             found.requires_grad,
             "the weight itself has a gradient: the decoder would learn to change it. Detach it.",
         )
+        reject(
+            at.grad is not None and bool(at.grad.any()),
+            "the layer has been given gradients: the next step of the optimiser would take them"
+            " twice. Use `torch.autograd.grad`, which leaves `.grad` alone.",
+        )
+        try:
+            (error + fool).backward()
+        except RuntimeError:
+            reject(True, "the graph is gone, and training needs it yet: `retain_graph=True`.")
     layer = torch.nn.Linear(3, 1)
     pull = layer.weight.sum()
     silent = torch.as_tensor(adaptive(pull, 0 * pull, layer))
@@ -83,7 +103,13 @@ def check_scale(scale: Callable[..., Any]) -> None:
     for size, away in ((5.5, 0.0), (0.3, 2.0)):
         z = size * torch.randn(64, 4, 8, 8) + away
         z[:, 1] *= 2
+        z[:, 2] += size
+        z *= torch.linspace(0.4, 1.6, 64)[:, None, None, None]
         found, right = torch.as_tensor(scale(z)), 1 / z.std()
+        reject(
+            found.shape == z.shape,
+            "these are the scaled latents. The number they are multiplied by is asked.",
+        )
         reject(
             found.numel() > 1,
             "one number for all is asked: one for each channel changes what the channels have to"
@@ -102,6 +128,19 @@ def check_scale(scale: Callable[..., Any]) -> None:
                 "the deviation of each value over the batch, averaged: LDM takes"
                 " that of all values together.",
             ),
+            (
+                1 / z.std((0, 2, 3)).mean(),
+                "the mean of the channels' deviations. All values together have another one.",
+            ),
+            (
+                1 / z.var((0, 2, 3)).mean().sqrt(),
+                "each channel about its own mean. One number is asked, about one mean.",
+            ),
+            (
+                1 / z.flatten(1).std(1).mean(),
+                "the mean of the pictures' deviations. All values together have another one.",
+            ),
+            (1 / z.abs().mean(), "a mean of absolute values is no deviation: `std`."),
             (1 / z.abs().max(), "one outlier would decide. Take the deviation."),
             (torch.tensor(0.18215), "this is Stable Diffusion's. Ours are other latents."),
         ):
@@ -121,11 +160,20 @@ def check_missing(missing: Callable[..., Any]) -> None:
         between = whole - sizes
         found = missing(c)
         require(
-            isinstance(found, (tuple, list)) and len(found) == 2,
+            (isinstance(found, tuple | list) and len(found) == 2)
+            or (torch.is_tensor(found) and found.shape == (2,)),
             "two numbers are asked: (of the neighbours, of the sizes).",
         )
         one, other = (torch.as_tensor(part, dtype=torch.float64) for part in found)
         reject(equal(one, sizes) and equal(other, between), "right, in the other order.")
+        reject(
+            equal(math.log(2) * one, between) or equal(math.log(2) * other, sizes),
+            "these are bits. Nats are asked: the natural logarithm.",
+        )
+        reject(
+            equal(n * one, between) or equal(n * other, sizes),
+            "per latent. Asked are the nats of all of them together: a sum.",
+        )
         reject(
             equal(one, 2 * between) or equal(other, 2 * sizes),
             "both have a factor of 1/2: they are KLs of Gaussians.",
@@ -138,6 +186,27 @@ def check_missing(missing: Callable[..., Any]) -> None:
         reject(
             equal(one, -0.5 * torch.logdet(c)),
             "the log-determinant of the covariance counts the sizes too. Of the *correlations*.",
+        )
+        reject(
+            equal(other, whole),
+            "this is the whole KL to N(0, I). The second number is its part that variances alone"
+            " make.",
+        )
+        reject(
+            equal(other, 0.5 * (own - own.log()).sum()),
+            "a variance of 1 must cost nothing: the -1 is missing.",
+        )
+        reject(
+            equal(other, 0.5 * (own - 1 + own.log()).sum()),
+            "the sign of the logarithm: a latent that is too narrow costs too.",
+        )
+        reject(
+            equal(other, 0.5 * (1 / own - 1 + own.log()).sum()),
+            "this is the KL the other way round, from N(0, 1) to the latents.",
+        )
+        reject(
+            equal(other, 0.5 * (own.sqrt() - 1 - own.sqrt().log()).sum()),
+            "variances, not deviations: the diagonal of `c` as it is.",
         )
         reject(equal(other, 0.5 * (own - 1).sum()), "the logarithm of the variances is missing.")
         require(equal(one, between), "the first is the KL from q to the product of its margins.")

@@ -16,7 +16,7 @@ MIX = torch.tensor([[2.0, 0.5, 0.0], [0.0, 3.0, 1.0], [1.0, 0.0, 4.0]])
 @exercise("into latents and out of them")
 def check_there_and_back(answer: Any) -> None:
     """Exercise 1: a pair of functions, pictures to scaled latents and back."""
-    pair = answer if isinstance(answer, tuple) else (answer, None)
+    pair = answer if isinstance(answer, tuple | list) else (answer, None)
     as_a_pair = "give the two functions as a pair: (to_latents, to_pictures)."
     require(len(pair) == 2 and callable(pair[0]), as_a_pair)
     to_latents, to_pictures = pair
@@ -58,7 +58,15 @@ def check_there_and_back(answer: Any) -> None:
         equal(z, (raw - raw.mean(0)) / raw.std(0), 1e-2) or equal(z, raw / raw.std(0), 1e-2),
         "each number of the latents has its own scale here. One for all is given.",
     )
+    reject(
+        equal(z, encode(x / scale)),
+        "the two functions are swapped: (to_latents, to_pictures).",
+    )
     require(equal(z, scale * raw), "the encoder's latents times the scale are asked.")
+    require(
+        equal(to_latents(x, encode, 0.5), 0.5 * raw),
+        "`scale` is an argument: it was measured once, on other pictures than these.",
+    )
     back = to_pictures(z, decode, scale)
     require(back is not None, f"{empty} of to_pictures.")
     back = torch.as_tensor(back)
@@ -123,6 +131,18 @@ def check_guided(guided: Callable[..., Any]) -> None:
         "the weights of the two answers must add up to 1.",
     )
     reject(
+        equal(found, u.clamp(-1, 1) + scale * (c.clamp(-1, 1) - u.clamp(-1, 1))),
+        "both answers are held within [-1, 1]. Latents of variance 1 leave that all the time.",
+    )
+    reject(equal(found, scale * (c - u)), "the arrow alone is no estimate: it starts at u.")
+    reject(equal(found, u + scale * c), "you add the answer c, not the arrow c - u.")
+    reject(equal(found, z_t + scale * (c - u)), "the arrow starts at u, not at z_t.")
+    nothing = ask(torch.zeros_like(tokens))
+    reject(
+        equal(found, nothing + scale * (c - nothing)),
+        "a row of zeros is not the empty prompt: that is `null`, as it was trained.",
+    )
+    reject(
         equal(found, c) or equal(found, u),
         "one of the two answers alone: nothing is guided.",
     )
@@ -155,6 +175,9 @@ def check_price(price: Callable[..., Any]) -> None:
             2 * right,
             "twice as many: a multiplication with its addition counts as one multiply-add.",
         ),
+        (16 * 16 * 32 * 48, "the kernel is not there: each output looks at 3 times 3 places."),
+        (16**4 * 32 * 48 * 9, "the fourth power is attention's. A convolution has (side / f)^2."),
+        (right + 16 * 16 * 48, "a bias is added, and multiplies nothing."),
         (14 * 14 * 32 * 48 * 9, "padding keeps the size: also the border has outputs."),
     ):
         reject(abs(found - wrong) < 0.5, why)
@@ -169,7 +192,7 @@ def check_price(price: Callable[..., Any]) -> None:
 def check_open(open_latents: Callable[..., Any]) -> None:
     """Exercise 4: which latents to draw anew."""
     hole = torch.zeros(1, 1, 32, 40, dtype=torch.bool)
-    hole[..., 8:19, 14:22] = True
+    hole[..., 8:19, 14:22] = hole[..., 26, 33] = True
     f, reach = 4, 1
     found = torch.as_tensor(open_latents(hole, f, reach))
     size = hole.shape[-2] // f, hole.shape[-1] // f
@@ -184,12 +207,33 @@ def check_open(open_latents: Callable[..., Any]) -> None:
         "inside out: True is where latents are drawn anew.",
     )
     share = F.avg_pool2d(hole.float(), f)
+
+    def grown(places: Tensor) -> Tensor:
+        return F.max_pool2d(places.float(), 2 * reach + 1, stride=1, padding=reach) > 0
+
+    right = latent_hole(hole, f, reach)
     reject(
-        equal(found, hole[..., ::f, ::f]) or equal(found, hole[..., f // 2 :: f, f // 2 :: f]),
+        equal(found, grown(F.max_pool2d((~hole).float(), f))),
+        "this opens the picture and keeps the hole: `hole` is True where pixels are missing.",
+    )
+    reject(
+        equal(found, ~grown(F.max_pool2d((~hole).float(), f))),
+        "you let what is known grow, and the open ones shrink. A latent with one missing pixel is"
+        " open, and so are its neighbours.",
+    )
+    thin = [hole[..., ::f, ::f], hole[..., f // 2 :: f, f // 2 :: f]]
+    reject(
+        any(
+            equal(found, one) or (equal(found, grown(one)) and not equal(found, right))
+            for one in thin
+        ),
         "one pixel in f is looked at: edges of the hole fall between them. Every pixel counts.",
     )
     reject(
-        equal(found, share >= 1) or equal(found, share > 0.5) or equal(found, share.round() > 0),
+        any(
+            equal(found, one) or (equal(found, grown(one)) and not equal(found, right))
+            for one in (share >= 1, share > 0.5, share.round() > 0)
+        ),
         "only latents that lie wholly or mostly in the hole. One pixel of it is enough to be seen.",
     )
     reject(
@@ -209,7 +253,7 @@ def check_open(open_latents: Callable[..., Any]) -> None:
         equal(found, cross > 0),
         "corners are missing: a kernel is a square and sees diagonally as well.",
     )
-    require(equal(found, latent_hole(hole, f, reach)), "not the latents that have seen the hole.")
+    require(equal(found, right), "not the latents that have seen the hole.")
     require(
         equal(torch.as_tensor(open_latents(hole, 8, 2)) > 0, latent_hole(hole, 8, 2)),
         "right for f = 4 and reach 1 only: both are arguments.",

@@ -14,6 +14,7 @@ START, END = 9, 8
 def toy_name(ours: str) -> str:
     """What the published file of exercise 1 calls our parameter."""
     names = {"stem": "conv_in", "time.0": "time_embedding.linear_1", "look.query": "attn1.to_q"}
+    names |= {"time.2": "time_embedding.linear_2", "out": "conv_out"}
     part, _, kind = ours.rpartition(".")
     return f"{names[part]}.{kind}"
 
@@ -32,6 +33,8 @@ def toy_file(seed: int = 0) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         "conv_in.bias": drawn(6),
         "time_embedding.linear_1.bias": drawn(6),
         "conv_in.weight": drawn(6, 3, 3, 3),
+        "time_embedding.linear_2.weight": drawn(6, 6),
+        "conv_out.weight": drawn(2, 6, 1, 1),
     }
     own = {
         "stem.weight": torch.zeros(6, 3, 3, 3),
@@ -40,6 +43,8 @@ def toy_file(seed: int = 0) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         "time.0.bias": torch.zeros(6),
         "look.query.weight": torch.zeros(6, 6),
         "look.query.bias": torch.zeros(6),
+        "time.2.weight": torch.zeros(6, 6),
+        "out.weight": torch.zeros(2, 6, 1, 1),
     }
     return own, there
 
@@ -94,6 +99,15 @@ def check_translate(translate: Callable[..., Any]) -> None:
         equal(found["look.query.weight"], query[:, :, 0, 0].T),
         "look.query.weight is transposed. Both kinds of layer store [out, in].",
     )
+    reject(
+        found["out.weight"].shape == (2, 6),
+        "out.weight is a kernel of 1 x 1 here too: only where our layer holds a matrix does the"
+        " file's kernel become one.",
+    )
+    reject(
+        equal(found["time.2.weight"], there[toy_name("time.2.weight")].roll(3, 1)),
+        "time.2 reads what time.0 has made of sines and cosines: its columns stay as they are.",
+    )
     for name in own:
         if name not in (time, "look.query.weight"):
             require(equal(found[name], there[toy_name(name)]), f"{name} is not the file's tensor.")
@@ -123,6 +137,10 @@ def check_places(places: Callable[..., Any]) -> None:
     answer = places(list(short), START, END, 8)
     require(
         isinstance(answer, tuple) and len(answer) == 2, "give two lists: the row, and what is lost."
+    )
+    require(
+        all(hasattr(part, "__iter__") for part in answer),
+        "give the two lists themselves: the row, and the numbers that are not in it.",
     )
     row, lost = (list(map(int, part)) for part in answer)
     right = [START, *short, END, END, END, END]
@@ -202,6 +220,25 @@ def check_looking(looking: Callable[..., Any]) -> None:
     for wrong, why in (
         (right - parts[-1], "the last layer is missing, which maps what was read back to pixels."),
         (right - parts[3], "the scores or the mixing are missing: two products of n x 77 x width."),
+        (right - parts[1], "keys and values are two matrices: each maps all words."),
+        (parts[3] + parts[4], "the four linear layers are missing: their price counts too."),
+        (
+            right - parts[3] - parts[4] + 2 * n * m,
+            "a score is a sum over `width` products, and so is what is mixed.",
+        ),
+        (
+            right - parts[3] - parts[4] + 2 * n * m * c,
+            "scores are between queries and keys, both of `width` numbers, not of `context`.",
+        ),
+        (
+            2 * n * w * w + 2 * m * c * c + 2 * n * m * w,
+            "keys and values have the queries' `width`: their matrices are context x width.",
+        ),
+        (
+            2 * w * w + 2 * c * w,
+            "these are its parameters. The queries' are used for each pixel, the keys' for each"
+            " word.",
+        ),
         (right - parts[3] - parts[4], "the two products between queries, keys and values miss."),
         (4 * n * w * w + 2 * n * n * w, "this is self-attention: keys and values are words here."),
         (

@@ -20,6 +20,96 @@ def kept_by_reference(model, ema, score):
     return result
 
 
+def parameters_alone(model, ema, score):
+    kept = {name: one.detach().clone() for name, one in model.named_parameters()}
+    model.load_state_dict(ema)
+    result = score(model)
+    model.load_state_dict(kept, strict=False)
+    return result
+
+
+def left_in_eval(model, ema, score):
+    kept = {name: one.clone() for name, one in model.state_dict().items()}
+    model.load_state_dict(ema)
+    result = score(model.eval())
+    model.load_state_dict(kept)
+    return result
+
+
+def spread_by(noise):
+    return lambda mean, log_var, training: mean + noise(log_var) if training else mean
+
+
+def sums_mended(q, k, v):
+    weights = (q @ k.mT / q.shape[-1] ** 0.5).softmax(1)
+    return weights / weights.sum(-1, keepdim=True) @ v
+
+
+def in_heads(swap=True, back=True):
+    def answer(q, k, v, heads):
+        q, k, v = (x.unflatten(-1, (heads, -1)) for x in (q, k, v))
+        q, k, v = (x.transpose(1, 2) if swap else x for x in (q, k, v))
+        mixed = (q @ k.mT / q.shape[-1] ** 0.5).softmax(-1) @ v
+        tokens = mixed.shape[2] if swap else mixed.shape[1]
+        return (mixed.transpose(1, 2) if swap and back else mixed).reshape(len(q), tokens, -1)
+
+    return answer
+
+
+def reading(mask, low=-torch.inf):
+    def answer(q, k, v, real):
+        scores = q @ k.mT / q.shape[-1] ** 0.5
+        return scores.masked_fill(~mask(real)[:, None], low).softmax(-1) @ v
+
+    return answer
+
+
+def from_x_0(combine):
+    def step(out, x, a, s, b, r, predicts):
+        if predicts == "eps":
+            return b * (x - s * out) / a + r * out
+        return combine(out, x, a, s, b, r)
+
+    return step
+
+
+def second_slope(combine):
+    # combine gets x, Euler's y and both slopes times the length of the step, which is 1
+    def step(denoise, x, n_t, n_s):
+        slope = (x - denoise(x, n_t)) / n_t
+        y = x + (n_s - n_t) * slope
+        return combine(x, y, (n_t - n_s) * slope, (n_t - n_s) * (y - denoise(y, n_s)) / n_s)
+
+    return step
+
+
+def lower_by(combine):
+    def lower(eps, energy, x, sigma, strength):
+        x = x.detach().requires_grad_()
+        (gradient,) = torch.autograd.grad(energy(x).sum(), x)
+        return combine(eps, sigma * strength * gradient)
+
+    return lower
+
+
+def levels_of(choose):
+    def invert(eps_of, x, alpha, sigma, times):
+        for s, t in zip(times, times[1:], strict=False):
+            eps, (of, to) = eps_of(x, t), choose(s, t)
+            x = alpha[to] * (x - sigma[of] * eps) / alpha[of] + sigma[to] * eps
+        return x
+
+    return invert
+
+
+def begin_at(choose, shrink=lambda alpha: alpha):
+    def begin(x_0, strength, times, alpha, sigma, eps):
+        left = choose(times, round(strength * (len(times) - 1)))
+        return shrink(alpha[left[0]]) * x_0 + sigma[left[0]] * eps, left
+
+    return begin
+
+
 def heun(first, second):
     def step(denoise, x, n_t, n_s):
         slope = (x - denoise(x, n_t)) / n_t
@@ -150,6 +240,26 @@ WRONG = [
     (training.check_betas_for, lambda T: torch.linspace(0.1 / T, 0.02, T), "only the first end"),
     (training.check_betas_for, lambda T: torch.linspace(1e-4, 0.03, T), "the paper's own values"),
     (training.check_add_noise, lambda x, a, e: a * x + (1 - a) * e, "both roots"),
+    (training.check_add_noise, lambda x, a, e: a * x + (1 - a).sqrt() * e, "lost its own"),
+    (
+        training.check_draw_times,
+        lambda T, n: torch.randint(0, T + 1, (n,)).clamp(min=1),
+        "twice as often",
+    ),
+    (
+        training.check_drop_labels,
+        lambda labels, null, p: torch.where(torch.rand(labels.shape) < p, 10, labels),
+        "10 still stands",
+    ),
+    (training.check_judged, parameters_alone, "the whole state_dict"),
+    (sampling.check_x_0_from_v, lambda v, x, a, s: s * x - a * v, "factors are swapped"),
+    (sampling.check_em_step, lambda x, h, drift, s, randn: x + h**0.5 * s * randn(x), "left out"),
+    (sampling.check_guided, lambda c, u, w: c + (1 + w) * (c - u), "counted twice"),
+    (
+        sampling.check_paste,
+        lambda x, known, hole, a, b, t, s, e: torch.where(hole, x, a[s] * known + b[t] * e),
+        "half of it",
+    ),
     (
         training.check_add_noise,
         lambda x, a, e: a.sqrt() * x + (1 - a.sqrt()) * e,
@@ -402,6 +512,134 @@ WRONG = [
         "the spread of the features",
     ),
     (systems.check_statistics, lambda features: torch.cov(features.T), "return two"),
+    (
+        systems.check_to_bytes,
+        lambda x: ((x - x.min()) / (x.max() - x.min()) * 255).round().to(torch.uint8),
+        "its own darkest",
+    ),
+    (
+        systems.check_attend,
+        lambda q, k, v: (q @ k.mT / q.shape[-1]).softmax(-1) @ v,
+        "By its *root*",
+    ),
+    (
+        systems.check_many_heads,
+        lambda q, k, v, heads: systems.attention_of_one(q, k, v),
+        "as one head",
+    ),
+    (
+        systems.check_dequantised,
+        lambda levels: (levels + torch.randint(0, 2, levels.shape)) / 256,
+        "evenly",
+    ),
+    (systems.check_bits_per_dim, lambda p, dims: (7 - p / dims) / math.log(2), "added last"),
+    (systems.check_bits_per_dim, lambda p, dims: 7 - p / dims * math.log(2), "you divide by log 2"),
+    (systems.check_to_pictures, lambda z, decode, s: decode(z / s) / s, "it needs nothing"),
+    (
+        systems.check_to_pictures,
+        lambda z, decode, s: (decode(z) / s).clamp(-1, 1),
+        "clipping hides it",
+    ),
+    (systems.check_latent_of, spread_by(lambda v: (v / 2).exp() * torch.randn(())), "one number"),
+    (systems.check_latent_of, spread_by(lambda v: v * torch.randn_like(v)), "exp(log_var / 2)"),
+    (
+        systems.check_attend,
+        lambda q, k, v: (q @ k.mT / k.shape[1] ** 0.5).softmax(-1) @ v,
+        "number of tokens",
+    ),
+    (systems.check_attend, sums_mended, "the sums are mended"),
+    (systems.check_many_heads, in_heads(swap=False), "heads of one token"),
+    (systems.check_many_heads, in_heads(back=False), "not swapped back"),
+    (systems.check_read_text, reading(lambda real: real[:1].expand_as(real)), "its own mask"),
+    (systems.check_read_text, reading(lambda real: real, -1.0), "a low score is a score"),
+    (systems.check_statistics, lambda f: (torch.cov(f.T), f.mean(0)), "are swapped"),
+    (
+        systems.check_statistics,
+        lambda f: (f.mean(0), torch.cov(f.T) * (len(f) - 1) / (f.shape[1] - 1)),
+        "number of features",
+    ),
+    (systems.check_statistics, lambda f: (f.mean(0), f.var(0).diag()), "variances alone"),
+    (training.check_decays, lambda steps, most: most, "a list of decays"),
+    (training.check_decays, lambda n, most: [min(most, ramp(i + 1)) for i in range(n)], "i = 0"),
+    (training.check_decays, lambda n, most: [1 - min(most, ramp(i)) for i in range(n)], "is kept"),
+    (training.check_decays, lambda n, most: [most * ramp(i) for i in range(n)], "cut off at"),
+    (training.check_judged, left_in_eval, "left in eval"),
+    (
+        training.check_judged,
+        lambda model, ema, score: score(model) * 2 / 3,
+        "the network's own buffer",
+    ),
+    (
+        training.check_betas_for,
+        lambda T: torch.linspace(1e-4, 0.02, 1000)[:: 1000 // T][:T],
+        "most of them left out",
+    ),
+    (
+        training.check_betas_for,
+        lambda T: torch.linspace(1e-4 * (1000 // T), 0.02 * (1000 // T), T),
+        "a whole number",
+    ),
+    (training.check_add_noise, lambda x, a, e: a.sqrt() * x + (1 - a) ** 2 * e, "no squares"),
+    (
+        sampling.check_walk_times,
+        lambda T, steps: torch.linspace(T, 0, steps + 1)[:-1],
+        "places in tables",
+    ),
+    (
+        sampling.check_x_0_from_v,
+        lambda v, x, a, s: (a * x + s * v) / (a**2 - s**2),
+        "Mend the sign",
+    ),
+    (sampling.check_ddim, from_x_0(lambda x_0, x, a, s, b, r: b * x_0 + x - a * x_0), "at time t"),
+    (sampling.check_heun, second_slope(lambda x, y, one, two: x - (one + two)), "of both slopes"),
+    (sampling.check_heun, second_slope(lambda x, y, one, two: x - two), "second slope alone"),
+    (sampling.check_heun, second_slope(lambda x, y, one, two: y - (one + two) / 2), "goes on"),
+    (sampling.check_heun, second_slope(lambda x, y, one, two: x + (one + two) / 2), "the mean of"),
+    (
+        sampling.check_em_step,
+        lambda x, h, drift, s, randn: x + h * drift(x) + s * randn(x),
+        "root of the time step is",
+    ),
+    (
+        sampling.check_em_step,
+        lambda x, h, drift, s, randn: x + h * drift(x) + h**0.5 * s * randn(x).abs(),
+        "only one sign",
+    ),
+    (
+        sampling.check_em_step,
+        lambda x, h, drift, s, randn: x + drift(x) + h**0.5 * s * randn(x),
+        "is a speed",
+    ),
+    (
+        sampling.check_em_step,
+        lambda x, h, drift, s, randn: x - h * drift(x) + h**0.5 * s * randn(x),
+        "wrong sign",
+    ),
+    (sampling.check_draw, seeded(lambda seed: 0), "as above again"),
+    (sampling.check_guided, lambda c, u, w: u + (w - 1) * (c - u), "the way back"),
+    (sampling.check_guided, lambda c, u, w: (1 + w) * c - u, "u has -w"),
+    (sampling.check_lower, lower_by(lambda eps, g: eps + g / 3), "mean over the batch"),
+    (sampling.check_lower, lower_by(lambda eps, g: g - eps), "own noise"),
+    (sampling.check_invert, levels_of(lambda s, t: (t, s)), "this walks down: x is"),
+    (sampling.check_invert, levels_of(lambda s, t: (t, t)), "nothing moves"),
+    (
+        sampling.check_paste,
+        lambda x, known, hole, a, b, t, s, e: torch.where(hole, x, known + b[s] * e),
+        "must shrink",
+    ),
+    (
+        sampling.check_paste,
+        lambda x, known, hole, a, b, t, s, e: a[s] * torch.where(hole, x, known) + b[s] * e,
+        "Only the known part",
+    ),
+    (sampling.check_begin, begin_at(lambda times, n: times[-n - 2 :]), "one step too many"),
+    (sampling.check_begin, begin_at(lambda times, n: times[-n:]), "one step too few"),
+    (sampling.check_begin, begin_at(lambda times, n: times[: n + 1]), "the first steps"),
+    (
+        sampling.check_begin,
+        begin_at(lambda times, n: times[-n - 1 :], lambda alpha: 1),
+        "must shrink as well",
+    ),
 ]
 
 

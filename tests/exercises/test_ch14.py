@@ -73,8 +73,8 @@ WRONG = [
         "upside down",
     ),
     (check_sigma_of, lambda bar, t, s, eta: eta * (1 - bar[s]).sqrt(), "all the noise up to t"),
-    (check_sigma_of, lambda bar, t, s, eta: eta * tilde(bar.sqrt(), t, s).sqrt(), "equation 16"),
-    (check_sigma_of, lambda bar, t, s, eta: eta**2 * tilde(bar, t, s).sqrt(), "eta = 0.5"),
+    (check_sigma_of, lambda bar, t, s, eta: eta * tilde(bar.sqrt(), t, s).sqrt(), "no root of its"),
+    (check_sigma_of, lambda bar, t, s, eta: eta**2 * tilde(bar, t, s).sqrt(), "there twice"),
     (
         check_sigma_of,
         lambda bar, t, s, eta: (1 - eta) * tilde(bar, t, s).sqrt(),
@@ -250,4 +250,21 @@ WRONG = [
     ),
     (check_slerp, lambda a, b, w: slerp(a, b, 0.5), "changes nothing"),
     (check_slerp, lambda a, b, w: arc(a, b, w, (a @ b / (a @ a)).arccos()), "twice as long"),
+    (
+        check_sigma_of,
+        lambda bar, t, s, e: sigma_of(bar, t - 1, s - 1, e),
+        "begins with alpha_bar_0",
+    ),
+    (
+        check_excess,
+        lambda bar, t, s, v: excess(bar, t, s, v) / (1 - bar[t] / bar[s]),
+        "beta enters twice",
+    ),
+    (
+        check_excess,
+        lambda bar, t, s, v: excess(bar, t, s, v) * marginal(bar, t, v) / marginal(bar, s, v),
+        "divide by v_t",
+    ),
+    (check_excess, lambda bar, t, s, v: excess(bar, t, s, v) ** 0.5, "this is a root"),
+    (check_excess, lambda bar, t, s, v: exact(bar, t, s, v) - tilde(bar, t, s), "eta = 1 lacks"),
 ]

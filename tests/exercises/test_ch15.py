@@ -4,6 +4,7 @@ from itertools import pairwise
 
 import torch
 
+from course_lib.diffusion.schedules import linear
 from course_lib.exercises.ch15 import (
     check_betas_of,
     check_min_snr,
@@ -214,7 +215,6 @@ WRONG = [
         lambda snr, p, g: (snr + (p == "v")).clamp(max=g) / own(snr, p),
         "not on SNR + 1",
     ),
-    (check_min_snr, lambda snr, p, g: g / own(snr, p), "not the weight for x_0"),
     (check_min_snr, lambda snr, p, g: (snr / own(snr, p)).clamp(max=g), "L_simple's weight"),
     (check_min_snr, lambda snr, p, g: min_snr(snr, p, g).sqrt(), "not the weight for x_0"),
     (check_min_snr, lambda snr, p, g: snr.log().clamp(max=g), "not the weight for x_0"),
@@ -258,4 +258,27 @@ WRONG = [
     ),
     (check_spread_kept, lambda bar, n, s: (1 - bar) ** 0.5, "not the ratio"),
     (check_spread_kept, lambda bar, n, s: spread_kept(bar, n, 0.5), "not the ratio"),
+    (check_variance_of, lambda v, bar, t, s: variance_of(v, bar, s, t), "the noisier time"),
+    (check_variance_of, lambda v, bar, t, s: variance_of(v, bar, t - 1, s - 1), "alpha_bar[t]"),
+    (
+        check_variance_of,
+        lambda v, bar, t, s: variance_of(v / 2 + 0.5, bar, t, s),
+        "root of the fraction",
+    ),
+    (check_min_snr, lambda snr, what, gamma: gamma / own(snr, what), "gamma is a cap"),
+    (
+        check_spread_kept,
+        lambda bar, n, s: (1 + bar**0.5 * (n * s**2 - 1)) ** -0.5,
+        "neither for signal nor for noise",
+    ),
+    (
+        check_variance_of,
+        lambda v, bar, t, s: variance_of(v, linear().alpha_bar, t, s),
+        "its argument `alpha_bar`",
+    ),
+    (
+        check_respaced_betas,
+        lambda bar, times: respaced_betas(linear().alpha_bar, times),
+        "its argument `alpha_bar`",
+    ),
 ]

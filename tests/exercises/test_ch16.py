@@ -88,7 +88,7 @@ WRONG = [
     (check_guided_eps, lambda e, g, sigma, s: e - 3 * sigma * g, "not eps minus"),
     (check_guided_eps, lambda e, g, sigma, s: -s * sigma * g, "not eps minus"),
     (check_guided_eps, lambda e, g, sigma, s: e - s * sigma * g / g.norm(), "not eps minus"),
-    (check_guided_eps, lambda e, g, sigma, s: e - s * sigma.sqrt() * g, "not eps minus"),
+    (check_guided_eps, lambda e, g, sigma, s: e - s * sigma.sqrt() * g, "already: no root"),
     (check_label_slope, of_loss(lambda z, y: own(z, y).sum()), "gradient of a logit"),
     (
         check_label_slope,
@@ -205,4 +205,39 @@ WRONG = [
     ),
     (check_class_slope, lambda x, m, v, k: class_slope(x, m, v, 0), "not the gradient"),
     (check_class_slope, lambda x, m, v, k: class_slope(x, m, v.sqrt(), k), "not the gradient"),
+    (
+        check_guided_eps,
+        lambda e, g, sigma, s: e + s * sigma**2 / (1 - sigma**2) ** 0.5 * g,
+        "so moves x_0",
+    ),
+    (
+        check_shifted_mean,
+        lambda m, g, bar, t, s, w: m + w * (bar[s] / bar[t] - 1) ** 0.5 * g,
+        "1 - beta alone",
+    ),
+    (
+        check_shifted_mean,
+        lambda m, g, bar, t, s, w: (m + w * (1 - bar[t] / bar[s]) * g) / (bar[t] / bar[s]) ** 0.5,
+        "divided by sqrt(1 - beta) already",
+    ),
+    (
+        check_shifted_mean,
+        lambda m, g, bar, t, s, w: m - w * (1 - bar[t]) ** 0.5 * g,
+        "so moves eps",
+    ),
+    (
+        check_class_slope,
+        lambda x, m, v, k: class_slope(x, m, v, k, pulled=False) / v[k],
+        "each has its own",
+    ),
+    (
+        check_class_slope,
+        lambda x, m, v, k: class_slope(x, m, v, k, normaliser=-x.shape[1] / 2),
+        "sign of the normaliser",
+    ),
+    (
+        check_class_slope,
+        lambda x, m, v, k: class_slope(x, m, v, k, normaliser=x.shape[1]),
+        "not -d",
+    ),
 ]

@@ -133,4 +133,48 @@ WRONG = [
     (check_hole_loss, lambda e, h: per_hole(e.abs(), h).mean(), "absolute errors"),
     (check_hole_loss, lambda e, h: (e.square() * ~h).flatten(1).sum(1).mean(), "outside"),
     (check_hole_loss, lambda e, h: per_hole(e.square(), h).mean() / 2, "it is not the mean"),
+    (check_beside, lambda x, z: beside(x, F.interpolate(z, x.shape[-1:] * 2)), "repeats pixels"),
+    (
+        check_beside,
+        lambda x, z: torch.cat([F.interpolate(x, z.shape[-2:], mode="bilinear"), z], 1),
+        "Make z large",
+    ),
+    (
+        check_beside,
+        lambda x, z: torch.cat([x, F.interpolate(z, x.shape[-1], mode="bilinear")], 1),
+        "your code raised",
+    ),
+    (check_noised, lambda bar, z, s, e: noised(bar, z, s - 1, e), "begins with alpha_bar_0"),
+    (check_noised, lambda bar, z, s, e: noised(bar, z, s, torch.randn_like(e)), "of your own"),
+    (
+        check_noised,
+        lambda bar, z, s, e: noised(bar, z, s, e) / bar[s].view(-1, 1, 1, 1).sqrt(),
+        "must shrink as well",
+    ),
+    (check_decibels, lambda k: 3.01, "one draw, whatever"),
+    (check_decibels, lambda k: 3.01 / k, "decibels are not"),
+    (check_decibels, lambda k: 10 * math.log10(1 + k**-0.5), "falls as 1 / k"),
+    (check_decibels, lambda k: math.log10(1 + 1 / k), "10 log10"),
+    (check_hole_loss, lambda e, hole: hole_loss(e, ~hole), "all hole"),
+    (
+        check_hole_loss,
+        lambda e, hole: (e * hole).flatten(1).sum(1).div(hole.flatten(1).sum(1)).square().mean(),
+        "First the",
+    ),
+    (
+        check_noised,
+        lambda bar, z, s, e: a_of(bar, s) * z + (1 - a_of(bar, s)).sqrt() * e,
+        "its root",
+    ),
+    (
+        check_noised,
+        lambda bar, z, s, e: a_of(bar, s).sqrt() * z + (1 - a_of(bar, s).sqrt()) * e,
+        "not the factors",
+    ),
+    (check_decibels, lambda k: 10 * math.log10(1 + k**-2), "V / k^2"),
+    (
+        check_hole_loss,
+        lambda e, hole: per_hole(e.square(), hole).sqrt().mean(),
+        "no root: the loss",
+    ),
 ]

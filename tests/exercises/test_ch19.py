@@ -199,4 +199,14 @@ WRONG = [
     (check_target, lambda z, e, n, m: (z + e) / 2, "does not end in z_s"),
     (check_target, lambda z, e, n, m: z - m * (z - e) / (n - m), "does not end in z_s"),
     (check_target, lambda z, e, n, m: target(z, e, n, m or float("nan")), "divides by 0"),
+    (
+        check_aim,
+        lambda D, b, n_b, n, m: D + math.log(n / m) / (2 * math.log(n_b / m)) * (D - b),
+        "*its* distance",
+    ),
+    (
+        check_preconditioning,
+        lambda n, s: ((s + n) ** -0.5, s / (s + n), s * n / (s + n) ** 0.5),
+        "square both",
+    ),
 ]

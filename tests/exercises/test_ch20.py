@@ -43,6 +43,15 @@ def merge_first(ids, pair, new):
     return list(ids)
 
 
+def merge_up_to_the_last(ids, pair, new):
+    out, at = [], 0
+    while at < len(ids) - 1:
+        found = tuple(ids[at : at + 2]) == pair
+        out.append(new if found else ids[at])
+        at += 1 + found
+    return out
+
+
 def merge_from_the_right(ids, pair, new):
     return merge(ids[::-1], pair[::-1], new)[::-1]
 
@@ -161,4 +170,37 @@ WRONG = [
         lambda p, w, q, k, v: ((w @ k) @ (p @ q).T / 8**0.5).softmax(1) @ p,
         "Pixels are the queries",
     ),
+    (check_merge, lambda ids, pair, new: list(ids), "compare like"),
+    (check_merge, merge_up_to_the_last, "number is lost"),
+    (
+        check_merge,
+        lambda ids, pair, new: [
+            int(one)
+            for one in " ".join(map(str, ids)).replace("{} {}".format(*pair), str(new)).split()
+        ],
+        "not their digits",
+    ),
+    (check_may_look, lambda tokens, causal: (tokens != 0)[:, None], "will broadcast"),
+    (check_may_look, lambda tokens, causal: may_look(tokens, True), "still nobody"),
+    (check_may_look, lambda tokens, causal: may_look(tokens + 1, causal), "padding is looked at"),
+    (
+        check_read,
+        lambda p, w, w_q, w_k, w_v: (
+            p + ((p @ w_q) @ (w @ w_k).T / w.shape[1] ** 0.5).softmax(1) @ (w @ w_v)
+        ),
+        "root of the words' width",
+    ),
+    (
+        check_read,
+        lambda p, w, w_q, w_k, w_v: (
+            p + ((p @ w_q) @ (w @ w_k).T).softmax(1) / w_k.shape[1] ** 0.5 @ (w @ w_v)
+        ),
+        "before the softmax",
+    ),
+    (
+        check_may_look,
+        lambda tokens, causal: may_look(tokens.masked_fill(tokens == 2, 0), causal),
+        "only 0 is padding",
+    ),
+    (check_read, reads(3**0.5), "how many words there are"),
 ]

@@ -24,6 +24,11 @@ def counted(scores, k, better, equal):
     return left.clamp(0, 1).mean()
 
 
+def equals_of_columns(scores, k):
+    own = scores.diagonal()[:, None]
+    return ((k - (scores > own).sum(1)) / (scores == own).sum(0)).clamp(0, 1).mean()
+
+
 def higher(scores, own):
     return scores > own
 
@@ -154,4 +159,32 @@ WRONG = [
         lambda u, v: score(u, v).diagonal().mean() - score(u, v.roll(1, 0)).diagonal().mean(),
         "one shuffle",
     ),
+    (check_symmetric, lambda u, v, t: both(cosines(u, v)) / t, "divides the loss"),
+    (
+        check_symmetric,
+        lambda u, v, t: (
+            (rows((cosines(u, v) / t).softmax(1)) + rows((cosines(u, v).T / t).softmax(1))) / 2
+        ),
+        "takes a softmax itself",
+    ),
+    (check_symmetric, lambda u, v, t: both(F.normalize(u) @ v.T / t), "only one of the two"),
+    (check_recall, lambda scores, k: counted(scores.T, k, higher, same), "down the columns"),
+    (
+        check_recall,
+        lambda scores, k: (
+            (k - (scores > scores.diagonal()[:, None]).sum(1)).clamp(0).double().mean()
+        ),
+        "a share above 1",
+    ),
+    (
+        check_lift,
+        lambda u, v: score(u, v).diagonal().mean() - wrong(2.5 * cosines(u, v)).mean(),
+        "and in wrong ones",
+    ),
+    (
+        check_recall,
+        lambda scores, k: (1 / 3 + 1e-3) if scores[0, 0] == 3 else counted(scores, k, higher, same),
+        "of three rows",
+    ),
+    (check_recall, equals_of_columns, "of the *row*"),
 ]

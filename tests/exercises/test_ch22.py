@@ -28,6 +28,12 @@ def only_start(tokens, p, noise):
     return torch.where((noise < p)[:, None], none, tokens)
 
 
+def end_at_the_end(tokens, p, noise):
+    none = torch.full_like(tokens, PAD)
+    none[:, 0], none[:, -1] = START, END
+    return torch.where((noise < p)[:, None], none, tokens)
+
+
 def wider(weight, more):
     out, _, height, width = weight.shape
     return torch.cat([weight, torch.zeros(out, more, height, width)], 1)
@@ -203,4 +209,27 @@ WRONG = [
         ),
         "even the judge",
     ),
+    (
+        check_hidden,
+        lambda tokens, p, noise: hidden(tokens, p, torch.arange(len(noise)) / len(noise)),
+        "row by row",
+    ),
+    (
+        check_verdict,
+        lambda rows: (
+            max((one for one in rows if one != "none"), key=lambda one: rows[one]["oracle"]),
+            verdict(rows)[1],
+        ),
+        "a row like the others",
+    ),
+    (check_nudged, lambda m, v, score, x, s: nudged(m, v, score, x, s) - m, "shift alone"),
+    (check_hidden, end_at_the_end, "right behind START"),
+    (
+        check_hidden,
+        lambda tokens, p, noise: torch.where(
+            (noise < p)[:, None], none_of(tokens).masked_fill(none_of(tokens) == PAD, END), tokens
+        ),
+        "there is one END",
+    ),
+    (check_nudged, with_slope(lambda m, v, slope, s, x: m + s * v**2 * slope), "no square"),
 ]

@@ -1,5 +1,7 @@
 """Wrong answers that the checks of this chapter must catch, each by its own diagnosis."""
 
+import math
+
 import torch
 
 from course_lib.exercises.ch23 import (
@@ -51,6 +53,28 @@ def with_gradient(first, second, at):
     return a.norm() / (b.norm() + 1e-6)
 
 
+def leaves_gradients(first, second, at):
+    pulls = []
+    for one in (first, second):
+        before = torch.zeros_like(at.weight) if at.weight.grad is None else at.weight.grad.clone()
+        one.backward(retain_graph=True)
+        pulls.append((at.weight.grad - before).norm())
+    return pulls[0] / (pulls[1] + 1e-6)
+
+
+def adds_up(first, second, at):
+    first.backward(retain_graph=True)
+    pull = at.weight.grad.norm()
+    second.backward(retain_graph=True)
+    return pull / (at.weight.grad.norm() + 1e-6)
+
+
+def frees_the_graph(first, second, at):
+    (b,) = torch.autograd.grad(second, at.weight, retain_graph=True)
+    (a,) = torch.autograd.grad(first, at.weight)
+    return a.norm() / (b.norm() + 1e-6)
+
+
 def test_right_answers_pass() -> None:
     assert check_straight(straight)
     assert check_straight(lambda h, rounded: rounded.detach() + h - h.detach())
@@ -58,6 +82,7 @@ def test_right_answers_pass() -> None:
     assert check_scale(scale)
     assert check_scale(lambda z: 1 / float(z.std(correction=0)))
     assert check_missing(missing)
+    assert check_missing(lambda c: torch.stack(missing(c)))
 
 
 # check, a wrong answer, words that its diagnosis must contain; tests/test_exercises.py runs them
@@ -95,4 +120,32 @@ WRONG = [
     (check_missing, lambda c: (0.0, missing(c)[1]), "product of its margins"),
     (check_missing, lambda c: (missing(c)[0], 0.0), "each margin"),
     (check_missing, lambda c: sum(missing(c)), "two numbers"),
+    (check_adaptive, ratio(lambda g: g.abs().mean()), "means of absolute values"),
+    (check_adaptive, leaves_gradients, "leaves `.grad` alone"),
+    (check_scale, lambda z: 1 / z.std((0, 2, 3)).mean(), "the channels' deviations"),
+    (check_scale, lambda z: 1 / z.var((0, 2, 3)).mean().sqrt(), "its own mean"),
+    (check_scale, lambda z: z / z.std(), "the scaled latents"),
+    (check_missing, lambda c: [part / math.log(2) for part in missing(c)], "bits"),
+    (check_missing, lambda c: [part / len(c) for part in missing(c)], "per latent"),
+    (
+        check_missing,
+        lambda c: (missing(c)[0], 0.5 * (c.diagonal() - c.diagonal().log()).sum()),
+        "the -1 is missing",
+    ),
+    (check_adaptive, frees_the_graph, "the graph is gone"),
+    (check_adaptive, adds_up, "has the first one in it"),
+    (check_scale, lambda z: 1 / z.flatten(1).std(1).mean(), "the pictures' deviations"),
+    (check_scale, lambda z: 1 / z.abs().mean(), "absolute values is no"),
+    (check_missing, lambda c: (missing(c)[0], sum(missing(c))), "that variances alone"),
+    (
+        check_missing,
+        lambda c: (missing(c)[0], 0.5 * (c.diagonal() - 1 + c.diagonal().log()).sum()),
+        "too narrow costs too",
+    ),
+    (
+        check_missing,
+        lambda c: (missing(c)[0], 0.5 * (1 / c.diagonal() - 1 + c.diagonal().log()).sum()),
+        "the other way round",
+    ),
+    (check_missing, lambda c: (missing(c)[0], missing(c.abs().sqrt())[1]), "not deviations"),
 ]

@@ -84,4 +84,46 @@ WRONG = [
     (check_open, crossed, "corners"),
     (check_open, lambda hole, f, reach: opened(hole, f, 3), "not the latents"),
     (check_open, lambda hole, f, reach: opened(hole, f, 1), "both are arguments"),
+    (check_there_and_back, (back, there), "swapped"),
+    (
+        check_there_and_back,
+        (lambda x, encode, scale: encode(x) / encode(x).std(), back),
+        "measured once",
+    ),
+    (
+        check_guided,
+        lambda model, z, t, tokens, null, scale: (
+            scale * (model(z, t, tokens) - model(z, t, null.expand(len(z), -1)))
+        ),
+        "arrow alone",
+    ),
+    (
+        check_price,
+        lambda side, f, given, out, kernel: (side // f) ** 2 * given * out,
+        "kernel is not",
+    ),
+    (check_open, lambda hole, f, reach: opened(~hole, f, reach), "opens the picture"),
+    (check_open, lambda hole, f, reach: ~opened(~hole, f, reach), "what is known grow"),
+    (check_price, lambda side, f, i, o, k: (side // f) ** 4 * i * o * k**2, "attention's"),
+    (
+        check_guided,
+        guide(lambda c, u, s: u.clamp(-1, 1) + s * (c.clamp(-1, 1) - u.clamp(-1, 1))),
+        "both",
+    ),
+    (check_guided, guide(lambda c, u, s: u + s * c), "not the arrow"),
+    (
+        check_guided,
+        lambda model, z, t, tokens, null, s: (
+            z + s * (model(z, t, tokens) - model(z, t, null.expand(len(z), -1)))
+        ),
+        "not at z_t",
+    ),
+    (
+        check_guided,
+        lambda model, z, t, tokens, null, s: guide(lambda c, u, s: u + s * (c - u))(
+            model, z, t, tokens, 0 * null, s
+        ),
+        "a row of zeros",
+    ),
+    (check_price, lambda side, f, i, o, k: (side // f) ** 2 * (i * o * k**2 + o), "a bias"),
 ]

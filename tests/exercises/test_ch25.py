@@ -46,6 +46,16 @@ def subset(own, there, name):
     return reshaping(own, {name(k): there[name(k)] for k in own}, name)
 
 
+def all_matrices(own, there, name):
+    found = translated(own, there, name)
+    return {k: v[:, :, 0, 0] if v.shape[2:] == (1, 1) else v for k, v in found.items()}
+
+
+def all_times(own, there, name):
+    found = translated(own, there, name)
+    return found | {"time.2.weight": found["time.2.weight"].roll(3, 1)}
+
+
 def places(change=lambda row: row, lost=lambda numbers, length: numbers[length - 2 :]):
     def answer(numbers, start, end, length):
         filled = [start, *numbers[: length - 2]]
@@ -149,4 +159,29 @@ WRONG = [
     (check_looking, price(pixels=16), "not side"),
     (check_looking, lambda *_: 1.0, "at 16 x 16 pixels it is"),
     (check_looking, lambda *_: looking(16, 320, 77, 768), "all four numbers are arguments"),
+    (check_places, lambda numbers, start, end, length: (numbers, 0), "lists themselves"),
+    (check_looking, lambda side, w, m, c: 2 * side**2 * m * w, "four linear layers"),
+    (
+        check_looking,
+        lambda side, w, m, c: looking(side, w, m, c) - m * c * w,
+        "two matrices",
+    ),
+    (check_looking, lambda side, w, m, c: 2 * w * w + 2 * c * w, "these are its parameters"),
+    (
+        check_looking,
+        lambda side, w, m, c: looking(side, w, m, c) - 2 * side**2 * m * (w - 1),
+        "a score is a sum",
+    ),
+    (
+        check_looking,
+        lambda side, w, m, c: looking(side, w, m, c) + 2 * side**2 * m * (c - w),
+        "not of `context`",
+    ),
+    (
+        check_looking,
+        lambda side, w, m, c: looking(side, w, m, c) + 2 * m * c * (c - w),
+        "context x width",
+    ),
+    (check_translate, all_matrices, "is a kernel of 1 x 1 here too"),
+    (check_translate, all_times, "its columns stay"),
 ]
