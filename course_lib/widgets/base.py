@@ -20,16 +20,21 @@ class LiveFigure(anywidget.AnyWidget):
         return f"An interactive figure ({type(self).__name__}): run this cell to bring it to life."
 
 
-SHARED = ("kit", "network", "tokenizer")  # they draw nothing, and are joined to those that do
+SHARED = (
+    "kit",
+    "network",
+    "progress",
+    "tokenizer",
+)  # they draw nothing, and are joined to those that do
 
 
-def module(name: str) -> str:
+def module(name: str, folder: Path = HERE) -> str:
     """Source of the widget `name` as one self-contained ES module: what it shares, then `name.js`.
 
     anywidget loads a module from a blob, from where no neighbour can be imported, so imports of
-    `kit.js` and `network.js` are resolved here. The same text goes to the website.
+    what is `SHARED` are resolved here. The same text goes to the website.
     """
-    own = (HERE / f"{name}.js").read_text(encoding="utf-8")
+    own = (folder / f"{name}.js").read_text(encoding="utf-8")
     taken = r'^import \{[^}]*\} from "\./(\w+)\.js";\n'
     parts = [
         re.sub(r"^export ", "", (HERE / f"{shared}.js").read_text(encoding="utf-8"), flags=re.M)
