@@ -1040,11 +1040,14 @@ def test_reading_times_are_those_of_the_heads(tmp_path):
 
 PROGRESS = """
 const store = new Map(), heard = [];
-globalThis.localStorage = { getItem: (k) => store.get(k) ?? null, setItem: (k, v) => store.set(k, v) };
+globalThis.localStorage = {
+  getItem: (k) => store.get(k) ?? null, setItem: (k, v) => store.set(k, v),
+};
 const target = new EventTarget();
 for (const f of ["addEventListener", "removeEventListener", "dispatchEvent"])
   globalThis[f] = target[f].bind(target);
-const p = await import("./progress.mjs"), seen = () => [p.progress().read.join(), p.progress().route];
+const p = await import("./progress.mjs");
+const seen = () => [p.progress().read.join(), p.progress().route];
 const end = p.onProgress(() => heard.push(seen())), states = [seen()];
 p.mark("07", true), p.mark("00", true), p.mark("07", true), p.follow("story");
 states.push(seen());

@@ -20,12 +20,8 @@ class LiveFigure(anywidget.AnyWidget):
         return f"An interactive figure ({type(self).__name__}): run this cell to bring it to life."
 
 
-SHARED = (
-    "kit",
-    "network",
-    "progress",
-    "tokenizer",
-)  # they draw nothing, and are joined to those that do
+# They draw nothing, and are joined to those that do.
+SHARED = ("kit", "network", "progress", "tokenizer")
 
 
 def module(name: str, folder: Path = HERE) -> str:
