@@ -101,7 +101,7 @@ function render({ model, el }) {
     const wish = Object.fromEntries(keys.map((key) => [key, model.get(key)])), whole = wish.count * wish.steps, made = [];
     try {
       if (!run) await loadPainter();
-      tell("Drawn by your browser. A notebook and `course imagine` draw the same pictures from these settings.", ...notes(told, wish));
+      tell("Drawn by your browser. In a notebook and on the command line the same settings give the same pictures.", ...notes(told, wish));
       let done = 0;
       const step = async () => {
         put(model, "done", Math.min(++done / whole, 0.99));
