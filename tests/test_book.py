@@ -261,6 +261,7 @@ def test_a_page_says_what_it_is_about_and_loads_no_more_than_it_needs(site: Path
         assert ("searchindex.js" in text) == (path.name == "search.html"), path
     style = (site / "_static" / "styles" / "pydata-sphinx-theme.css").read_text()
     assert ".fa-bars" in style and "fa-solid-900" in style
+    assert not [*site.rglob("*.map"), *site.rglob("fontawesome.js")]
 
 
 def test_nothing_is_loaded_from_another_host(site: Path):
