@@ -63,19 +63,27 @@
     el.replaceChildren(note);
   }
 
-  for (const tag of document.querySelectorAll('script[type="application/vnd.jupyter.widget-view+json"]')) {
-    const id = JSON.parse(tag.textContent).model_id, state = states[id]?.state;
-    const el = document.createElement("div");
-    tag.after(el);
-    if (!state) {
-      say(el, "This interactive figure was saved without its data. Open the notebook and run the cell to see it.");
-    } else if (state._anywidget_id?.startsWith("course_lib.widgets.")) {
-      const name = state._anywidget_id.split(".").at(-2); // course_lib.widgets.NAME.Class
-      load(name).then((widget) => widget.render({ model: makeModel(id), el })).catch((error) => {
-        say(el, "This interactive figure could not be drawn here. It works in the notebook.");
-        throw error;
-      });
-    }
+  async function bring(id, el) {
+    const state = states[id]?.state;
+    if (!state) return say(el, "This interactive figure was saved without its data. Open the notebook and run the cell to see it.");
     // Other widgets, such as progress bars, need a kernel and have nothing to show here.
+    if (!state._anywidget_id?.startsWith("course_lib.widgets.")) return;
+    try {
+      const widget = await load(state._anywidget_id.split(".").at(-2)); // course_lib.widgets.NAME.Class
+      widget.render({ model: makeModel(id), el });
+    } catch (error) {
+      say(el, "This interactive figure could not be drawn here. It works in the notebook.");
+      setTimeout(() => { throw error; }); // to the console; the next one is still drawn
+    }
   }
+
+  // One after the other, with a pause for the reader's clicks between them.
+  (async () => {
+    for (const tag of document.querySelectorAll('script[type="application/vnd.jupyter.widget-view+json"]')) {
+      const el = document.createElement("div");
+      tag.after(el);
+      await bring(JSON.parse(tag.textContent).model_id, el);
+      await new Promise((go) => setTimeout(go));
+    }
+  })();
 })();

@@ -20,6 +20,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
+from course_lib.core.noise import shared_randn_like
 from course_lib.core.tensors import atomic_write, to_pixels
 from course_lib.core.types import Data
 from course_lib.data.emoji import COLOURS, STYLES, load_emoji, prompt
@@ -79,7 +80,7 @@ def painter() -> TextToImage:
 
 
 @cache
-def _known() -> frozenset[int]:
+def known_pieces() -> frozenset[int]:
     """The pieces of all that the painter was told of: labels, designs, grounds."""
     told = [concept.label for concept in load_emoji("train", groups=GROUPS).concepts]
     told += [prompt("", style, ground) for style in STYLES for ground in COLOURS]
@@ -88,9 +89,9 @@ def _known() -> frozenset[int]:
 
 def notes(settings: Settings) -> list[str]:
     """What the painter will not read of the prompts, or has never met, in words."""
-    told = remarks(prompt_tokenizer(), settings.prompt, LENGTH, _known())
+    told = remarks(prompt_tokenizer(), settings.prompt, LENGTH, known_pieces())
     if settings.negative:
-        more = remarks(prompt_tokenizer(), settings.negative, LENGTH, _known())
+        more = remarks(prompt_tokenizer(), settings.negative, LENGTH, known_pieces())
         told += [f"of the negative prompt: {one}" for one in more]
     return told
 
@@ -100,7 +101,8 @@ def imagine(
 ) -> UInt8[Tensor, "count 3 side side"]:
     """Draw `count` pictures, of the seeds from `settings.seed` on.
 
-    Each is drawn by itself, so it is the same alone and among others.
+    Each is drawn by itself, so it is the same alone and among others, and from the noise that the
+    website's page draws from that seed: the same settings are the same picture there.
 
     Raises ValueError for a count below 1.
     """
@@ -125,7 +127,7 @@ def imagine(
             negative=settings.negative,
             scale=settings.guidance_scale,
             steps=settings.steps,
-            seed=settings.seed + n,
+            randn_like=shared_randn_like(settings.seed + n),
             step=step,
         )
         for n in range(count)

@@ -94,14 +94,66 @@ def test_the_notation_has_one_row_for_each_name():
     assert {"x_0", "x_t", "eps", "alpha", "sigma", "alpha_bar", "beta", "t", "s"} <= set(names)
 
 
-def test_the_front_page_shows_the_widget_that_a_notebook_saved(tmp_path):
-    notebook = ROOT / "notebooks" / "14_ddim.ipynb"
-    view, state = chapters.saved_widget(notebook, "live_sampler").splitlines()
-    assert "widget-view+json" in view and "widget-state+json" in state
-    (model,) = json.loads(re.sub("<.*?>", "", state).replace("<\\/", "</"))["state"].values()
+def test_a_widget_is_taken_as_a_notebook_saved_it(tmp_path):
+    number, model = chapters.saved_widget(ROOT / "notebooks", "14", "live_sampler")
     assert model["state"]["network"] == "fashion_ddpm" and "_esm" not in model["state"]
-    assert chapters.saved_widget(notebook, "no_such_widget") == ""
-    assert chapters.saved_widget(tmp_path / "14.ipynb", "live_sampler") == ""
+    assert chapters.saved_widget(ROOT / "notebooks", "14", "no_such_widget") is None
+    assert chapters.saved_widget(tmp_path, "14", "live_sampler") is None
+
+
+def saves(path: Path, name: str, **state: object) -> None:
+    """A notebook that has one widget of that name."""
+    told = {"_anywidget_id": f"course_lib.widgets.{name}.Some", "_esm": "code", **state}
+    saved = {chapters.STATE: {"state": {name: {"state": told}}}}
+    path.write_text(json.dumps({"cells": [], "metadata": {"widgets": saved}}))
+
+
+FRONT = """# A
+<!-- if live_sampler -->
+garment <!-- widget live_sampler -->
+<!-- end -->
+between
+<!-- if prompt_box -->
+emoji <!-- widget prompt_box -->
+<!-- end -->
+<!-- if paper_map -->
+[a link](#the-map)
+<!-- end -->
+"""
+
+
+def test_the_front_page_has_the_widgets_that_are_there_and_no_gap(tmp_path):
+    assert chapters.with_widgets(FRONT, tmp_path) == "# A\nbetween\n"
+    saves(tmp_path / "14_ddim.ipynb", "live_sampler", steps=8)
+    early = chapters.with_widgets(FRONT, tmp_path)
+    assert "garment" in early and "emoji" not in early and "link" not in early
+    saves(tmp_path / "27_imagen.ipynb", "prompt_box", prompt="a </script> b")
+    page = chapters.with_widgets(FRONT, tmp_path)
+    blocks = re.findall(r'<script type="([^"]*)">(.*?)</script>', page, re.S)
+    views = [json.loads(body)["model_id"] for kind, body in blocks if kind == chapters.VIEW]
+    assert views == ["live_sampler", "prompt_box"]
+    (states,) = [json.loads(body)["state"] for kind, body in blocks if kind == chapters.STATE]
+    assert set(states) == set(views) and states["live_sampler"]["state"]["steps"] == 8
+    assert states["prompt_box"]["state"]["prompt"] == "a </script> b"
+    assert "_esm" not in states["prompt_box"]["state"] and "<!--" not in page
+
+
+def test_the_front_page_marks_each_of_its_widgets():
+    text = (ROOT / "book" / "index.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"<!-- if (\w+) -->", text)) == set(chapters.FRONT)
+    assert set(re.findall(r"<!-- widget (\w+) -->", text)) == set(chapters.FRONT)
+    assert text.count("<!-- if ") == text.count("<!-- end -->")
+
+
+def test_the_path_says_how_long_a_chapter_takes(tmp_path):
+    cell = {"cell_type": "markdown", "source": "- **Time**: 2.5 hours to read, 30 seconds to run."}
+    for name in ("07_ddpm_maths", "08_ddpm_images"):
+        (tmp_path / f"{name}.ipynb").write_text(json.dumps({"cells": [cell]}))
+        cell = {"cell_type": "markdown", "source": "no time"}
+    lines = [line for line in chapters.path(tmp_path).splitlines() if line.startswith("- [")]
+    assert len(lines) == 2 and "2 h 30" in lines[0] and "h 30" not in lines[1]
+    found = [chapters.duration(minutes) for minutes in (0, 45, 60, 150)]
+    assert found == ["", "45 min", "1 h", "2 h 30"]
 
 
 # ---- the front-end files ------------------------------------------------------------------------
@@ -198,6 +250,18 @@ def target(page: Path, link: str) -> Path:
     """The file that a relative link names."""
     path = unquote(urlsplit(link).path)
     return (page.parent / path).resolve() if path else page.resolve()
+
+
+def test_a_page_says_what_it_is_about_and_loads_no_more_than_it_needs(site: Path):
+    for path in pages(site):
+        text = path.read_text(encoding="utf-8")
+        known = path.parent.name in ("notebooks", "docs", "book")
+        assert text.count('name="description"') == int(known) or not known, path
+        assert "fontawesome.js" not in text, path  # the icons are in the style
+        assert ("searchindex.js" in text) == (path.name == "search.html"), path
+    style = (site / "_static" / "styles" / "pydata-sphinx-theme.css").read_text()
+    assert ".fa-bars" in style and "fa-solid-900" in style
+    assert not [*site.rglob("*.map"), *site.rglob("fontawesome.js")]
 
 
 def test_nothing_is_loaded_from_another_host(site: Path):

@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 from course_lib import cli, imagine, trainings
+from course_lib.core.noise import shared_randn_like
 from course_lib.core.tensors import to_pixels
 from course_lib.imagine import Settings, notes, save_png, settings_in, sheet
 from course_lib.models.latent import latent_reader, pixel_space
@@ -45,7 +46,7 @@ def test_pictures_are_those_of_draw_one_seed_each(painter):
             negative="cat",
             scale=2.0,
             steps=2,
-            seed=7 + n,
+            randn_like=shared_randn_like(7 + n),
         )
         assert torch.equal(pictures[n], to_pixels(alone)[0])
     again = imagine.imagine(Settings(**(asdict(WISH) | {"seed": 8})))

@@ -101,6 +101,12 @@ def test_what_was_not_read_is_said():
     assert remarks(TOKENIZER, "a red ZEBRA on a red background", 77, seen) == [
         "never met in training: ZEBRA"
     ]
+    assert remarks(TOKENIZER, "a red circle; a red circle?! (…)", 77, seen) == []
+    (new,) = remarks(TOKENIZER, "a red circle + a red 🍕, Circle", 77, seen)
+    assert new == "never met in training: +, 🍕, Circle"
+    # Of a letter that is cut in two, only the part left out is spoken of.
+    (half,) = remarks(TOKENIZER, "a red 猫", 6, seen)
+    assert half == "too long by 2 of 6 pieces, left out: '\ufffd\ufffd'"
     (long,) = remarks(TOKENIZER, "a red circle " * 20, 12, seen)
     pieces = len(TOKENIZER.encode("a red circle " * 20))
     assert f"too long by {pieces - 10} of {pieces} pieces" in long and "circle" in long

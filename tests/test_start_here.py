@@ -42,3 +42,12 @@ def test_every_route_of_the_quiz_is_written_out_with_its_chapters() -> None:
     assert {part.split("**")[0].lower() for part in parts} == {route.name for route in ROUTES}
     for part in parts:
         assert len(re.findall(r"[\[*]\d\d ", part)) >= 5
+
+
+def test_the_map_s_routes_are_those_that_the_prose_writes_out() -> None:
+    parts = re.split(r"^- \*\*", one("The four routes"), flags=re.MULTILINE)[1:]
+    prose = {part.split("**")[0].lower(): part.split("If time allows")[0] for part in parts}
+    for route in course_map()["routes"]:
+        told = re.findall(r"[\[*](\d\d) ", prose[route["name"]])
+        assert route["chapters"] == ["00", *told], "00 is where they begin"
+    assert {route["name"] for route in course_map()["routes"]} == {route.name for route in ROUTES}

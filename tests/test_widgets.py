@@ -48,7 +48,7 @@ from course_lib.widgets.gaussian_lab import TWO_CLUMPS, GaussianLab
 from course_lib.widgets.guidance_field import GuidanceField
 from course_lib.widgets.guidance_lab import GuidanceLab
 from course_lib.widgets.latent_map import LatentMap
-from course_lib.widgets.paper_map import PaperMap, course_map, written_chapters
+from course_lib.widgets.paper_map import PaperMap, course_map, reading_times, written_chapters
 from course_lib.widgets.path_bundle import PathBundle
 from course_lib.widgets.point_flow import PointFlow
 from course_lib.widgets.prompt_box import PromptBox
@@ -1027,6 +1027,53 @@ def test_only_chapters_that_exist_are_links(tmp_path):
         (tmp_path / name).touch()
     assert written_chapters(tmp_path) == {"07": "07_ddpm_maths"}
     assert PaperMap(notebooks=tmp_path).written == {"07": "07_ddpm_maths"}
+
+
+def test_reading_times_are_those_of_the_heads(tmp_path):
+    heads = {"01_a": "85 minutes", "02_b": "2.5 hours", "03_c": "1 hour", "04_d": "long"}
+    for name, time in heads.items():
+        text = f"# A\\n- **Time**: {time} to read, 20 seconds to run."
+        (tmp_path / f"{name}.ipynb").write_text(f'{{"cells": ["{text}"]}}')
+    assert reading_times(tmp_path) == {"01": 85, "02": 150, "03": 60}
+    assert set(reading_times()) == set(written_chapters())
+
+
+PROGRESS = """
+const store = new Map(), heard = [];
+globalThis.localStorage = {
+  getItem: (k) => store.get(k) ?? null, setItem: (k, v) => store.set(k, v),
+};
+const target = new EventTarget();
+for (const f of ["addEventListener", "removeEventListener", "dispatchEvent"])
+  globalThis[f] = target[f].bind(target);
+const p = await import("./progress.mjs");
+const seen = () => [p.progress().read.join(), p.progress().route];
+const end = p.onProgress(() => heard.push(seen())), states = [seen()];
+p.mark("07", true), p.mark("00", true), p.mark("07", true), p.follow("story");
+states.push(seen());
+p.mark("07", false);
+states.push(seen());
+store.set("diffusion-step-by-step", "{ broken");
+states.push(seen());
+localStorage.getItem = localStorage.setItem = () => { throw new Error("refused"); };
+end(), p.mark("14", true);
+states.push(seen());
+const chapters = ["00", "07", "08"].map((number) => ({ number }));
+const routes = [{ name: "story", chapters: ["08", "00"] }];
+const ways = ["story", "gone"].map((name) => p.along(chapters, routes, name).map((c) => c.number));
+return [states, heard.length, ways, [0, 45, 60, 150].map(p.duration)];
+"""
+
+
+def test_the_browser_remembers_what_was_read_and_the_route(tmp_path):
+    (tmp_path / "progress.mjs").write_text((HERE / "progress.js").read_text())
+    expression = f"await (async () => {{ {PROGRESS} }})()"
+    states, heard, ways, durations = javascript(tmp_path, "quiz", expression)
+    expected = [["", ""], ["00,07", "story"], ["00", "story"], ["", ""]]
+    assert states[:4] == expected and heard == 5
+    assert states[4][0].split(",")[-1] == "14"  # a browser that keeps nothing: the page does
+    assert ways == [["00", "08"], ["00", "07", "08"]]
+    assert durations == ["0 min", "45 min", "1 h", "2 h 30"]
 
 
 def test_edges_to_nowhere_or_back_in_time_are_refused():

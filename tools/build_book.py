@@ -35,7 +35,15 @@ def build(target: Path, source: Path = ROOT, *more: str) -> int:
     copy_widgets(widgets)
     options = ["--quiet", "--fresh-env", "--fail-on-warning", "--keep-going", *more]
     folders = ["-c", str(ROOT / "book"), "-d", str(work / "doctrees")]
-    return sphinx_build(["-b", "html", *options, *folders, str(source), str(target)])
+    code = sphinx_build(["-b", "html", *options, *folders, str(source), str(target)])
+    leave_out_what_nobody_asks_for(target / "_static")
+    return code
+
+
+def leave_out_what_nobody_asks_for(static: Path) -> None:
+    """Remove the theme's maps of its sources, and its icons as a script: 5 MB of the site."""
+    for path in [*static.rglob("*.map"), static / "scripts" / "fontawesome.js"]:
+        path.unlink(missing_ok=True)
 
 
 def put_networks(folder: Path) -> None:

@@ -72,7 +72,7 @@ def copy_widgets(target: Path) -> None:
     Those that run networks are told which there are, if tools/networks.py has put them there.
     """
     from course_lib.widgets.base import HERE, SHARED, module
-    from course_lib.widgets.paper_map import written_chapters
+    from course_lib.widgets.paper_map import course_map, reading_times, written_chapters
 
     target.mkdir(parents=True, exist_ok=True)
     networks = target / "networks" / "networks.json"
@@ -85,8 +85,15 @@ def copy_widgets(target: Path) -> None:
             source += f"courseWidgets.networks = {networks.read_text(encoding='utf-8')};\n"
         (target / path.name).write_text(source, encoding="utf-8")
     # The map was saved with the chapters of its day; on the site it shows those of the site.
+    written, minutes = written_chapters(), reading_times()
     with (target / "paper_map.js").open("a", encoding="utf-8") as script:
-        script.write(f"courseWidgets.chapters = {json.dumps(written_chapters())};\n")
+        script.write(f"courseWidgets.chapters = {json.dumps(written)};\n")
+        script.write(f"courseWidgets.minutes = {json.dumps(minutes)};\n")
+    planned = [chapter for part in course_map()["parts"] for chapter in part["chapters"]]
+    chapters = [{**chapter, "file": written.get(chapter["number"])} for chapter in planned]
+    course = json.dumps({"chapters": chapters, "routes": course_map()["routes"]})
+    source = f"(() => {{\nconst course = {course};\n{module('reading', ROOT / 'book')}\n}})();\n"
+    (target / "reading.js").write_text(source, encoding="utf-8")
     own = [path for path in sorted(HERE.glob("*.css")) if path.stem != "kit"]
     styles = [path.read_text(encoding="utf-8") for path in (HERE / "kit.css", *own)]
     (target / "widgets.css").write_text("\n".join(styles), encoding="utf-8")

@@ -32,6 +32,7 @@ from torch import Tensor, nn
 
 from course_lib.core.tensors import atomic_write
 from course_lib.diffusion.schedules import cosine
+from course_lib.imagine import known_pieces
 from course_lib.models.captions import TokenUNet, with_places
 from course_lib.models.latent import LENGTH
 from course_lib.recipes import ddpm, fashion_unet
@@ -140,6 +141,7 @@ def told() -> dict[str, object]:
     betas = cosine().beta[1:].tolist()
     return {
         "merges": prompt_tokenizer().merges,
+        "known": sorted(known_pieces()),
         "length": LENGTH,
         "latents": LATENTS,
         "side": 64,

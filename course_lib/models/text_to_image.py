@@ -13,7 +13,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from course_lib.core.tensors import seeded_randn_like
-from course_lib.core.types import Data, Denoise, Images, Time
+from course_lib.core.types import Data, Denoise, Images, RandnLike, Time
 from course_lib.diffusion.denoiser import Denoiser
 from course_lib.diffusion.guidance import classifier_free
 from course_lib.diffusion.samplers import Step, ddim_step, walk
@@ -66,18 +66,20 @@ def draw(
     steps: int = 50,
     seed: int = 0,
     step: Step = ddim_step,
+    randn_like: RandnLike | None = None,
 ) -> Images:
     """A picture in [-1, 1] for each prompt, from noise.
 
     negative   what guidance leads away from: "" is the empty prompt
     step       how the walk goes; a multistep solver is new for each call, e.g. `PLMS()`
     seed       of the noise; the n-th picture of a batch begins at the seed's n-th noise
+    randn_like draws the noise in place of the seed
 
     Raises ValueError for a height or width that f does not divide.
     """
-    like = _blank(system, len(prompts), height, width)
+    noise = (randn_like or seeded_randn_like(seed))(_blank(system, len(prompts), height, width))
     told = guided(system, prompts, negative, scale)
-    return _finish(system, told, seeded_randn_like(seed)(like), _times(system, steps), step)
+    return _finish(system, told, noise, _times(system, steps), step)
 
 
 @torch.no_grad()

@@ -191,20 +191,29 @@ def remarks(
     """What a model will not have read of a prompt, in words; nothing to say is an empty list.
 
     length   as in `Tokenizer.batch`
-    seen     the pieces that occurred in training: a model has learnt nothing about others
+    seen     the pieces that occurred in training: a model has learnt nothing about others. That
+             a comma was not among them is not worth a word
     """
     if not text.strip():
         return ["the prompt is empty: the model draws as without one"]
     said, ids = [], tokenizer.encode(text)
     known = None if seen is None else set(seen)
     if known is not None:
-        read = [word for word in words(tokenizer.decode(ids[: length - 2])) if word.strip()]
-        new = [word.strip() for word in read if not known.issuperset(tokenizer.encode(word))]
+        read = tokenizer.decode(ids[: length - 2]).rstrip("\ufffd")  # of a letter cut in two
+        bare = [(" " * word.startswith(" "), _bare(word)) for word in words(read)]
+        met = [known.issuperset(tokenizer.encode(space + word)) for space, word in bare]
+        new = [word for (_, word), old in zip(bare, met, strict=True) if word and not old]
         if new:
             said.append(f"never met in training: {', '.join(dict.fromkeys(new))}")
     if lost := ids[length - 2 :]:
         said.append(
             f"too long by {len(lost)} of {len(ids)} pieces, left out: "
-            f"{tokenizer.decode(lost).strip()!r}"
+            f"'{tokenizer.decode(lost).strip()}'"
         )
     return said
+
+
+def _bare(word: str) -> str:
+    """A word without what is empty or punctuation at its ends; of a comma, nothing is left."""
+    says = [not sign.isspace() and unicodedata.category(sign)[0] != "P" for sign in word]
+    return word[says.index(True) : len(says) - says[::-1].index(True)] if any(says) else ""

@@ -20,16 +20,17 @@ class LiveFigure(anywidget.AnyWidget):
         return f"An interactive figure ({type(self).__name__}): run this cell to bring it to life."
 
 
-SHARED = ("kit", "network", "tokenizer")  # they draw nothing, and are joined to those that do
+# They draw nothing, and are joined to those that do.
+SHARED = ("kit", "network", "progress", "tokenizer")
 
 
-def module(name: str) -> str:
+def module(name: str, folder: Path = HERE) -> str:
     """Source of the widget `name` as one self-contained ES module: what it shares, then `name.js`.
 
     anywidget loads a module from a blob, from where no neighbour can be imported, so imports of
-    `kit.js` and `network.js` are resolved here. The same text goes to the website.
+    what is `SHARED` are resolved here. The same text goes to the website.
     """
-    own = (HERE / f"{name}.js").read_text(encoding="utf-8")
+    own = (folder / f"{name}.js").read_text(encoding="utf-8")
     taken = r'^import \{[^}]*\} from "\./(\w+)\.js";\n'
     parts = [
         re.sub(r"^export ", "", (HERE / f"{shared}.js").read_text(encoding="utf-8"), flags=re.M)
@@ -122,18 +123,3 @@ def texts(value: Sequence[object] | None, count: int, what: str) -> list[str]:
     if len(value) != count:
         raise ValueError(f"{what} must name each of the {count} frames, got {len(value)}")
     return [str(item) for item in value]
-
-
-def normals(seed: int, count: int, start: int = 0) -> NDArray[np.float64]:
-    """`count` of the numbers that `normals(seed)` of kit.js gives one by one, from `start` on.
-
-    The page and the kernel draw the same noise from the same seed.
-    """
-    calls = np.arange(2 * start + 1, 2 * (start + count) + 1, dtype=np.uint64)
-    word = np.uint64(0xFFFFFFFF)
-    state = (np.uint64(seed) + calls * np.uint64(0x6D2B79F5)) & word  # mulberry32
-    z = (state ^ (state >> 15)) * (state | 1) & word
-    z ^= (z + ((z ^ (z >> 7)) * (z | 61) & word)) & word
-    uniform = ((z ^ (z >> 14)) / 2**32).reshape(-1, 2)
-    # Box and Muller
-    return np.sqrt(-2 * np.log(1 - uniform[:, 0])) * np.cos(2 * np.pi * uniform[:, 1])

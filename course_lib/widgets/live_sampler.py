@@ -9,6 +9,7 @@ import traitlets
 from torch import Tensor
 
 from course_lib.core.checks import one_of
+from course_lib.core.noise import shared_randn_like
 from course_lib.core.tensors import to_pixels
 from course_lib.core.types import Data, Denoise, RandnLike
 from course_lib.diffusion.denoiser import Denoiser
@@ -16,7 +17,7 @@ from course_lib.diffusion.guidance import clip
 from course_lib.diffusion.samplers import Step, ddim_step, ddpm_step, walk
 from course_lib.diffusion.schedules import DiscreteSchedule, spaced_times
 from course_lib.diffusion.solvers import DPMSolver2M
-from course_lib.widgets.base import LiveFigure, module, normals, style
+from course_lib.widgets.base import LiveFigure, module, style
 
 SAMPLERS = ("DDPM", "DDIM", "2M")
 MOST = 100  # steps
@@ -99,7 +100,7 @@ class LiveSampler(LiveFigure):
             raise ValueError(
                 f"need steps 1..{MOST}, eta 0..1 and seed 0..999, got {steps}, {eta} and {seed}"
             )
-        randn_like, guesses = _normals(seed), []
+        randn_like, guesses = shared_randn_like(seed), []
 
         def denoise(x_t: Tensor, t: Tensor) -> Tensor:
             guesses.append(self._denoise(x_t, t))
@@ -138,19 +139,6 @@ def _step(sampler: str, eta: float, randn_like: RandnLike) -> Step:
         return ddim_step(denoise, schedule, x_t, t, s, eta=eta, randn_like=randn_like)
 
     return step
-
-
-def _normals(seed: int) -> RandnLike:
-    """The page's own noise: what `normals(seed)` of kit.js gives, number for number."""
-    used = 0
-
-    def randn_like(x: Tensor) -> Tensor:
-        nonlocal used
-        drawn = normals(seed, x.numel(), used)
-        used += x.numel()
-        return torch.from_numpy(drawn).to(x.dtype).view_as(x)
-
-    return randn_like
 
 
 def _recording(states: list[tuple[int, Data, Data]]) -> bytes:

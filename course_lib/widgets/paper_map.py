@@ -1,6 +1,7 @@
 """The papers of the course on a time line, each with what it brought and where it is taught."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,10 @@ NOTEBOOKS = HERE.parent.parent / "notebooks"
 
 
 def course_map() -> dict[str, Any]:
-    """The course's own map: `parts` with their `chapters`, and `papers` (first arXiv dates)."""
+    """The course's own map: `parts` with their `chapters`, `routes` through them, and `papers`.
+
+    A paper's date is the first on arXiv.
+    """
     return json.loads((HERE / "paper_map.json").read_text(encoding="utf-8"))
 
 
@@ -22,8 +26,22 @@ def written_chapters(notebooks: Path = NOTEBOOKS) -> dict[str, str]:
     return {path.stem[:2]: path.stem for path in sorted(notebooks.glob("[0-9][0-9]_*.ipynb"))}
 
 
+def reading_times(notebooks: Path = NOTEBOOKS) -> dict[str, int]:
+    """Minutes to read each chapter that exists, as its head says: `{"07": 150}`."""
+    times = {}
+    for number, name in written_chapters(notebooks).items():
+        head = (notebooks / f"{name}.ipynb").read_text(encoding="utf-8")[:20_000]
+        if found := re.search(r"\*\*Time\*\*: ([\d.]+) (minute|hour)s? to read", head):
+            times[number] = round(float(found[1]) * (60 if found[2] == "hour" else 1))
+    return times
+
+
 class PaperMap(LiveFigure):
     """Papers by year; a click shows what one brought, what it stands on, and its chapter.
+
+    A route leaves the chapters of one of the quiz's routes in colour. It is kept in the reader's
+    browser, and so are the chapters ticked as read (progress.js): they are there again on the next
+    day, in JupyterLab and on the website alike.
 
     nodes: dicts with id, short, title, authors, date "YYYY-MM", chapter "NN", brought and,
     where there is one, arxiv; edges: pairs (earlier id, later id); default the course's own map.
@@ -36,7 +54,9 @@ class PaperMap(LiveFigure):
     papers = traitlets.List().tag(sync=True)
     edges = traitlets.List().tag(sync=True)
     parts = traitlets.List().tag(sync=True)
+    routes = traitlets.List().tag(sync=True)
     written = traitlets.Dict().tag(sync=True)
+    minutes = traitlets.Dict().tag(sync=True)  # to read a chapter
     chosen = traitlets.Unicode("").tag(sync=True)
 
     def __init__(
@@ -61,6 +81,8 @@ class PaperMap(LiveFigure):
             papers=[dict(node) for node in sorted(nodes, key=lambda node: node["date"])],
             edges=[list(edge) for edge in edges or ()],
             parts=course["parts"],
+            routes=course["routes"],
             written=written_chapters(notebooks),
+            minutes=reading_times(notebooks),
             chosen=chosen if chosen in dates else "",
         )

@@ -4,7 +4,7 @@ import { cleanFrom, download, load, megabytes, offered, schedule, size, walk } f
 import { tokenizer } from "./tokenizer.js";
 
 const PARTS = ["emoji_text", "emoji_unet", "emoji_decoder"]; // of the painter, and what they are told:
-const TOLD = "emoji"; // the tokenizer's merges, the schedule, the shape of the latents
+const TOLD = "emoji"; // the tokenizer's merges, the pieces met in training, the schedule, the latents
 
 // ---- the painter, equal to course_lib.models.text_to_image.draw ---------------------------------
 
@@ -33,6 +33,12 @@ export async function draws(run, told, { prompt, negative, guidance, steps }, no
     if (at.t) await tell();
   }
   return (await run.emoji_decoder({ z: [z, shape] })).picture;
+}
+
+// What the painter will not read of the prompts, in words, as course_lib.imagine.notes says it.
+export function notes(told, { prompt, negative }) {
+  const about = (text) => tokenizer(told.merges).remarks(text, told.length, told.known);
+  return [...about(prompt), ...(negative ? about(negative).map((one) => `of the negative prompt: ${one}`) : [])];
 }
 
 // Channels first in [-1, 1], to bytes with the colours of a pixel side by side.
@@ -80,12 +86,13 @@ function render({ model, el }) {
   const said = h("ul", { class: "cw-prompt-said", "aria-live": "polite" }), shown = h("p", { class: "cw-caption" });
   const row = h("div", { class: "cw-prompt-row" });
   const networks = offered(model), here = PARTS.every((part) => networks?.models[part]);
+  const tell = (...lines) => said.replaceChildren(...lines.map((one) => h("li", {}, one)));
   let timer, run, told, asked = 0;
 
   const loadPainter = async () => {
     const folder = new URL("networks/", model.folder).href;
     put(model, "done", 0);
-    said.replaceChildren(h("li", {}, "Loading the painter"));
+    tell("Loading the painter");
     told = JSON.parse(new TextDecoder().decode(await download(new URL(networks[TOLD].file, folder).href)));
     run = await load(folder, networks, PARTS, (share) => put(model, "done", Math.min(share, 0.99)));
   };
@@ -94,22 +101,22 @@ function render({ model, el }) {
     const wish = Object.fromEntries(keys.map((key) => [key, model.get(key)])), whole = wish.count * wish.steps, made = [];
     try {
       if (!run) await loadPainter();
-      said.replaceChildren(h("li", {}, "Drawn by your browser: a seed is other noise here than in the notebook."));
+      tell("Drawn by your browser. In a notebook and on the command line the same settings give the same pictures.", ...notes(told, wish));
       let done = 0;
-      const tell = async () => {
+      const step = async () => {
         put(model, "done", Math.min(++done / whole, 0.99));
         await new Promise(requestAnimationFrame);
       };
       for (let n = 0; n < wish.count; n++) {
         const noise = Float32Array.from({ length: told.latents.reduce((a, b) => a * b) }, normals(wish.seed + n));
-        made.push(new DataView(colours(await draws(run, told, wish, noise, tell)).buffer));
+        made.push(new DataView(colours(await draws(run, told, wish, noise, step)).buffer));
       }
       if (mine !== asked) return;
       model.set("side", told.side);
       model.set("drawn", `${wish.prompt || "no prompt"}: ${wish.count === 1 ? "seed" : "seeds from"} ${wish.seed}`);
       put(model, "pictures", made);
     } catch (error) {
-      said.replaceChildren(h("li", {}, `The painter does not run here: ${error.message}. What you see was drawn by a kernel.`));
+      tell(`The painter does not run here: ${error.message}. What you see was drawn by a kernel.`);
     }
     put(model, "done", 1);
   };
@@ -119,7 +126,7 @@ function render({ model, el }) {
     if (here) return drawHere();
     clearTimeout(timer);
     timer = setTimeout(() => {
-      if (model.get("done") === 1) said.replaceChildren(h("li", {}, "Nothing answers: drawing needs a running kernel. Open the notebook and run this cell."));
+      if (model.get("done") === 1) tell("Nothing answers: drawing needs a running kernel. Open the notebook and run this cell.");
     }, PATIENCE);
     button.textContent = "Asked";
     model.send({ type: "draw" });
@@ -137,7 +144,7 @@ function render({ model, el }) {
       return canvas;
     }));
     shown.textContent = model.get("drawn");
-    if (!asked) said.replaceChildren(...model.get("said").map((one) => h("li", {}, one)));
+    if (!asked) tell(...model.get("said"));
     bar.value = done;
     bar.style.visibility = done < 1 ? "visible" : "hidden";
     const offer = here && !run ? `Load the painter, ${megabytes(size(networks, PARTS))}` : "Draw";

@@ -1,5 +1,6 @@
 // Questions one below the other; each answer is explained at once, the route comes at the end.
 import { box, h, live, put } from "./kit.js";
+import { follow } from "./progress.js";
 
 // What the answers come to: how many are right of those that can be, what to look up, which route.
 export function result(questions, routes, answers) {
@@ -43,14 +44,17 @@ function render({ model, el }) {
   const end = h("div", { class: "cw-end", "aria-live": "polite" });
   const again = h("button", { type: "button", click: () => put(model, "answers", questions.map(() => -1)) }, "Start again");
   root.append(...blocks.map((b) => b.node), end);
+  let told; // the route that was recommended; a quiz saved with its answers recommends none anew
 
   const draw = () => {
     const answers = model.get("answers"), open = answers.filter((a) => a < 0).length;
     blocks.forEach((block, i) => block.draw(answers[i]));
+    if (open) told = "";
     if (open) return end.replaceChildren(h("p", { class: "cw-caption" }, `${questions.length - open} of ${questions.length} answered`));
     const { right, asked, lookUp, route } = result(questions, routes, answers);
+    if (route && told !== undefined && route.name !== told) follow((told = route.name));
     end.replaceChildren(...[
-      route ? h("p", { class: "cw-route" }, "Your route: ", h("strong", {}, route.name)) : null,
+      route ? h("p", { class: "cw-route" }, "Your route: ", h("strong", {}, route.name), ". The map of the course shows it.") : null,
       route ? h("p", {}, route.text) : null,
       asked ? h("p", {}, `${right} of ${asked} right. ${lookUp.length ? `Worth a look first: ${lookUp.join("; ")}.` : ""}`) : null,
       again,

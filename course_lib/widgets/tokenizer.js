@@ -16,6 +16,11 @@ function kind(sign) {
   return /\p{L}/u.test(sign) ? "L" : /\p{N}/u.test(sign) ? "N" : "O";
 }
 
+// What Python's strip() takes off: all of EMPTY, the space, and those four separators.
+const BLANK = "\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000";
+const without = (signs) => (text) => text.replace(new RegExp(`^[${signs}]+|[${signs}]+$`, "gu"), "");
+const stripped = without(BLANK), bare = without(`${BLANK}\\p{P}`);
+
 // The text cut where no piece may reach across: runs of letters, digits or other marks.
 export function words(text) {
   const signs = Array.from(text), kinds = signs.map(kind).join(""), found = [];
@@ -64,5 +69,18 @@ export function tokenizer(merges) {
     const inside = [START, ...encode(text).slice(0, length - 2), END];
     return Int32Array.from({ length }, (_, i) => inside[i] ?? PAD);
   };
-  return { encode, row };
+  // Python shows a byte that is no letter's part as U+FFFD, and so does this.
+  const decode = (ids) => new TextDecoder("utf-8", { ignoreBOM: true }).decode(Uint8Array.from(ids.map((id) => pieces[id]).join(""), (sign) => sign.charCodeAt(0)));
+  // What a model will not have read of a text, in words; known: the pieces that it met in training.
+  const remarks = (text, length, known) => {
+    if (!stripped(text)) return ["the prompt is empty: the model draws as without one"];
+    const said = [], ids = encode(text), lost = ids.slice(length - 2), met = new Set(known);
+    const read = words(decode(ids.slice(0, length - 2)).replace(/\ufffd+$/, "")); // of a letter cut in two
+    const strange = (word) => bare(word) && encode((word[0] === " " ? " " : "") + bare(word)).some((id) => !met.has(id));
+    const found = new Set(read.filter(strange).map(bare));
+    if (found.size) said.push(`never met in training: ${[...found].join(", ")}`);
+    if (lost.length) said.push(`too long by ${lost.length} of ${ids.length} pieces, left out: '${stripped(decode(lost))}'`);
+    return said;
+  };
+  return { encode, row, remarks };
 }

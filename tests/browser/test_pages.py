@@ -143,3 +143,24 @@ def test_saved_state_that_is_lost_is_said(page: Page, site: Path, address: str):
     notes = "[...document.querySelectorAll('p.course-widget')].map(e => e.textContent)"
     said = page.run(notes)
     assert len(said) == 6 and all("saved without its data" in note for note in said)
+
+
+def test_a_tick_is_there_again_on_the_next_visit(page: Page, address: str):
+    page.open(address + PAGE, READY)
+    page.run("document.querySelector('.reading-tick input').focus()")
+    page.press(" ", 32)
+    kept = "JSON.parse(localStorage['diffusion-step-by-step']).read.join()"
+    assert page.run(kept) == "90"
+    page.open(address + PAGE, READY)
+    assert page.run("document.querySelector('.reading-tick input').checked")
+    assert page.run("document.querySelectorAll('.bd-sidenav .was-read').length") == 1
+    # The map shows the same: what was read, the route, and what comes next.
+    page.run("[...document.querySelectorAll('.cw-papers .cw-chooser button')].at(1).click()")
+    assert page.run("document.querySelectorAll('.cw-aside').length") > 20
+    before = page.run("document.querySelector('.cw-way').textContent")
+    page.run("document.querySelector('.cw-way input').focus()")
+    page.press(" ", 32)
+    after = page.run("document.querySelector('.cw-way').textContent")
+    assert "Next: 00" in before and "Next: 07" in after
+    assert page.run("document.activeElement.getAttribute('aria-label')").endswith("chapter 07")
+    page.run("localStorage.clear()")
