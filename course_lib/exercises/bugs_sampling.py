@@ -359,7 +359,10 @@ def check_lower(lower: Callable[..., Any]) -> None:
         or equal(found, -eps - sigma * strength * away),
         "the network's own noise has changed its sign.",
     )
-    require(equal(change, sigma * strength * away), "it is not eps + sigma strength gradient.")
+    require(
+        equal(change, sigma * strength * away),
+        "eps does not change by sigma times strength times the energy's gradient, up or down.",
+    )
 
 
 @exercise("the network is told the time")

@@ -71,7 +71,10 @@ def check_to_pictures(to_pictures: Callable[..., Any]) -> None:
         equal(found, (decode(z) / scale).clamp(-1, 1)),
         "clipping hides it: the decoder still saw latents that are too small.",
     )
-    require(equal(found, decode(z / scale)), "it is not decode(z / scale).")
+    require(
+        equal(found, decode(z / scale)),
+        "latents that were scaled going in do not come back as their pictures.",
+    )
 
 
 @exercise("noise in training, the mean afterwards")

@@ -67,7 +67,11 @@ def check_guided_eps(guided_eps: Callable[..., Any]) -> None:
             scale != 1 and equal(found, scale * (eps - sigma * slope)),
             "this scales the noise too. Only the slope is scaled.",
         )
-        require(equal(found, right), "it is not eps minus scale times sigma times the slope.")
+        require(
+            equal(found, right),
+            "the score grows by scale times the slope. eps changes by what that is in eps: a score"
+            " is -eps / sigma.",
+        )
 
 
 @exercise("the gradient of the log-probability of each row's label")

@@ -204,7 +204,10 @@ def check_variances(variances: Callable[..., Any]) -> None:
         harmonic, geometric = 1 / (s / v_c + (1 - s) / v), v_c**s * v ** (1 - s)
         if s != 1:
             _diagnose_variances(tilted, walk, v_c, v, s)
-        require(equal(tilted, harmonic), "the tilted law's precision is s / v_c + (1 - s) / v.")
+        require(
+            equal(tilted, harmonic),
+            "the tilted law: what does a power do to a bell's precision, and what a product?",
+        )
         require(
             equal(walk, geometric),
             "the walk: integrate d log z / d tau from infinity, where z is sqrt(tau) times noise.",

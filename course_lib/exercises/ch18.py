@@ -196,7 +196,10 @@ def check_decibels(decibels: Callable[[int], Any]) -> None:
             (10 * math.log10(1 / k) if k > 1 else math.nan, "1 of the 1 + 1/k parts is missing."),
         ):
             reject(abs(found - wrong) < 1e-3 and abs(wrong - right) > 2e-3, why)
-        require(abs(found - right) < 1e-4, f"for k = {k} it is not 10 log10 of (1 + 1/k).")
+        require(
+            abs(found - right) < 1e-4,
+            f"for k = {k} it is another number. Which two errors add up, and which is the best?",
+        )
 
 
 @exercise("errors count in the holes")

@@ -197,7 +197,7 @@ WRONG = [
     (check_variances, lambda a, b, s: (1 / harmonic(a, b, s), geometric(a, b, s)), "turn it over"),
     (check_variances, lambda *told: (harmonic(*told), geometric(*told) ** 0.5), "the spread"),
     (check_variances, lambda *told: (harmonic(*told), harmonic(*told)), "both the same"),
-    (check_variances, tilts(lambda a, b, s: a), "precision is"),
+    (check_variances, tilts(lambda a, b, s: a), "bell's precision"),
     (check_variances, tilts(lambda a, b, s: harmonic(b, a, s)), "the other way round"),
     (check_variances, tilts(lambda a, b, s: harmonic(a, b, 1 + s)), "the paper's w"),
     (check_variances, tilts(lambda a, b, s: a / s), "only the class"),

@@ -122,7 +122,7 @@ WRONG = [
     (check_decibels, lambda k: 10 * math.log10(2), "whatever k"),
     (check_decibels, lambda k: 1 + 1 / k, "ratio of the two errors"),
     (check_decibels, lambda k: 10 * math.log10(2 / k), "does not fall to 0"),
-    (check_decibels, lambda k: 3.0 * k, "it is not 10 log10"),
+    (check_decibels, lambda k: 3.0 * k, "Which two errors"),
     (check_hole_loss, lambda e, h: e.square().mean(), "every pixel"),
     (check_hole_loss, lambda e, h: (e.square() * h).mean(), "not by all"),
     (check_hole_loss, lambda e, h: e.square()[h].mean(), "pools the pixels"),
