@@ -33,6 +33,6 @@ def test_the_list_counts_by_kind():
     right = {"sd": [one.kind == "new" for one in asked], "imagen": 64 * [True]}
     text = draw_systems.listed(asked, right)
     assert "| new | 12 | 12 | 12 |" in text and "| misspelt | 8 | 0 | 8 |" in text
-    assert f"| 1 | taught | {asked[0].text} | imagen |" in text
+    assert f"| 1 | taught | {asked[0].text} | Imagen |" in text
     none = draw_systems.listed(asked, {"sd": 64 * [False]})
     assert none.count("| nobody |") == 64

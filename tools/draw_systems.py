@@ -21,6 +21,7 @@ from course_lib.data.oracle import judge
 
 ACROSS, SCALE = 4, 2.0
 COUNTS = {"taught": 20, "new": 12, "other words": 16, "misspelt": 8, "other way round": 8}
+SHORT = {"sd": "latents", "unclip": "unCLIP", "imagen": "Imagen"}
 NAMES = {"sd": "latents (Stable Diffusion's kind)", "unclip": "unCLIP", "imagen": "Imagen"}
 
 
@@ -56,9 +57,13 @@ def listed(asked: Sequence[Prompt], right: dict[str, Sequence[bool]]) -> str:
     lines = [
         "# Three systems, 64 prompts",
         "",
-        "`python tools/draw_systems.py` draws `systems.png`: a strip for each prompt, "
-        f"{ACROSS} in a row, by {', '.join(NAMES.values())}, guidance {SCALE:g}, the first"
-        " picture of each. A white frame says that the oracle finds all of the prompt obeyed.",
+        "What the three systems of [chapter 27](../notebooks/27_imagen.ipynb) draw for 64 prompts"
+        f" of the small world: a strip for each prompt, {ACROSS} strips in a row, in each from left"
+        f" to right {', '.join(NAMES.values())}. Guidance {SCALE:g}, the first picture of each. A"
+        " white frame says that the oracle finds all of the prompt obeyed. Made by"
+        " `python tools/draw_systems.py`.",
+        "",
+        "![Sixty-four strips of three pictures, four strips a row](systems.png)",
         "",
         "| kind | prompts | " + " | ".join(NAMES[name] for name in right) + " |",
         "|---" * (2 + len(right)) + "|",
@@ -69,7 +74,7 @@ def listed(asked: Sequence[Prompt], right: dict[str, Sequence[bool]]) -> str:
         lines.append(f"| {kind} | {len(own)} | " + " | ".join(sums) + " |")
     lines += ["", "| | kind | prompt | obeyed by |", "|---|---|---|---|"]
     for n, one in enumerate(asked):
-        who = ", ".join(name for name in right if right[name][n]) or "nobody"
+        who = ", ".join(SHORT[name] for name in right if right[name][n]) or "nobody"
         lines.append(f"| {n + 1} | {one.kind} | {one.text} | {who} |")
     return "\n".join(lines) + "\n"
 
