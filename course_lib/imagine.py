@@ -7,6 +7,7 @@ them back.
 
 import io
 import json
+import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -87,11 +88,16 @@ def known_pieces() -> frozenset[int]:
     return frozenset(piece for text in set(told) for piece in prompt_tokenizer().encode(text))
 
 
+def as_labelled(prompt: str) -> str:
+    """The prompt as the labels are that the painter has learned: "a red apple" is "red apple"."""
+    return re.sub(r"(^\s*|: )(an?|the) ", r"\1", prompt, flags=re.IGNORECASE)
+
+
 def notes(settings: Settings) -> list[str]:
     """What the painter will not read of the prompts, or has never met, in words."""
-    told = remarks(prompt_tokenizer(), settings.prompt, LENGTH, known_pieces())
+    told = remarks(prompt_tokenizer(), as_labelled(settings.prompt), LENGTH, known_pieces())
     if settings.negative:
-        more = remarks(prompt_tokenizer(), settings.negative, LENGTH, known_pieces())
+        more = remarks(prompt_tokenizer(), as_labelled(settings.negative), LENGTH, known_pieces())
         told += [f"of the negative prompt: {one}" for one in more]
     return told
 
@@ -121,10 +127,10 @@ def imagine(
     pictures = [
         draw(
             system,
-            [settings.prompt],
+            [as_labelled(settings.prompt)],
             height=SIDE,
             width=SIDE,
-            negative=settings.negative,
+            negative=as_labelled(settings.negative),
             scale=settings.guidance_scale,
             steps=settings.steps,
             randn_like=shared_randn_like(settings.seed + n),

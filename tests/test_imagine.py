@@ -12,7 +12,7 @@ from PIL import Image
 from course_lib import cli, imagine, trainings
 from course_lib.core.noise import shared_randn_like
 from course_lib.core.tensors import to_pixels
-from course_lib.imagine import Settings, notes, save_png, settings_in, sheet
+from course_lib.imagine import Settings, as_labelled, notes, save_png, settings_in, sheet
 from course_lib.models.latent import latent_reader, pixel_space
 from course_lib.models.text_to_image import TextToImage, draw, emoji_system
 
@@ -82,6 +82,25 @@ def test_progress_counts_all_steps(painter):
 def test_settings_out_of_range(wrong, words):
     with pytest.raises(ValueError, match=words):
         Settings(**({"prompt": "cat"} | wrong))
+
+
+@pytest.mark.parametrize(
+    ("prompt", "label"),
+    [
+        ("a red apple", "red apple"),
+        ("noto style: An onion on a blue background", "noto style: onion on a blue background"),
+        ("The wolf: the one", "wolf: one"),
+        ("another cat and a dog", "another cat and a dog"),
+        ("theatre", "theatre"),
+    ],
+)
+def test_an_article_before_the_thing_is_not_read(prompt, label):
+    assert as_labelled(prompt) == label
+
+
+def test_a_thing_is_drawn_alike_with_its_article_and_without(painter):
+    with_one, without = (imagine.imagine(Settings(said, steps=2)) for said in ("a wolf", "wolf"))
+    assert torch.equal(with_one, without)
 
 
 def test_notes():
