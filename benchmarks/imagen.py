@@ -231,8 +231,8 @@ def main() -> None:
         book.enter(f"cost/{name}", partial(cost, name))
     for name in rows("samples", SYSTEMS):
         made = SYSTEMS[name]([one.text for one in captions()[2::13]], scale=2.0)
-        how = f"{name}: {STEPS} steps of DDIM, guidance 2, six captions of the small world"
         sheet = {"sd": "scenes_latent"}.get(name, f"scenes_{name}")
+        how = f"{sheet}: {STEPS} steps of DDIM, guidance 2, six captions of the small world"
         save_samples(sheet, to_pixels(made), {"how": how}, options.samples)
 
 
