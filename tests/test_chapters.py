@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import re
 import runpy
 from functools import cache
 from pathlib import Path
@@ -51,6 +52,13 @@ def read(path: Path) -> NotebookNode:
 
 def named(paths: list[Path]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("path", paths, ids=lambda path: path.stem)
+
+
+@named(CHAPTERS)
+def test_equations_are_those_of_the_chapter_itself(path: Path) -> None:
+    """JupyterLab finds no others: whoever needs one of another chapter links the chapter."""
+    text = " ".join(cell.source for cell in read(path).cells if cell.cell_type == "markdown")
+    assert set(re.findall(r"{eq}`eq-(\d\d)-", text)) <= {path.stem[:2]}
 
 
 @named(CHAPTERS)
