@@ -1,6 +1,5 @@
-"""The exercises of chapter 02: the KL term, a draw with gradients, a lost half, and collapse."""
+"""The exercises of chapter 02: a prior's width, a tilted draw, a lost half, and collapse."""
 
-import math
 from collections.abc import Callable
 from itertools import product
 from typing import Any
@@ -11,147 +10,129 @@ from torch import Tensor
 from course_lib.exercises.checking import NotYet, equal, exercise, reject, require
 
 
-@exercise("the KL term, in nats, one number for each example")
-def check_kl_to_prior(kl_to_prior: Callable[..., Any]) -> None:
-    """Exercise 1: KL(N(mean, exp(log_var)) || N(0, I)) of each example."""
-    mean, log_var = torch.randn(2, 5, 3)
-    answer = kl_to_prior(mean, log_var)
+@exercise("the prior as wide as the codes, their own spread included")
+def check_best_width(best_width: Callable[..., Any]) -> None:
+    """Exercise 1: the width c of a prior N(0, c^2 I) that makes the average KL smallest."""
+    shift, size = torch.tensor([[0.5, -1.5, 0.0], [1.5, 0.6, 1.0]])
+    mean, log_var = shift + size * torch.randn(40, 3), torch.randn(40, 3) - 1
+    c = torch.as_tensor(best_width(mean, log_var))
+    square, var = mean**2, log_var.exp()
+    right = (square + var).mean().sqrt()
+    reject(
+        c.numel() == 3 and equal(c.flatten(), (square + var).mean(0).sqrt()),
+        "this is a width for each coordinate. The friend has one for all.",
+    )
+    require(c.numel() == 1, f"c is one number; yours has the shape {list(c.shape)}.")
+    c = c.reshape(())
+    reject(equal(c, right**2), "that is c². The width is its root.")
+    reject(equal(c, 1 / right), "that is 1 / c: what you would multiply the codes by.")
+    known = {
+        "only the means are in it. Each q spreads around its mean, so codes lie further out.": (
+            square.mean()
+        ),
+        "only the spreads are in it. The means lie away from 0 too.": var.mean(),
+        "you take the mean of the means away. But the prior stands at 0, and the KL pays for"
+        " every mean that does not.": (square + var).mean() - mean.mean() ** 2,
+        "you read log_var as the logarithm of the deviation. It is that of the variance.": (
+            square + var**2
+        ).mean(),
+        "exp(log_var / 2) is s. The KL has s² beside the square of the mean.": (
+            square + var.sqrt()
+        ).mean(),
+        "log_var stands there without its exp.": (square + log_var).mean(),
+        "you add up over coordinates. Each of them pays log c as well: average over all.": (
+            square + var
+        )
+        .sum(1)
+        .mean(),
+        "that is best for KL(prior || q). Here q stands first.": 1 / (1 / var).mean(),
+    }
+    for why, guess in known.items():
+        reject(equal(c, guess.sqrt()), why)
+    reject(
+        equal(c, mean.std()) or equal(c, mean.std(correction=0)),
+        "that is the deviation of the"
+        " means alone. Write the KL down, with m, s and c, before you look for its minimum.",
+    )
+    roots = ((square + var).sqrt(), (square + var).mean(1).sqrt(), (square + var).mean(0).sqrt())
+    reject(
+        any(equal(c, root.mean()) for root in roots),
+        "you average roots. The average KL has squares in it: average them, then take one root.",
+    )
+    reject(equal(c, torch.ones(())), "1 is the chapter's prior. These codes would rather another.")
+
+    def cost(width: Tensor) -> float:
+        return float((width.log() + (square + var) / (2 * width**2)).sum(1).mean())
+
+    require(bool(c > 0), f"a width is positive; yours is {float(c):.3f}.")
     require(
-        isinstance(answer, Tensor), f"return a tensor, [batch]; yours is a {type(answer).__name__}."
+        equal(c, right, 1e-3),
+        f"at your width, {float(c):.3f}, the average KL is {cost(c) - cost(right):.3f} nats larger"
+        " than it need be.",
     )
-    each = 0.5 * (mean**2 + log_var.exp() - 1 - log_var)
-    as_std = 0.5 * (mean**2 + (2 * log_var).exp() - 1 - 2 * log_var)
-    reject(equal(answer, 2 * each.sum(1)), "the half is missing: it belongs to all four terms.")
-    reject(equal(answer, -each.sum(1)), "the sign is turned: a divergence is never negative.")
-    reject(equal(answer, each), "this is one number for each coordinate. Add them up.")
-    reject(
-        equal(answer, each.mean(1)),
-        "you average over the coordinates, which is beta = 1 / latent in disguise. Add them up.",
-    )
-    reject(answer.ndim == 0, "this is one number for the whole batch. Keep one for each example.")
-    reject(
-        equal(answer, each.sum(0)) or equal(answer, each.mean(0)),
-        "you go over the batch. Add up over the coordinates, and keep the examples apart.",
-    )
-    reject(
-        equal(answer, as_std.sum(1)),
-        "you read log_var as the logarithm of the standard deviation. It is that of the variance.",
-    )
-    reject(
-        equal(answer, each.sum(1) + 1.5) or equal(answer, (each + 0.5 * log_var).sum(1)),
-        "a term is missing: for mean 0 and log-variance 0 the divergence is 0, and it grows without"
-        " bound as q narrows.",
-    )
-    reject(
-        equal(answer, (each + 0.5 * (mean**2 + log_var.exp() - 1)).sum(1))
-        or equal(answer, (each + 0.5 * (log_var.exp() - 1 - log_var)).sum(1))
-        or equal(answer, (each - 0.5 * log_var).sum(1)),
-        "the half is in front of some terms only: it belongs to all four.",
-    )
-    reject(
-        equal(answer, each.sum(1) + 1.0),
-        "the -1 belongs to each coordinate: put it inside the sum.",
-    )
-    reject(
-        equal(answer, (each + log_var).sum(1)),
-        "the logarithm has the wrong sign: the divergence grows as q narrows.",
-    )
-    reject(
-        equal(answer, (each - 0.5 * mean**2).sum(1))
-        or equal(answer, (each + 0.5 * (mean - mean**2)).sum(1)),
-        "the mean enters by its square, whatever its sign.",
-    )
-    reject(
-        equal(answer, 0.5 * ((1 + mean**2) / log_var.exp() - 1 + log_var).sum(1)),
-        "that is KL(prior || q). Here q stands first: the average is taken under q.",
-    )
-    reject(
-        equal(answer, 0.5 * (mean**2 + (2 * log_var).exp() - 1 - log_var).sum(1))
-        or equal(answer, 0.5 * (mean**2 + (0.5 * log_var).exp() - 1 - log_var).sum(1))
-        or equal(answer, 0.5 * (mean**2 + (0.5 * log_var).exp() - 1 - 0.5 * log_var).sum(1)),
-        "the variance s² is exp(log_var) as it stands: neither its root nor its square.",
-    )
-    reject(
-        bool(answer.isnan().any()),
-        "a logarithm of what may be negative. log_var is a logarithm already: s² is exp(log_var).",
-    )
-    reject(equal(answer, each.sum(1) / math.log(2)), "that is in bits. Asked for are nats.")
-    reject(
-        answer.shape != each.sum(1).shape,
-        f"its shape is {list(answer.shape)}; wanted is one number per example, [{len(each)}].",
-    )
-    require(equal(answer, each.sum(1)), "it does not equal the divergence of the two Gaussians.")
 
 
-@exercise("a draw from q through which both gradients pass")
-def check_sample_posterior(sample_posterior: Callable[..., Any]) -> None:
-    """Exercise 2: the reparametrised draw, its values and its gradients."""
-    mean = torch.randn(6, 3, requires_grad=True)
-    log_var = torch.randn(6, 3, requires_grad=True)
+@exercise("a draw with correlations through which both gradients pass")
+def check_tilted_draw(tilted_draw: Callable[..., Any]) -> None:
+    """Exercise 2: the reparametrised draw from a Gaussian with a full covariance."""
+    mean = torch.randn(3, requires_grad=True)
+    half = torch.tensor([[1.0, 0.0, 0.0], [-0.8, 0.5, 0.0], [0.3, 0.9, 0.4]])
+    cov = (half @ half.T).requires_grad_()
     eps = torch.randn(6, 3)
-    z = sample_posterior(mean, log_var, eps)
-    right = mean + (0.5 * log_var).exp() * eps
+    z = tilted_draw(mean, cov, eps)
     require(
         isinstance(z, Tensor),
         f"return a tensor; yours is a {type(z).__name__}, and no gradient passes through that.",
     )
     reject(
-        z.shape != mean.shape,
-        f"its shape is {list(z.shape)}; z has the shape of `mean`, {list(mean.shape)}.",
+        z.shape != eps.shape,
+        f"its shape is {list(z.shape)}; a row of noise makes a row of z, {list(eps.shape)}.",
     )
     reject(
-        equal(z, mean + log_var.exp() * eps),
-        "you scale the noise by the variance. Its root is exp(log_var / 2).",
+        bool(z.isnan().any()),
+        "there is nan in it. A covariance may be negative, so roots of its single entries will not"
+        " do: you need a matrix A with A Aᵀ = cov.",
     )
     reject(
-        equal(z, mean + log_var * eps),
-        "you scale the noise by the logarithm itself, which may be negative. Use exp(log_var / 2).",
-    )
-    reject(
-        equal(z, mean + eps),
-        "the noise has always size 1: log_var is not used.",
-    )
-    reject(equal(z, mean), "there is no noise in it: this is the middle of q, not a draw.")
-    reject(
-        equal(z, mean + (-0.5 * log_var).exp() * eps),
-        "your noise is small where q is wide: the root of exp(a) is exp(a / 2), without a minus.",
-    )
-    reject(
-        equal(z, mean + (2 * log_var).exp() * eps),
-        "the root of exp(a) is exp(a / 2), not exp(2 a).",
-    )
-    reject(
-        equal(z, mean + 0.5 * log_var.exp() * eps),
-        "the half belongs inside the exponential: the root of exp(a) is exp(a / 2).",
-    )
-    reject(equal(z, right - mean), "the noise is right, and the mean is missing.")
-    reject(
-        equal(z, mean + 0.5 * log_var * eps),
-        "half of the logarithm is not yet a standard deviation: exp is missing.",
-    )
-    reject(
-        equal(z, mean - (right - mean)),
-        "the noise is taken away. (The law is the same, but not the draw: add it.)",
-    )
-    reject(
-        not equal(z, sample_posterior(mean, log_var, eps)),
+        not equal(z, tilted_draw(mean, cov, eps)),
         "two calls with one eps differ: you draw noise of your own. Use the eps that is given.",
     )
+    reject(equal(z, mean + 0 * eps), "there is no noise in it: this is the middle, not a draw.")
+    reject(equal(z, mean + eps), "the noise has always size 1: cov is not used.")
     reject(
-        not equal(z, right),
-        "this is no draw made of the `eps` that was given, or not the right one. The same eps must"
-        " give the same z.",
+        equal(z, mean + cov.diagonal().sqrt() * eps),
+        "each size is right, and the coordinates are independent: the rest of cov is not used.",
+    )
+    reject(
+        equal(z, mean + eps @ cov),
+        "you scale by the covariance. It is a square: find A with A Aᵀ = cov, and multiply by A.",
+    )
+    reject(
+        equal(z, mean + eps @ torch.linalg.inv(cov)),
+        "that is the precision, the inverse of cov. Wanted is a root of cov itself.",
+    )
+    still = tilted_draw(mean, cov, torch.zeros(6, 3))
+    reject(equal(still, torch.zeros(6, 3)), "the mean is missing: zero noise must give the mean.")
+    require(equal(still, mean.expand(6, 3)), "zero noise must give the mean.")
+    a = tilted_draw(mean, cov, torch.eye(3)) - mean  # its rows are what each noise does
+    require(equal(z, mean + eps @ a), "z must be linear in eps: the mean and a matrix times eps.")
+    reject(
+        equal(a @ a.T, cov) and not equal(a.T @ a, cov),
+        "your A has A Aᵀ = cov, and stands on the wrong side: eps holds its draws in *rows*, and"
+        " (A e)ᵀ = eᵀ Aᵀ.",
+    )
+    require(
+        equal(a.T @ a, cov),
+        "the covariance of your draws is not cov. z = m + A e has the covariance A Aᵀ.",
     )
     require(
         bool(z.requires_grad), "the values are right, but no gradient can pass: it is detached."
     )
-    along_mean, along_log_var = torch.autograd.grad(
-        z.sum(), (mean, log_var), allow_unused=True, retain_graph=False
-    )
+    along_mean, along_cov = torch.autograd.grad(z.sum(), (mean, cov), allow_unused=True)
     require(along_mean is not None, "no gradient reaches `mean`.")
     require(
-        along_log_var is not None,
-        "no gradient reaches `log_var`: the encoder could never learn how sure to be.",
+        along_cov is not None,
+        "no gradient reaches `cov`: the encoder could never learn how sure to be.",
     )
 
 

@@ -1,19 +1,29 @@
 """Wrong answers that the checks of this chapter must catch, each by its own diagnosis."""
 
-import math
-
 import torch
 
 from course_lib.exercises.ch02 import (
     check_active_units,
+    check_best_width,
     check_forgot_the_half,
-    check_kl_to_prior,
-    check_sample_posterior,
+    check_tilted_draw,
 )
 
 
-def kl(mean, log_var):
-    return 0.5 * (mean**2 + log_var.exp() - 1 - log_var)
+def second(mean, log_var):
+    return mean**2 + log_var.exp()
+
+
+root = torch.linalg.cholesky
+
+
+def tilted(mean, cov, eps):
+    return mean + eps @ root(cov).T
+
+
+def symmetric_root(cov):
+    values, vectors = torch.linalg.eigh(cov)
+    return vectors @ values.sqrt().diag() @ vectors.T
 
 
 def used(values, threshold, latent):
@@ -21,8 +31,12 @@ def used(values, threshold, latent):
 
 
 def test_right_answers_pass() -> None:
-    assert check_kl_to_prior(lambda m, a: kl(m, a).sum(1))
-    assert check_sample_posterior(lambda m, a, eps: m + (0.5 * a).exp() * eps)
+    assert check_best_width(lambda m, a: second(m, a).mean().sqrt())
+    assert check_best_width(lambda m, a: (sum(second(m, a).mean(0).tolist()) / 3) ** 0.5)
+    assert check_best_width(lambda m, a: second(m.double(), a.double()).mean().sqrt()[None])
+    assert check_tilted_draw(tilted)
+    assert check_tilted_draw(lambda m, s, e: torch.stack([m + root(s) @ one for one in e]))
+    assert check_tilted_draw(lambda m, s, e: m + e @ symmetric_root(s))
     assert check_forgot_the_half(lambda: ("C", 0.5))
     assert check_forgot_the_half(lambda: ["c", 1 / 2])
     assert check_active_units(lambda v, sigma, beta, latent: used(v, beta * sigma**2, latent))
@@ -30,76 +44,45 @@ def test_right_answers_pass() -> None:
 
 # check, a wrong answer, words that its diagnosis must contain; tests/test_exercises.py runs them
 WRONG = [
-    (check_kl_to_prior, lambda m, a: 2 * kl(m, a).sum(1), "the half is missing"),
-    (check_kl_to_prior, lambda m, a: -kl(m, a).sum(1), "the sign is turned"),
-    (check_kl_to_prior, lambda m, a: kl(m, a), "one number for each coordinate"),
-    (check_kl_to_prior, lambda m, a: kl(m, a).mean(1), "beta = 1 / latent in disguise"),
-    (check_kl_to_prior, lambda m, a: kl(m, a).sum(1).mean(), "for the whole batch"),
-    (check_kl_to_prior, lambda m, a: kl(m, 2 * a).sum(1), "that of the variance"),
+    (check_best_width, lambda m, a: (m**2 + a.exp()).mean(), "that is c²"),
+    (check_best_width, lambda m, a: (m**2 + a.exp()).mean() ** -0.5, "that is 1 / c"),
+    (check_best_width, lambda m, a: (m**2).mean() ** 0.5, "only the means"),
+    (check_best_width, lambda m, a: a.exp().mean() ** 0.5, "only the spreads"),
+    (check_best_width, lambda m, a: m.std(), "deviation of the means alone"),
     (
-        check_kl_to_prior,
-        lambda m, a: 0.5 * (m**2 + a.exp() - a).sum(1),
-        "a term is missing",
+        check_best_width,
+        lambda m, a: ((m**2 + a.exp()).mean() - m.mean() ** 2).sqrt(),
+        "the prior stands at 0",
     ),
-    (check_kl_to_prior, lambda m, a: kl(m, a).sum(1).numpy(), "yours is a ndarray"),
-    (check_kl_to_prior, lambda m, a: kl(m, a).sum(0), "over the batch"),
-    (check_kl_to_prior, lambda m, a: kl(m, a).sum(1, keepdim=True), "its shape is [5, 1]"),
-    (
-        check_kl_to_prior,
-        lambda m, a: (0.5 * m**2 + a.exp() - 1 - a).sum(1),
-        "belongs to all four",
-    ),
-    (check_kl_to_prior, lambda m, a: (kl(m, a) + a).sum(1), "logarithm has the wrong sign"),
-    (check_kl_to_prior, lambda m, a: (kl(m, a) + 0.5 * (m - m**2)).sum(1), "by its square"),
-    (
-        check_kl_to_prior,
-        lambda m, a: 0.5 * ((1 + m**2) / a.exp() - 1 + a).sum(1),
-        "KL(prior || q)",
-    ),
-    (
-        check_kl_to_prior,
-        lambda m, a: 0.5 * ((m**2 + a.exp() - a).sum(1) - 1),
-        "inside the sum",
-    ),
-    (check_kl_to_prior, lambda m, a: (m**2).sum(1), "does not equal the divergence"),
-    (check_sample_posterior, lambda m, a, eps: m + a.exp() * eps, "by the variance"),
-    (check_sample_posterior, lambda m, a, eps: m + a * eps, "by the logarithm itself"),
-    (
-        check_sample_posterior,
-        lambda m, a, eps: (m + (0.5 * a).exp() * eps).detach().numpy(),
-        "yours is a ndarray",
-    ),
-    (
-        check_sample_posterior,
-        lambda m, a, eps: (m + (0.5 * a).exp() * eps).sum(1),
-        "its shape is [6]",
-    ),
-    (check_sample_posterior, lambda m, a, eps: m + (-0.5 * a).exp() * eps, "without a minus"),
-    (check_sample_posterior, lambda m, a, eps: m + (2 * a).exp() * eps, "not exp(2 a)"),
-    (check_sample_posterior, lambda m, a, eps: m + 0.5 * a.exp() * eps, "inside the exponential"),
-    (check_sample_posterior, lambda m, a, eps: (0.5 * a).exp() * eps, "the mean is missing"),
-    (check_sample_posterior, lambda m, a, eps: m + eps, "log_var is not used"),
-    (check_sample_posterior, lambda m, a, eps: m, "there is no noise"),
-    (
-        check_sample_posterior,
-        lambda m, a, eps: torch.normal(m, (0.5 * a).exp()),
-        "noise of your own",
-    ),
-    (
-        check_sample_posterior,
-        lambda m, a, eps: (m + (0.5 * a).exp() * eps).detach(),
-        "it is detached",
-    ),
-    (
-        check_sample_posterior,
-        lambda m, a, eps: m + (0.5 * a.detach()).exp() * eps,
-        "no gradient reaches `log_var`",
-    ),
-    (
-        check_sample_posterior,
-        lambda m, a, eps: m.detach() + (0.5 * a).exp() * eps,
-        "no gradient reaches `mean`",
-    ),
+    (check_best_width, lambda m, a: second(m, 2 * a).mean().sqrt(), "that of the variance"),
+    (check_best_width, lambda m, a: second(m, a / 2).mean().sqrt(), "The KL has s²"),
+    (check_best_width, lambda m, a: (m**2 + a).mean().sqrt(), "without its exp"),
+    (check_best_width, lambda m, a: second(m, a).sum(1).mean().sqrt(), "pays log c as well"),
+    (check_best_width, lambda m, a: second(m, a).sqrt().mean(), "you average roots"),
+    (check_best_width, lambda m, a: second(m, a).mean(1).sqrt().mean(), "you average roots"),
+    (check_best_width, lambda m, a: second(m, a).mean(0).sqrt(), "for each coordinate"),
+    (check_best_width, lambda m, a: second(m, a).sqrt(), "yours has the shape [40, 3]"),
+    (check_best_width, lambda m, a: (-a).exp().mean() ** -0.5, "Here q stands first"),
+    (check_best_width, lambda m, a: 1.0, "the chapter's prior"),
+    (check_best_width, lambda m, a: -1.5, "a width is positive"),
+    (check_best_width, lambda m, a: second(m, a).mean().sqrt() * 1.1, "larger than it need be"),
+    (check_tilted_draw, lambda m, s, e: tilted(m, s, e).detach().numpy(), "yours is a ndarray"),
+    (check_tilted_draw, lambda m, s, e: tilted(m, s, e).sum(1), "its shape is [6]"),
+    (check_tilted_draw, lambda m, s, e: tilted(m, s, torch.randn(6, 3)), "noise of your own"),
+    (check_tilted_draw, lambda m, s, e: m + e @ s.sqrt(), "there is nan in it"),
+    (check_tilted_draw, lambda m, s, e: m + 0 * e, "there is no noise"),
+    (check_tilted_draw, lambda m, s, e: m + e, "cov is not used"),
+    (check_tilted_draw, lambda m, s, e: m + s.diagonal().sqrt() * e, "independent"),
+    (check_tilted_draw, lambda m, s, e: m + e @ s, "by the covariance"),
+    (check_tilted_draw, lambda m, s, e: m + e @ s.inverse(), "that is the precision"),
+    (check_tilted_draw, lambda m, s, e: e @ root(s).T, "the mean is missing"),
+    (check_tilted_draw, lambda m, s, e: 2 * m + e @ root(s).T, "zero noise must give"),
+    (check_tilted_draw, lambda m, s, e: tilted(m, s, e**2), "linear in eps"),
+    (check_tilted_draw, lambda m, s, e: m + e @ root(s), "in *rows*"),
+    (check_tilted_draw, lambda m, s, e: m + 2 * e @ root(s).T, "is not cov"),
+    (check_tilted_draw, lambda m, s, e: tilted(m, s, e).detach(), "it is detached"),
+    (check_tilted_draw, lambda m, s, e: tilted(m, s.detach(), e), "reaches `cov`"),
+    (check_tilted_draw, lambda m, s, e: tilted(m.detach(), s, e), "reaches `mean`"),
     (check_forgot_the_half, lambda: "C", "give a pair"),
     (check_forgot_the_half, lambda: (0.5, "C"), "the letter first"),
     (check_forgot_the_half, lambda: ("C", "1/2"), "beta as a number"),
@@ -122,26 +105,10 @@ WRONG = [
     (check_active_units, lambda v, s, b, n: n, "not all coordinates are used"),
     (check_active_units, lambda v, s, b, n: 0, "it is 6, not 0"),
     (
-        check_kl_to_prior,
-        lambda m, a: 0.5 * (m**2 + (0.5 * a).exp() - 1 - a).sum(1),
-        "neither its root nor its square",
-    ),
-    (check_kl_to_prior, lambda m, a: kl(m, 0.5 * a).sum(1), "neither its root nor its square"),
-    (check_kl_to_prior, lambda m, a: (m**2 + a - 1 - a.log()).sum(1), "a logarithm already"),
-    (check_kl_to_prior, lambda m, a: kl(m, a).sum(1) / math.log(2), "in bits"),
-    (check_sample_posterior, lambda m, a, eps: m + 0.5 * a * eps, "exp is missing"),
-    (check_sample_posterior, lambda m, a, eps: m - (0.5 * a).exp() * eps, "add it"),
-    (
-        check_sample_posterior,
-        lambda m, a, eps: m + (0.5 * a).exp() * torch.randn_like(m),
-        "noise of your own",
-    ),
-    (
         check_active_units,
         lambda v, s, b, n: int((v[:n] > b * s**2).sum()),
         "in any order",
     ),
     (check_active_units, lambda v, s, b, n: used(v, (b * s) ** 2, n), "you square beta"),
     (check_active_units, lambda v, s, b, n: used(v.sqrt(), b * s**2, n), "root of the eigenvalues"),
-    (check_sample_posterior, lambda m, a, eps: m + a.tanh() * eps, "no draw made of the"),
 ]
