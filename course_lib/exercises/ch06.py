@@ -1,5 +1,6 @@
-"""The exercises of chapter 06: the annealed loop, the ladder's rule, evaluations, a noise scale."""
+"""The exercises of chapter 06: the annealed loop, the ladder's rule, a budget, a noise scale."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -197,27 +198,75 @@ def check_ladder_ratio(ladder_ratio: Callable[..., Any]) -> None:
     )
 
 
-@exercise("every call of the network is counted")
-def check_evaluations(evaluations: Callable[..., Any]) -> None:
-    """Exercise 3: how often annealed Langevin asks the network, for one batch."""
-    asked = {
-        case: float(evaluations(*case))
-        for case in ((10, 100, True), (10, 100, False), (232, 5, False), (7, 3, True))
-    }
-    with_last, without = asked[10, 100, True], asked[10, 100, False]
-    reject(
-        with_last == 1000 and without == 1001,
-        "the two cases are swapped: the extra call belongs to denoise_last=True.",
+@exercise("what a budget of calls leaves for each level")
+def check_moves_for(moves_for: Callable[..., Any]) -> None:
+    """Exercise 3: the moves for each level of a ladder, from a budget of calls."""
+    cases = (
+        (1161, 50.0, 0.01, 1.04),
+        (101, 44.0, 0.01, 1.082),
+        (31, 10.0, 0.5, 2.0),
+        (240, 10.0, 0.5, 2.0),
+        (1001, 1.0, 0.01, 1.7),
+        (24, 10.0, 0.01, 1.361),
     )
-    reject(with_last == 1000, "the last denoising step asks the network once more.")
-    reject(with_last == 1010, "denoising happens once, after the last level, not at each level.")
-    reject(without == 1001, "with denoise_last=False there is no extra call.")
-    reject(with_last == 111, "at each level there are `moves` calls: multiply, do not add.")
-    for (levels, moves, last), calls in asked.items():
+    ours = [float(moves_for(*case)) for case in cases]
+
+    def moves(
+        extra: int = 1, last: int = 1, steps: Callable = math.ceil, cut: Callable = math.floor
+    ) -> list[float]:
+        return [
+            cut((calls - last) / (steps(math.log(high / low) / math.log(ratio)) + extra))
+            for calls, high, low, ratio in cases
+        ]
+
+    reject(
+        ours == moves(extra=0),
+        "one level is missing. k ratios join k + 1 levels, as posts and fences do; and k is rounded"
+        " up, or a ratio would be larger than allowed.",
+    )
+    reject(ours == moves(steps=round), "round the number of ratios up, or one may be too large.")
+    reject(
+        ours == moves(extra=0, steps=math.floor),
+        "two levels are missing: round the number of ratios up, and count a level at both ends.",
+    )
+    reject(ours == moves(last=0), "nothing is left for the last denoising step. It is a call too.")
+    reject(
+        ours == moves(last=0, extra=0),
+        "a level and a call are missing: k ratios join k + 1 levels, and"
+        " the last denoising step is a call too.",
+    )
+    reject(
+        ours in (moves(cut=round), moves(cut=math.ceil)),
+        "you round up, and the bill exceeds the budget: a move too many at every level.",
+    )
+    reject(
+        ours == [max(1.0, m) for m in moves()],
+        "a level without a move is not walked. If the budget is too small, say so: 0.",
+    )
+    reject(
+        any(not m.is_integer() for m in ours),
+        "moves are whole: a part of a move buys nothing.",
+    )
+    reject(
+        ours
+        == [
+            (calls - 1) // (math.ceil((high - low) / (ratio - 1)) + 1)
+            for calls, high, low, ratio in cases
+        ]
+        or ours
+        == [
+            (calls - 1) // (math.ceil(high / low / ratio) + 1) for calls, high, low, ratio in cases
+        ],
+        "levels are a ratio apart, not a difference: from high to low in k equal ratios is"
+        " high / low = ratio**k.",
+    )
+    for (calls, high, low, ratio), mine, right in zip(cases, ours, moves(), strict=True):
+        levels = math.ceil(math.log(high / low) / math.log(ratio)) + 1
         require(
-            calls == levels * moves + last,
-            f"for {levels} levels of {moves} moves, denoise_last={last}, you get {calls:g}."
-            " It is levels times moves, and one more for the last denoising step.",
+            mine == right,
+            f"from {high:g} to {low:g} at ratio {ratio:g} you need {levels} levels; with your"
+            f" {mine:g} moves at each the bill is {levels * mine + 1:g} calls, and {calls} are"
+            f" allowed. It should be {right}.",
         )
 
 

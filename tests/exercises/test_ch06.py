@@ -1,12 +1,14 @@
 """Chapter 06: wrong answers are caught, each by its own diagnosis, and solutions pass."""
 
+import math
+
 import pytest
 import torch
 
 from course_lib.exercises.ch06 import (
     check_annealed,
-    check_evaluations,
     check_ladder_ratio,
+    check_moves_for,
     check_noise_scale,
 )
 
@@ -52,11 +54,26 @@ def move(drift, noise):
     return repaired
 
 
+def moves_for(extra=1, last=1, steps=math.ceil, cut=math.floor):
+    def moves(calls, high, low, ratio):
+        return cut((calls - last) / (steps(math.log(high / low, ratio)) + extra))
+
+    return moves
+
+
+def one_by_one(calls, high, low, ratio):
+    levels = 1
+    while high > low:
+        high, levels = high / ratio, levels + 1
+    return torch.tensor((calls - 1) // levels)
+
+
 SOLUTIONS = [
     (check_annealed, walk(delta, root)),
     (check_annealed, walk(delta, lambda rate, sigma: torch.sqrt(2 * delta(rate, sigma)))),
     (check_ladder_ratio, ratio_for()),
-    (check_evaluations, lambda levels, moves, denoise_last: levels * moves + denoise_last),
+    (check_moves_for, moves_for()),
+    (check_moves_for, one_by_one),
     (check_noise_scale, move(0.5, lambda e: e**0.5)),
     (check_noise_scale, move(1.0, lambda e: (2 * e) ** 0.5)),
 ]
@@ -120,25 +137,21 @@ WRONG = [
     (check_ladder_ratio, lambda dim: 1.5, "the overlaps are"),
     (check_ladder_ratio, lambda dim: 1 + 3 / (2 * dim) ** 0.5, "nearly: the reach"),
     (check_ladder_ratio, lambda dim: float("nan"), "got nan"),
-    (check_evaluations, lambda levels, moves, denoise_last: levels * moves, "once more"),
+    (check_moves_for, moves_for(extra=0), "as posts and fences"),
+    (check_moves_for, moves_for(steps=math.floor), "rounded up"),
+    (check_moves_for, moves_for(steps=round), "round the number of ratios up, or"),
+    (check_moves_for, moves_for(steps=int, extra=0), "two levels are missing"),
+    (check_moves_for, moves_for(last=0), "a call too"),
+    (check_moves_for, moves_for(last=0, extra=0), "a level and a call"),
+    (check_moves_for, moves_for(cut=round), "exceeds the budget"),
+    (check_moves_for, lambda *case: max(1, moves_for()(*case)), "say so: 0"),
+    (check_moves_for, moves_for(cut=float), "a part of a move"),
     (
-        check_evaluations,
-        lambda levels, moves, denoise_last: levels * (moves + denoise_last),
-        "not at each level",
+        check_moves_for,
+        lambda c, high, low, r: (c - 1) // (math.ceil(high / low / r) + 1),
+        "a ratio apart",
     ),
-    (
-        check_evaluations,
-        lambda levels, moves, denoise_last: levels * moves + (not denoise_last) * 1 + denoise_last,
-        "there is no extra call",
-    ),
-    (check_evaluations, lambda levels, moves, denoise_last: levels + moves + 1, "do not add"),
-    (check_evaluations, lambda levels, moves, denoise_last: levels, "levels times moves"),
-    (check_evaluations, lambda levels, moves, last: levels * moves + (not last), "are swapped"),
-    (
-        check_evaluations,  # the numbers of the exercise's text, typed in
-        lambda levels, moves, last: {10: 1000, 232: 1160}.get(levels, 0) + last,
-        "levels times moves",
-    ),
+    (check_moves_for, lambda c, high, low, r: 5, "with your 5 moves"),
     (check_noise_scale, move(0.5, lambda e: e), "still `step * z`"),
     (check_noise_scale, move(1.0, lambda e: e**0.5), "half the temperature"),
     (check_noise_scale, move(0.5, lambda e: (2 * e) ** 0.5), "twice the temperature"),
