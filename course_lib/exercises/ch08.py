@@ -1,5 +1,6 @@
 """The exercises of chapter 08: averages, clipping, reading a loss, and finding copies."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -9,55 +10,55 @@ from course_lib.diffusion.schedules import linear
 from course_lib.exercises.checking import equal, exercise, factors, reject, require
 
 
-@exercise("the average forgets at the rate you chose, and starts short")
-def check_ema_update(ema_update: Callable[..., Any]) -> None:
-    """Exercise 1: one step of an exponential moving average whose decay warms up."""
-    average, current = torch.randn(2, 5)
-    late = ema_update(average, current, 10**6, 0.9)
-    reject(
-        equal(late, 0.1 * average + 0.9 * current),
-        "decay and 1 - decay are swapped: with decay = 0.9 the new weights should count 0.1.",
-    )
-    reject(
-        equal(late, _blend(average, current, max(0.9, (1 + 10**6) / (10 + 10**6)))),
-        "the decay rises above the one asked for, 0.9: take the smaller of the two.",
-    )
-    reject(
-        equal(late, 0.9 * average + current),
-        "the new weights come in whole: they count 1 - decay.",
-    )
-    require(
-        equal(late, 0.9 * average + 0.1 * current),
-        "after many steps the result is not decay * average + (1 - decay) * current.",
-    )
-    first = ema_update(average, current, 0, 0.999)
-    reject(
-        equal(first, 0.999 * average + 0.001 * current),
-        "there is no warm-up: after the first step the average is still 99.9 % random start. Use"
-        " min(decay, (1 + n) / (10 + n)).",
-    )
-    reject(
-        equal(first, _blend(average, current, 2 / 11)),
-        "n is 0 for the first step, so the decay there is (1 + 0) / (10 + 0) = 0.1, not 2 / 11.",
-    )
-    require(
-        equal(first, 0.1 * average + 0.9 * current),
-        "at n = 0 the decay is not (1 + 0) / (10 + 0) = 0.1.",
-    )
-    require(
-        equal(ema_update(average, current, 8, 0.999), 0.5 * average + 0.5 * current),
-        "right at the first step and not on the way up: at n = 8 the decay is (1 + 8) / (10 + 8),"
-        " one half.",
-    )
-    require(
-        equal(ema_update(average, current, 90, 0.5), 0.5 * average + 0.5 * current),
-        "the warm-up must not raise the decay above the one asked for: take the smaller of the"
-        " two.",
-    )
+@exercise("what is left of the random start when the average warms up")
+def check_start_left(start_left: Callable[..., Any]) -> None:
+    """Exercise 1: the weight of theta_0 in an average whose decay warms up."""
+    cases = ((1, 0.9999), (5, 0.9999), (300, 0.9999), (100, 0.9), (40, 0.3))
+    ours = [float(start_left(*case)) for case in cases]
 
+    def left(first: int = 0, more: int = 0, choose: Callable = min) -> list[float]:
+        return [
+            math.prod(choose(d, (1 + n) / (10 + n)) for n in range(first, steps + more))
+            for steps, d in cases
+        ]
 
-def _blend(average: torch.Tensor, current: torch.Tensor, decay: float) -> torch.Tensor:
-    return decay * average + (1 - decay) * current
+    def are(theirs: list[float]) -> bool:  # 1e-17 and 1e-13 are both "0" to an absolute tolerance
+        return all(math.isclose(a, b, rel_tol=1e-3) for a, b in zip(ours, theirs, strict=True))
+
+    reject(
+        are([d**steps for steps, d in cases]),
+        "that is the share without the warm-up: d^n holds for a constant decay. Insert the rule"
+        " into itself once more, with another decay at each step.",
+    )
+    reject(
+        are([min(d, (1 + steps) / (10 + steps)) ** steps for steps, d in cases])
+        or are([min(d, steps / (9 + steps)) ** steps for steps, d in cases]),
+        "you take the last decay for all steps. The first ones are far smaller: 0.1, then 2 / 11.",
+    )
+    reject(
+        are([min(d, steps / (9 + steps)) for steps, d in cases]),
+        "that is what the last step alone keeps. Every step keeps its share of what was kept.",
+    )
+    reject(
+        are([math.prod((1 + n) / (10 + n) for n in range(steps)) for steps, _ in cases]),
+        "you forgot the smaller of the two: once the warm-up passes `decay`, the decay is `decay`.",
+    )
+    reject(are(left(choose=max)), "the warm-up must not raise the decay: take the smaller one.")
+    reject(
+        are(left(first=1, more=1)) or are(left(first=1)),
+        "the first of the steps has n = 0, and keeps a tenth of the start.",
+    )
+    reject(are(left(more=1)), "that is one step too many: n runs from 0 to steps - 1.")
+    reject(are([1 - share for share in left()]), "that is the share of all that came later.")
+    reject(
+        are([1 - d**steps for steps, d in cases]),
+        "that is what came later, without the warm-up. Wanted is what is left of the start.",
+    )
+    for (steps, d), mine, right in zip(cases, ours, left(), strict=True):
+        require(
+            math.isclose(mine, right, rel_tol=1e-3),
+            f"after {steps} steps with decay {d:g} it is {right:.3g}, not {mine:.3g}.",
+        )
 
 
 @exercise("clipped where it is known to be safe, and the two forms agree elsewhere")
@@ -157,14 +158,20 @@ def check_clipped_mean(clipped_mean: Callable[..., Any]) -> None:
 
 @exercise("now you can tell a small loss from a good one")
 def check_linear_loss(linear_loss: Callable[..., Any]) -> None:
-    """Exercise 3: the loss on eps of the best linear denoiser, for Gaussian data."""
+    """Exercise 3: the loss of the best linear denoiser, in three parametrisations."""
     variances, bar = torch.tensor([2.0, 0.5, 0.0]), 0.8
-    answer = linear_loss(variances, bar)
+    answer = linear_loss(variances, bar, "eps")
     eps_loss = bar * variances / (bar * variances + 1 - bar)
+    reject(
+        not equal(answer, eps_loss.mean())
+        and equal(linear_loss(variances, bar, "x_0"), eps_loss.mean()),
+        "the losses of x_0 and eps are swapped.",
+    )
     x_0_loss = variances * (1 - bar) / (bar * variances + 1 - bar)
     reject(
         equal(answer, x_0_loss.mean()),
-        "this is the error in x_0. The error in eps is alpha_bar / (1 - alpha_bar) times it.",
+        'for "eps" you give the error in x_0. With x_t known, an error of one in x_0 is an error of'
+        " -alpha / sigma in eps.",
     )
     reject(
         equal(answer, ((1 - bar) / (bar * variances + 1 - bar)).mean()),
@@ -209,7 +216,45 @@ def check_linear_loss(linear_loss: Callable[..., Any]) -> None:
         "alpha_bar and 1 - alpha_bar are swapped: alpha_bar is the data's share.",
     )
     reject(equal(answer, eps_loss.mean() ** 0.5), "the loss is a mean square: no root.")
-    require(equal(answer, eps_loss.mean()), "at alpha_bar = 0.8 the loss is not right.")
+    require(equal(answer, eps_loss.mean()), 'for "eps", at alpha_bar = 0.8, it is not right.')
+    x_0, v = linear_loss(variances, bar, "x_0"), linear_loss(variances, bar, "v")
+    said = "with x_t known, an error in x_0 moves eps by -alpha / sigma times as much"
+    reject(
+        equal(x_0, eps_loss.mean()) and equal(v, eps_loss.mean()),
+        f"all three losses are alike in your answer. They are not: {said}.",
+    )
+    ratio = (1 - bar) / bar
+    reject(
+        equal(x_0, eps_loss.mean() / ratio),
+        'for "x_0" the factor is upside down: a small noise hides little of x_0.',
+    )
+    reject(
+        equal(x_0, eps_loss.mean() * ratio**0.5),
+        f'for "x_0": {said}, and a loss is the square of an error.',
+    )
+    require(equal(x_0, x_0_loss.mean()), f'for "x_0" it is not right: {said}.')
+    reject(
+        equal(v, bar * eps_loss.mean() + (1 - bar) * x_0_loss.mean()),
+        'for "v" you add the two losses as if their errors were independent. They are one error,'
+        " seen twice: write v's error with x_0's alone, then square it.",
+    )
+    reject(
+        equal(
+            v, (bar**0.5 * eps_loss.mean() ** 0.5 - (1 - bar) ** 0.5 * x_0_loss.mean() ** 0.5) ** 2
+        ),
+        'for "v" the two errors have opposite signs (too much x_0 means too little eps), so in'
+        " alpha eps - sigma x_0 they add up.",
+    )
+    reject(
+        equal(v, eps_loss.mean() * bar) or equal(v, eps_loss.mean() / bar**0.5),
+        "for \"v\" you are one factor off: v's error is -1 / sigma times x_0's, or 1 / alpha times"
+        " that of eps. Square it.",
+    )
+    require(
+        equal(v, eps_loss.mean() / bar),
+        'for "v" it is not right: put the error of eps into alpha eps - sigma x_0, as a multiple of'
+        " that of x_0.",
+    )
 
 
 @exercise("a copy is nearer to the training pictures than almost any unseen picture is")

@@ -1,17 +1,33 @@
 """Wrong answers that the checks of this chapter must catch, each by its own diagnosis."""
 
+import math
+
 import torch
 
 from course_lib.exercises.ch08 import (
     check_clipped_mean,
     check_copies,
-    check_ema_update,
     check_linear_loss,
+    check_start_left,
 )
 
 
 def warmed(decay, n):
     return min(decay, (1 + n) / (10 + n))
+
+
+def left(decay):
+    return lambda steps, d: math.prod(decay(d, n) for n in range(steps))
+
+
+def linear(v_factor=lambda bar: 1 / bar, x_0_factor=lambda bar: (1 - bar) / bar):
+    """The three losses, with factors of our own between them."""
+
+    def answer(variances, bar, predicts):
+        eps = (bar * variances / (bar * variances + 1 - bar)).mean()
+        return eps * {"eps": lambda bar: 1, "x_0": x_0_factor, "v": v_factor}[predicts](bar)
+
+    return answer
 
 
 def posterior(x_0, x_t, t, schedule, factor_at):
@@ -40,9 +56,13 @@ def near(a, b):
 
 
 def test_right_answers_pass() -> None:
-    assert check_ema_update(lambda a, c, n, d: a + (1 - warmed(d, n)) * (c - a))
+    assert check_start_left(left(warmed))
+    assert check_start_left(
+        lambda steps, d: torch.tensor([warmed(d, n) for n in range(steps)]).prod()
+    )
     assert check_clipped_mean(clipped_mean)
-    assert check_linear_loss(lambda v, bar: (bar * v / (bar * v + 1 - bar)).mean())
+    assert check_linear_loss(linear())
+    assert check_linear_loss(lambda v, bar, what: linear()(v.double(), bar, what)[None][0])
     assert check_copies(
         lambda s, train, unseen: near(s, train) < near(unseen, train).quantile(0.01)
     )
@@ -72,21 +92,16 @@ def ruler(variances, share, bar):
 
 # check, a wrong answer, words that its diagnosis must contain; tests/test_exercises.py runs them
 WRONG = [
-    (check_ema_update, lambda a, c, n, d: (1 - d) * a + d * c, "swapped"),
-    (check_ema_update, lambda a, c, n, d: d * a + (1 - d) * c, "no warm-up"),
-    (
-        check_ema_update,
-        lambda a, c, n, d: a + (1 - (1 + n) / (10 + n)) * (c - a),
-        "the decay rises above",
-    ),
-    (check_ema_update, lambda a, c, n, d: a + (1 - max(d, n)) * (c - a), "not decay * average"),
-    (check_ema_update, lambda a, c, n, d: a + (1 - warmed(d, n + 1)) * (c - a), "not 2 / 11"),
-    (
-        check_ema_update,
-        lambda a, c, n, d: a + (1 - (d if n > 100 else (1 + n) / (10 + n))) * (c - a),
-        "take the smaller of the two",
-    ),
-    (check_ema_update, lambda a, c, n, d: a + (1 - d if n > 9 else 0.5) * (c - a), "at n = 0"),
+    (check_start_left, lambda steps, d: d**steps, "without the warm-up"),
+    (check_start_left, lambda steps, d: warmed(d, steps) ** steps, "the last decay for all"),
+    (check_start_left, lambda steps, d: warmed(d, steps - 1), "the last step alone"),
+    (check_start_left, left(lambda d, n: (1 + n) / (10 + n)), "once the warm-up passes"),
+    (check_start_left, left(lambda d, n: max(d, (1 + n) / (10 + n))), "must not raise"),
+    (check_start_left, left(lambda d, n: warmed(d, n + 1)), "keeps a tenth"),
+    (check_start_left, lambda steps, d: left(warmed)(steps + 1, d), "one step too many"),
+    (check_start_left, lambda steps, d: 1 - left(warmed)(steps, d), "all that came later"),
+    (check_start_left, lambda steps, d: 1 - d**steps, "came later, without"),
+    (check_start_left, lambda steps, d: 0.0, "after 1 steps with decay 0.9999 it is 0.1"),
     (
         check_clipped_mean,
         lambda x_t, eps, t, s: posterior(x_0_of(x_t, eps, t, s), x_t, t, s, t - 1),
@@ -137,18 +152,22 @@ WRONG = [
     (check_clipped_mean, lambda x_t, eps, t, s: x_t, "not eq. 7"),
     (
         check_linear_loss,
-        lambda v, bar: (v * (1 - bar) / (bar * v + 1 - bar)).mean(),
+        lambda v, bar, _: (v * (1 - bar) / (bar * v + 1 - bar)).mean(),
         "error in x_0",
     ),
-    (check_linear_loss, lambda v, bar: ((1 - bar) / (bar * v + 1 - bar)).mean(), "swapped"),
-    (check_linear_loss, lambda v, bar: (bar * v / (bar * v + 1 - bar)).sum(), "add the directions"),
-    (check_linear_loss, lambda v, bar: bar * v / (bar * v + 1 - bar), "Take their mean"),
+    (check_linear_loss, lambda v, bar, _: ((1 - bar) / (bar * v + 1 - bar)).mean(), "swapped"),
     (
         check_linear_loss,
-        lambda v, bar: bar * v.mean() / (bar * v.mean() + 1 - bar),
+        lambda v, bar, _: (bar * v / (bar * v + 1 - bar)).sum(),
+        "add the directions",
+    ),
+    (check_linear_loss, lambda v, bar, _: bar * v / (bar * v + 1 - bar), "Take their mean"),
+    (
+        check_linear_loss,
+        lambda v, bar, _: bar * v.mean() / (bar * v.mean() + 1 - bar),
         "average the variances first",
     ),
-    (check_linear_loss, lambda v, bar: v.mean(), "is not right"),
+    (check_linear_loss, lambda v, bar, _: v.mean(), "is not right"),
     (check_copies, lambda s, t, u: near(s, t) > near(u, t).quantile(0.01), "wrong way round"),
     (check_copies, lambda s, t, u: near(s, t) < near(u, t).quantile(0.99), "too many"),
     (check_copies, lambda s, t, u: near(s, t) < near(u, t).quantile(0.05), "too many"),
@@ -159,7 +178,6 @@ WRONG = [
     (check_copies, lambda s, t, u: near(s, u) < near(u, t).quantile(0.01), "come from `train`"),
     (check_copies, lambda s, t, u: near(s, t), "one True or False"),
     (check_copies, lambda s, t, u: s[:, 0] > 1, "wrong samples"),
-    (check_ema_update, lambda a, c, n, d: warmed(d, n) * a + c, "come in whole"),
     (check_clipped_mean, eq_7(lambda bar, *_: bar**0.5, lambda bar, *_: 1 - bar), "both factors"),
     (
         check_clipped_mean,
@@ -202,16 +220,25 @@ WRONG = [
         ),
         "DDIM's step",
     ),
-    (check_linear_loss, lambda v, bar: ruler(v, bar**0.5, bar), "no root"),
-    (check_linear_loss, lambda v, bar: ruler(v, bar**2, bar), "a share of the variance already"),
-    (check_linear_loss, lambda v, bar: ruler(v**2, bar, bar), "variances already"),
-    (check_linear_loss, lambda v, bar: ruler(v, bar, bar) / bar, "as below"),
-    (check_linear_loss, lambda v, bar: (bar * v / (1 - bar)).mean(), "signal-to-noise"),
-    (check_linear_loss, lambda v, bar: ruler(v, 1 - bar, 1 - bar), "the data's share"),
-    (check_linear_loss, lambda v, bar: ruler(v, bar, bar) ** 0.5, "a mean square"),
+    (check_linear_loss, lambda v, bar, _: ruler(v, bar**0.5, bar), "no root"),
+    (check_linear_loss, lambda v, bar, _: ruler(v, bar**2, bar), "a share of the variance already"),
+    (check_linear_loss, lambda v, bar, _: ruler(v**2, bar, bar), "variances already"),
+    (check_linear_loss, lambda v, bar, _: ruler(v, bar, bar) / bar, "as below"),
+    (check_linear_loss, lambda v, bar, _: (bar * v / (1 - bar)).mean(), "signal-to-noise"),
+    (check_linear_loss, lambda v, bar, _: ruler(v, 1 - bar, 1 - bar), "the data's share"),
+    (check_linear_loss, lambda v, bar, _: ruler(v, bar, bar) ** 0.5, "a mean square"),
+    (check_linear_loss, lambda v, bar, _: linear()(v, bar, "eps"), "all three losses are alike"),
     (
-        check_ema_update,
-        lambda a, c, n, d: a + (1 - min(d, (1 + n) / 10)) * (c - a),
-        "not on the way up",
+        check_linear_loss,
+        lambda v, bar, p: linear()(v, bar, {"eps": "x_0", "x_0": "eps"}.get(p, p)),
+        "are swapped",
     ),
+    (check_linear_loss, linear(x_0_factor=lambda bar: bar / (1 - bar)), "upside down"),
+    (check_linear_loss, linear(x_0_factor=lambda bar: (1 / bar - 1) ** 0.5), "square of an error"),
+    (check_linear_loss, linear(x_0_factor=lambda bar: 1 - bar), 'for "x_0" it is not right'),
+    (check_linear_loss, linear(lambda bar: bar + (1 - bar) ** 2 / bar), "were independent"),
+    (check_linear_loss, linear(lambda bar: (2 * bar - 1) ** 2 / bar), "opposite signs"),
+    (check_linear_loss, linear(lambda bar: bar), "one factor off"),
+    (check_linear_loss, linear(lambda bar: bar**-0.5), "one factor off"),
+    (check_linear_loss, linear(lambda bar: 1), 'for "v" it is not right'),
 ]
