@@ -1,4 +1,4 @@
-"""The exercises of chapter 09: Fréchet's formula, an unbiased distance, a cheat, enough samples."""
+"""The exercises of chapter 09: Fréchet's formula, a mended distance, a cheat, enough samples."""
 
 from collections.abc import Callable
 from math import ceil
@@ -115,82 +115,69 @@ def _root(matrix: torch.Tensor) -> torch.Tensor:
     return (vectors * values.sqrt()) @ vectors.T
 
 
-@exercise("equal laws score 0 on average, whatever the kernel")
-def check_mmd2(mmd2: Callable[..., Any]) -> None:
-    """Exercise 2: the unbiased squared MMD from three kernel matrices."""
+@exercise("an estimate mended after the fact, negative where it should be")
+def check_mended(mended: Callable[..., Any]) -> None:
+    """Exercise 2: the unbiased squared MMD from the means of three whole kernel matrices."""
     a, b = torch.randn(7, 2).double(), torch.randn(5, 2).double() + 2
-    k_aa, k_ab, k_bb = ((-(torch.cdist(x, y) ** 2)).exp() for x, y in ((a, a), (a, b), (b, b)))
+    pairs = ((a, a), (a, b), (b, b))
+    aa, ab, bb = (float((-(torch.cdist(x, y) ** 2)).exp().mean()) for x, y in pairs)
     n, m = 7, 5
-    own_a, own_b = k_aa.sum() - k_aa.trace(), k_bb.sum() - k_bb.trace()
-    within = own_a / (n * (n - 1)) + own_b / (m * (m - 1))
-    right = float(within - 2 * k_ab.mean())
-
-    answer = _one_number(mmd2(k_aa, k_ab, k_bb))
+    within_a, within_b = (n * aa - 1) / (n - 1), (m * bb - 1) / (m - 1)
+    right = within_a + within_b - 2 * ab
+    answer = _one_number(mended(aa, ab, bb, n, m))
+    reject(equal(answer, aa + bb - 2 * ab), "that is the paper's number, diagonals and all.")
     reject(
-        equal(answer, k_aa.mean() + k_bb.mean() - 2 * k_ab.mean()),
-        "the diagonals are still in: each point is compared with itself, so even equal laws score"
-        " above 0. Leave those n + m numbers out.",
+        equal(answer, aa - 1 / n + bb - 1 / m - 2 * ab),
+        "the diagonals are out of the sums, but you still divide by n². Only n (n - 1) pairs are"
+        " left.",
     )
     reject(
-        equal(answer, own_a / n**2 + own_b / m**2 - 2 * k_ab.mean()),
-        "the diagonals are left out of the sums, but you still divide by n^2. There are n (n - 1)"
-        " pairs left.",
-    )
-    square = k_ab[:m, :m]
-    reject(
-        equal(answer, within - 2 * (k_ab.sum() - square.trace()) / (n * m))
-        or equal(answer, within - 2 * (k_ab.sum() - square.trace()) / (n * m - m)),
-        "you also leave out the diagonal of k_ab. There i and i are different points: a_i and b_i"
-        " are independent, so all n m pairs count.",
-    )
-    reject(equal(answer, within - k_ab.mean()), "the mixed term counts twice.")
-    reject(equal(answer, within + 2 * k_ab.mean()), "the mixed term is subtracted.")
-    reject(
-        equal(answer, abs(right) ** 0.5),
-        "you took a root, of what may be negative. Report the square: only it is unbiased.",
+        equal(answer, n * aa / (n - 1) + m * bb / (m - 1) - 2 * ab),
+        "you divide by n (n - 1), and the diagonals are still in the sums: take them out first.",
     )
     reject(
-        equal(answer, own_a / (2 * n * (n - 1)) + own_b / (2 * m * (m - 1)) - 2 * k_ab.mean()),
-        "you count each pair of one set once, and still divide by n (n - 1), which is for both"
-        " orders.",
+        equal(answer, (n**2 * aa - 1) / n / (n - 1) + (m**2 * bb - 1) / m / (m - 1) - 2 * ab),
+        "a diagonal has n entries, each of them k(x, x) = 1: take n out of the sum.",
     )
     reject(
-        equal(answer, own_a / (n * (n - 1)) + own_b / (n * (n - 1)) - 2 * k_ab.mean())
-        or equal(answer, within - 2 * k_ab.sum() / n**2),
-        "you divide by n alone. The second set has m rows, and the mixed matrix n m entries.",
+        equal(answer, within_a + within_b - 2 * (m * ab - 1) / (m - 1))
+        or equal(answer, within_a + within_b - 2 * (n * ab - 1) / (n - 1))
+        or equal(answer, within_a + within_b - 2 * (n * m * ab - m) / (n * m - m)),
+        "you mend the mixed mean too. No entry of that matrix compares a point with itself: it is"
+        " right as it stands.",
     )
     reject(
-        equal(answer, own_a / (n - 1) ** 2 + own_b / (m - 1) ** 2 - 2 * k_ab.mean()),
-        "without its diagonal a matrix has n (n - 1) entries, not (n - 1)^2.",
+        equal(answer, (n * aa - 1) / (n - 1) + (n * bb - 1) / (n - 1) - 2 * ab)
+        or equal(answer, (m * aa - 1) / (m - 1) + (m * bb - 1) / (m - 1) - 2 * ab),
+        "you use one size for both sets. Each has its own.",
     )
     reject(
-        equal(answer, k_aa.sum() / (n * (n - 1)) + k_bb.sum() / (m * (m - 1)) - 2 * k_ab.mean()),
-        "you divide by n (n - 1), and the diagonals are still in the sums: leave them out.",
+        equal(answer, (m * aa - 1) / (m - 1) + (n * bb - 1) / (n - 1) - 2 * ab),
+        "n and m are swapped: k_aa is n x n.",
     )
     reject(
-        equal(answer, own_a / (n * (n - 1)) + k_bb.mean() - 2 * k_ab.mean())
-        or equal(answer, k_aa.mean() + own_b / (m * (m - 1)) - 2 * k_ab.mean()),
+        equal(answer, within_a + bb - 2 * ab) or equal(answer, aa + within_b - 2 * ab),
         "one of the two sets still compares its points with themselves.",
     )
     reject(
-        equal(answer, own_a / (m * (m - 1)) + own_b / (n * (n - 1)) - 2 * k_ab.mean()),
-        "n and m are swapped: each sum is divided by the number of its own pairs.",
+        equal(answer, aa + bb - 2 * ab - 1 / n - 1 / m)
+        or equal(answer, aa + bb - 2 * ab - (1 - ab) * (1 / n + 1 / m)),
+        "you take off the bias that equal laws would have on average. The five numbers hold more:"
+        " this very sample's diagonals.",
     )
-    reject(equal(answer, -right), "the sign: the mixed term is subtracted from the other two.")
-    require(equal(answer, right), f"for 7 rows against 5 {_not(right, answer)}")
-    alike = torch.eye(3) + 0.1  # a kernel need not be 1 on the diagonal: here it is 1.1
-    nothing = _one_number(mmd2(alike, torch.full((3, 3), 0.4), alike))
-    reject(equal(nothing, 0.6), "a negative value is right: do not make it positive.")
+    reject(equal(answer, within_a + within_b - ab), "the mixed mean counts twice.")
+    require(
+        equal(answer, right),
+        f"for 7 samples against 5 {_not(right, answer)} Take the sum of each matrix from its mean,"
+        " its diagonal from the sum, and divide by the pairs that are left.",
+    )
+    alike = _one_number(mended(0.4, 0.4, 0.4, 3, 3))
     reject(
-        equal(nothing, 0.0),
-        "you cut off negative values at 0. Then the mean over repeated draws is above 0 again.",
+        equal(alike, 0.6) or equal(alike, 0.0),
+        "where it is negative, leave it so: cut off or turned, the mean over repeated draws is"
+        " above 0 again.",
     )
-    reject(
-        equal(nothing, -0.5) or equal(nothing, 1.5),
-        "you take k(x, x) for 1. A Gaussian kernel is 1 there, KID's is not: look at where an entry"
-        " stands, not at its value.",
-    )
-    require(equal(nothing, -0.6), f"where 0.1 + 0.1 - 2 * 0.4 is right {_not(-0.6, nothing)}")
+    require(equal(alike, -0.6), f"for three means of 0.4 and 3 rows each {_not(-0.6, alike)}")
 
 
 @exercise("a submission that repeats its training set no longer wins")

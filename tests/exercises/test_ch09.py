@@ -6,7 +6,7 @@ import torch
 
 from course_lib.exercises.ch09 import (
     check_frechet,
-    check_mmd2,
+    check_mended,
     check_samples_for,
     check_share_of_copies,
 )
@@ -33,16 +33,13 @@ def root(a):
     return (vectors * values.clamp(min=0).sqrt()) @ vectors.T
 
 
-def off(k):
-    return k.sum() - k.trace()
+def own(mean, n, on_diagonal=None):
+    """The mean of an n x n kernel matrix without its diagonal."""
+    return (n**2 * mean - (on_diagonal or n)) / (n * (n - 1))
 
 
-def own(k):
-    return off(k) / (len(k) * (len(k) - 1))
-
-
-def mmd2(k_aa, k_ab, k_bb):
-    return own(k_aa) + own(k_bb) - 2 * k_ab.mean()
+def mended(mean_aa, mean_ab, mean_bb, n, m):
+    return own(mean_aa, n) + own(mean_bb, m) - 2 * mean_ab
 
 
 def ratio(rows, train):
@@ -92,7 +89,8 @@ def test_right_answers_pass() -> None:
         )
     )
     assert check_frechet(lambda m, a, n, b: frechet(*(x.float() for x in (m, a, n, b)))[None])
-    assert check_mmd2(mmd2)
+    assert check_mended(mended)
+    assert check_mended(lambda *given: torch.tensor([mended(*given)]))
     assert check_share_of_copies(lambda s, t, u: odd(s, t, u).double().mean())
     assert check_share_of_copies(lambda s, t, u: float(odd(s, t, u).sum()) / len(s))
     assert check_samples_for(lambda v, allowed: rows(sum(parts(v)), allowed))
@@ -178,47 +176,40 @@ WRONG = [
         lambda m, a, n, b: frechet(m, a, m, b) + (m - n).square().mean(),
         "not averaged",
     ),
-    (check_mmd2, lambda a, c, b: a.mean() + b.mean() - 2 * c.mean(), "compared with itself"),
+    (check_mended, lambda a, x, b, n, m: a + b - 2 * x, "diagonals and all"),
+    (check_mended, lambda a, x, b, n, m: a - 1 / n + b - 1 / m - 2 * x, "you still divide by n²"),
     (
-        check_mmd2,
-        lambda a, c, b: off(a) / len(a) ** 2 + off(b) / len(b) ** 2 - 2 * c.mean(),
-        "pairs left",
+        check_mended,
+        lambda a, x, b, n, m: a * n / (n - 1) + b * m / (m - 1) - 2 * x,
+        "take them out first",
     ),
     (
-        check_mmd2,
-        lambda a, c, b: own(a) + own(b) - 2 * (c.sum() - c.diagonal().sum()) / c.numel(),
-        "a_i and b_i",
-    ),
-    (check_mmd2, lambda a, c, b: own(a) + own(b) - c.mean(), "counts twice"),
-    (check_mmd2, lambda a, c, b: own(a) + own(b) + 2 * c.mean(), "is subtracted"),
-    (check_mmd2, lambda a, c, b: mmd2(a, c, b).abs().sqrt(), "you took a root"),
-    (check_mmd2, lambda a, c, b: mmd2(a, c, b).clamp(min=0), "cut off negative"),
-    (check_mmd2, lambda a, c, b: mmd2(a, c, b).abs(), "do not make it positive"),
-    (check_mmd2, lambda a, c, b: a, "one number"),
-    (check_mmd2, lambda a, c, b: c.mean(), "for 7 rows against 5 the number is"),
-    (
-        check_mmd2,
-        lambda a, c, b: (own(a) + own(b)) / 2 - 2 * c.mean(),
-        "count each pair of one set once",
+        check_mended,
+        lambda a, x, b, n, m: own(a, n, 1) + own(b, m, 1) - 2 * x,
+        "a diagonal has n entries",
     ),
     (
-        check_mmd2,
-        lambda a, c, b: own(a) + off(b) / (len(a) * (len(a) - 1)) - 2 * c.mean(),
-        "divide by n alone",
+        check_mended,
+        lambda a, x, b, n, m: own(a, n) + own(b, m) - 2 * own(x, m),
+        "you mend the mixed mean",
     ),
-    (check_mmd2, lambda a, c, b: own(a) + own(b) - 2 * c.sum() / len(a) ** 2, "divide by n alone"),
     (
-        check_mmd2,
-        lambda a, c, b: off(a) / (len(a) - 1) ** 2 + off(b) / (len(b) - 1) ** 2 - 2 * c.mean(),
-        "not (n - 1)^2",
+        check_mended,
+        lambda a, x, b, n, m: own(a, n) + own(b, n) - 2 * x,
+        "one size for both",
     ),
-    (check_mmd2, lambda a, c, b: -mmd2(a, c, b), "the sign"),
+    (check_mended, lambda a, x, b, n, m: own(a, m) + own(b, n) - 2 * x, "swapped"),
+    (check_mended, lambda a, x, b, n, m: own(a, n) + b - 2 * x, "with themselves"),
     (
-        check_mmd2,
-        lambda a, c, b: mmd2(a, c, b) + sum(k.trace() / len(k) - 1 for k in (a, b)) / 2,
-        "k(x, x) for 1",
+        check_mended,
+        lambda a, x, b, n, m: a + b - 2 * x - (1 - x) * (1 / n + 1 / m),
+        "equal laws would have",
     ),
-    (check_mmd2, lambda a, c, b: a[a != 1].mean() + b[b != 1].mean() - 2 * c.mean(), "is right"),
+    (check_mended, lambda a, x, b, n, m: own(a, n) + own(b, m) - x, "counts twice"),
+    (check_mended, lambda *given: abs(mended(*given)), "leave it so"),
+    (check_mended, lambda *given: max(0.0, mended(*given)), "leave it so"),
+    (check_mended, lambda *given: mended(*given) ** 2, "for 7 samples against 5 the number is"),
+    (check_mended, lambda a, x, b, n, m: torch.zeros(3), "one number"),
     (check_share_of_copies, odd, "one for each sample"),
     (check_share_of_copies, lambda s, t, u: odd(s, t, u).sum(), "not a share"),
     (check_share_of_copies, lambda s, t, u: 1 - odd(s, t, u).double().mean(), "no copies"),
@@ -311,19 +302,4 @@ WRONG = [
         "only the terms with i = j",
     ),
     (check_samples_for, lambda v, e: 1_000, "it takes"),
-    (
-        check_mmd2,
-        lambda a, x, b: (
-            a.sum() / (len(a) * (len(a) - 1)) + b.sum() / (len(b) * (len(b) - 1)) - 2 * x.mean()
-        ),
-        "still in the sums",
-    ),
-    (check_mmd2, lambda a, x, b: own(a) + b.mean() - 2 * x.mean(), "with themselves"),
-    (
-        check_mmd2,
-        lambda a, x, b: (
-            off(a) / (len(b) * (len(b) - 1)) + off(b) / (len(a) * (len(a) - 1)) - 2 * x.mean()
-        ),
-        "n and m are swapped",
-    ),
 ]
