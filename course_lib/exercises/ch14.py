@@ -1,4 +1,4 @@
-"""The exercises of chapter 14: sigma(eta), the way up, the excess of sigma-hat, and slerp."""
+"""The exercises of chapter 14: a dial, the way up, the excess of sigma-hat, and a mix."""
 
 from collections.abc import Callable
 from typing import Any
@@ -27,14 +27,16 @@ def _refuse(found: Any, right: Any, mistakes: list[tuple[Any, str]], atol: float
 
 @exercise("the noise of a step, from none at all to the ancestral one")
 def check_sigma_of(sigma_of: Callable[..., Any]) -> None:
-    """Exercise 1: the spread of the fresh noise, for any pair of times and any eta."""
+    """Exercise 1: the spread of the fresh noise, read from a table without its entry 0."""
     bar = linear().alpha_bar
+    table = bar[1:]
+    again = table.cumprod(0)
     for t, s in ((700, 300), (2, 1), (500, 499)):
         now, then, before = bar[t], bar[s], bar[t - 1]
         a, b = (1 - then) / (1 - now), 1 - now / then  # the two fractions of equation 16
         r_1 = (a * b).sqrt()
         for eta in (1.0, 0.5, 0.3):
-            found, right = sigma_of(bar, t, s, eta), eta * r_1
+            found, right = sigma_of(table, t, s, eta), eta * r_1
             require(torch.as_tensor(found).ndim == 0, "return one number.")
             reject(
                 _not_a_number(found),
@@ -55,9 +57,26 @@ def check_sigma_of(sigma_of: Callable[..., Any]) -> None:
                     "the table holds alpha_bar itself: no root of its entries.",
                 ),
                 (
-                    eta * ((1 - bar[s - 1]) / (1 - before) * (1 - before / bar[s - 1])).sqrt(),
-                    "the table begins with alpha_bar_0 = 1, so the entry of time t is"
-                    " `alpha_bar[t]`.",
+                    eta
+                    * ((1 - bar[s + 1]) / (1 - bar[t + 1]) * (1 - bar[t + 1] / bar[s + 1])).sqrt(),
+                    "you are one step late. The table begins at time 1, so the entry of time t is"
+                    " number t - 1.",
+                ),
+                (
+                    eta * ((1 - bar[s + 1]) / (1 - now) * (1 - now / bar[s + 1])).sqrt(),
+                    "t is read at its place, s one step late: the entry of s is number s - 1.",
+                ),
+                (
+                    eta * ((1 - then) / (1 - bar[t + 1]) * (1 - bar[t + 1] / then)).sqrt(),
+                    "s is read at its place, t one step late: the entry of t is number t - 1.",
+                ),
+                (
+                    eta
+                    * (
+                        (1 - again[s - 1]) / (1 - again[t - 1]) * (1 - again[t - 1] / again[s - 1])
+                    ).sqrt(),
+                    "you multiply the table up once more. `cumprod` in its name says that this is"
+                    " done: these are the alpha_bar, which DDIM's paper calls alpha.",
                 ),
                 ((1 - eta) * r_1, "eta = 1 must add DDPM's noise: here it adds none."),
                 (
@@ -94,11 +113,18 @@ def check_sigma_of(sigma_of: Callable[..., Any]) -> None:
                 f"at t = {t}, s = {s}, eta = {eta} the value is not the one of the"
                 " paper's equation 16 (section 2).",
             )
-        require(equal(sigma_of(bar, t, s, 0.0), 0.0, 1e-6), "with eta = 0 nothing may be added.")
-    require(equal(sigma_of(bar, 50, 0, 1.0), 0.0, 1e-6), "at s = 0 nothing may be added.")
+        require(equal(sigma_of(table, t, s, 0.0), 0.0, 1e-6), "with eta = 0 nothing may be added.")
+    last = sigma_of(table, 50, 0, 1.0)
+    reject(
+        _not_a_number(last),
+        "at s = 0 the answer is nan. Number s - 1 is then -1, which Python reads without complaint"
+        " as the *last* entry, the noisiest. alpha_bar_0 = 1 is not in the table: supply it.",
+    )
+    require(equal(last, 0.0, 1e-6), "at s = 0, where alpha_bar is 1, nothing may be added.")
     bar = cosine().alpha_bar
     right = ((1 - bar[300]) / (1 - bar[700]) * (1 - bar[700] / bar[300])).sqrt()
-    require(equal(sigma_of(bar, 700, 300, 1.0), right, 1e-6), OWN_TABLE)
+    own = OWN_TABLE.replace("`alpha_bar`", "`alphas_cumprod`")
+    require(equal(sigma_of(bar[1:], 700, 300, 1.0), right, 1e-6), own)
 
 
 @exercise("the way up undoes the way down")
@@ -241,65 +267,63 @@ def check_excess(excess: Callable[..., Any]) -> None:
         )
 
 
-@exercise("as long as the noises it joins")
-def check_slerp(slerp: Callable[..., Any]) -> None:
-    """Exercise 4: the great circle between two noises."""
-    a, b = torch.randn(2, 400, dtype=torch.float64)
-    a, b = a / a.norm() * 7, b + 0.6 * a
-    b = b / b.norm() * 7
-    cosine = a @ b / 49
-    for w in (0.3, 0.5, 0.0):
-        found, right = slerp(a, b, w), _arc(a, b, w, cosine.arccos())
-        line = (1 - w) * a + w * b
-        require(torch.as_tensor(found).shape == a.shape, "slerp returns a vector like a and b.")
-        reject(
-            _not_a_number(found),
-            "this is the arc cosine of a number beyond 1. Divide the inner product by both lengths"
-            " first.",
+@exercise("as much noise as there was, in the shares that were asked for")
+def check_mix(mix: Callable[..., Any]) -> None:
+    """Exercise 4: a weighted mix of several noises that is standard noise again."""
+    noises = torch.randn(3, 400, dtype=torch.float64)
+    for parts in ((1.0, 2.0, 1.0), (0.5, 0.3, 0.2), (0.0, 1.0, 0.0)):
+        weights = torch.tensor(parts, dtype=torch.float64)
+        line, length = weights @ noises, (weights**2).sum().sqrt()
+        found, right = mix(noises, weights), line / length
+        require(
+            torch.as_tensor(found).shape == (400,),
+            f"three noises of 400 numbers make one of 400; yours has the shape"
+            f" {list(torch.as_tensor(found).shape)}.",
         )
         mistakes = [
-            (line, "this is the straight line: in the middle it is shorter than its ends."),
-            (_arc(b, a, w, cosine.arccos()), "the ends are swapped: weight 0 is a."),
-            (right * (1 - cosine**2).sqrt(), "divide by the sine of the whole angle."),
+            (line, "this is the plain mix. Its variance is the sum of the squared weights, not 1."),
             (
-                line / line.norm() * 7,
-                "this is a straight line put back to the right length. The length is right, the"
-                " pace is not: slerp turns by equal angles.",
+                line / weights.sum(),
+                "the weights add up to 1 now, and the variance does not: that is the sum of their"
+                " squares.",
             ),
             (
-                _arc(a, b, w, torch.tensor(torch.pi / 2)),
-                "the angle is not a right one, compute it.",
+                line / length**2,
+                "you divide by the variance of the mix. The noise is divided by its root.",
             ),
             (
-                (1 - w) ** 0.5 * a + w**0.5 * b,
-                "roots of the weights keep the length of orthogonal vectors only. Use the angle.",
+                weights.sqrt() @ noises / weights.sum().sqrt(),
+                "variance 1 it has, but the shares are in the ratio of the roots. Divide all by one"
+                " number.",
             ),
-            (_arc(a, b, w, cosine), "this is the cosine. The angle is its arc cosine."),
-            (_arc(a, b, w, cosine.arcsin()), "the angle is the arc cosine, not the arc sine."),
-            (_arc(a, b, w, cosine.arccos().rad2deg()), "sin takes radians, not degrees."),
             (
-                _arc(a, b, w, (a @ b / 400).arccos()),
-                "the inner product is a sum, to be divided by both lengths: not a mean.",
+                line / line.norm() * 20,
+                "you force the length to be sqrt(D). But the length of true noise varies: divide by"
+                " what is known of the weights, not by what this draw happened to be.",
             ),
-            (_arc(a, b, w, (cosine / 49).arccos()), "divide by the lengths, not by their squares."),
-            (right / 7, "normalise for the angle only: the result must be as long as a and b."),
             (
-                right / 7 * 20,
-                "the result must be as long as a and b, which need not be sqrt(D).",
+                line / line.std(),
+                "you divide by the spread that this draw happened to have. Then every mix has the"
+                " same, which noise has not: divide by what is known of the weights.",
             ),
-            (_arc(a, b, 0.5, cosine.arccos()), "the weight changes nothing."),
+            (
+                line / line.std(correction=0),
+                "you divide by the spread that this draw happened to have. Then every mix has the"
+                " same, which noise has not: divide by what is known of the weights.",
+            ),
+            (line / line.norm(), "that has length 1. Noise of D numbers has about sqrt(D)."),
+            (
+                weights.softmax(0) @ noises,
+                "a softmax changes the shares, and does not give variance 1.",
+            ),
+            (
+                noises.mean(0) * 3**0.5,
+                "variance 1 it has, but the weights change nothing.",
+            ),
         ]
         _refuse(found, right, mistakes)
-        require(equal(found.norm(), 7.0), "the result is not as long as a and b.")
-        require(equal(found, right), "it is on the sphere, but not at that angle.")
-    found, right = slerp(a, 2 * b, 0.3), _arc(a, 2 * b, 0.3, cosine.arccos())
-    require(
-        equal(found, right),
-        "right if a and b are equally long, and wrong if b is twice as long: divide the inner"
-        " product by both lengths, and put the result back to none.",
-    )
-
-
-def _arc(a: Tensor, b: Tensor, w: float, angle: Tensor) -> Tensor:
-    """Equation 14-slerp with a given angle."""
-    return (((1 - w) * angle).sin() * a + (w * angle).sin() * b) / angle.sin()
+        require(
+            equal(found, right),
+            f"for weights {parts} it is not right: a mix of independent noises has the variance"
+            " sum of w_i squared.",
+        )

@@ -3,7 +3,7 @@
 import torch
 
 from course_lib.diffusion.schedules import linear
-from course_lib.exercises.ch14 import check_excess, check_sigma_of, check_slerp, check_step_up
+from course_lib.exercises.ch14 import check_excess, check_mix, check_sigma_of, check_step_up
 
 
 def tilde(bar, t, s):
@@ -12,6 +12,11 @@ def tilde(bar, t, s):
 
 def sigma_of(bar, t, s, eta):
     return eta * tilde(bar, t, s).sqrt()
+
+
+def on(table):
+    """The table of a public code, with the entry of time 0 put back."""
+    return torch.cat([table.new_ones(1), table])
 
 
 def step_up(x, eps, bar, s, t):
@@ -32,19 +37,6 @@ def exact(bar, t, s, variance):
     return marginal(bar, s, variance) / marginal(bar, t, variance) * (1 - bar[t] / bar[s])
 
 
-def angle_of(a, b):
-    return torch.arccos(a @ b / (a.norm() * b.norm()))
-
-
-def slerp(a, b, w):
-    angle = angle_of(a, b)
-    return (((1 - w) * angle).sin() * a + (w * angle).sin() * b) / angle.sin()
-
-
-def arc(a, b, w, angle):
-    return (((1 - w) * angle).sin() * a + (w * angle).sin() * b) / angle.sin()
-
-
 def put(x_0, eps, bar, t):
     return bar[t].sqrt() * x_0 + (1 - bar[t]).sqrt() * eps
 
@@ -53,55 +45,96 @@ def levels(bar, s, t):
     return tuple(((1 - bar[i]) / bar[i]).sqrt() for i in (s, t))
 
 
+def wrong(answer):
+    return lambda table, t, s, eta: answer(on(table), t, s, eta)
+
+
 def test_right_answers_pass() -> None:
-    assert check_sigma_of(sigma_of)
-    assert check_sigma_of(lambda *told: float(sigma_of(*told)))  # a plain number will do
+    assert check_sigma_of(lambda table, *told: sigma_of(on(table), *told))
+    assert check_sigma_of(
+        lambda table, *told: float(sigma_of(on(table), *told))
+    )  # a plain number will do
     assert check_step_up(step_up)
     assert check_excess(excess)
-    assert check_slerp(slerp)
+    assert check_mix(lambda e, w: w @ e / w.norm())
+    assert check_mix(
+        lambda e, w: sum(float(a) * b for a, b in zip(w, e, strict=True)) / float((w @ w) ** 0.5)
+    )
 
 
 # check, a wrong answer, words that its diagnosis must contain; tests/test_exercises.py runs them
 WRONG = [
-    (check_sigma_of, lambda bar, t, s, eta: eta * tilde(bar, t, s), "a variance"),
-    (check_sigma_of, lambda bar, t, s, eta: (eta * tilde(bar, t, s)).sqrt(), "outside of the root"),
-    (check_sigma_of, lambda bar, t, s, eta: tilde(bar, t, s).sqrt(), "eta changes nothing"),
-    (check_sigma_of, lambda bar, t, s, eta: eta * (1 - bar[t] / bar[s]).sqrt(), "sigma-hat"),
+    (check_sigma_of, wrong(lambda bar, t, s, eta: eta * tilde(bar, t, s)), "a variance"),
     (
         check_sigma_of,
-        lambda bar, t, s, eta: eta * ((1 - bar[t]) / (1 - bar[s]) * (1 - bar[t] / bar[s])).sqrt(),
+        wrong(lambda bar, t, s, eta: (eta * tilde(bar, t, s)).sqrt()),
+        "outside of the root",
+    ),
+    (check_sigma_of, wrong(lambda bar, t, s, eta: tilde(bar, t, s).sqrt()), "eta changes nothing"),
+    (check_sigma_of, wrong(lambda bar, t, s, eta: eta * (1 - bar[t] / bar[s]).sqrt()), "sigma-hat"),
+    (
+        check_sigma_of,
+        wrong(
+            lambda bar, t, s, eta: (
+                eta * ((1 - bar[t]) / (1 - bar[s]) * (1 - bar[t] / bar[s])).sqrt()
+            )
+        ),
         "upside down",
     ),
-    (check_sigma_of, lambda bar, t, s, eta: eta * (1 - bar[s]).sqrt(), "all the noise up to t"),
-    (check_sigma_of, lambda bar, t, s, eta: eta * tilde(bar.sqrt(), t, s).sqrt(), "no root of its"),
-    (check_sigma_of, lambda bar, t, s, eta: eta**2 * tilde(bar, t, s).sqrt(), "there twice"),
     (
         check_sigma_of,
-        lambda bar, t, s, eta: (1 - eta) * tilde(bar, t, s).sqrt(),
+        wrong(lambda bar, t, s, eta: eta * (1 - bar[s]).sqrt()),
+        "all the noise up to t",
+    ),
+    (
+        check_sigma_of,
+        wrong(lambda bar, t, s, eta: eta * tilde(bar.sqrt(), t, s).sqrt()),
+        "no root of its",
+    ),
+    (check_sigma_of, wrong(lambda bar, t, s, eta: eta**2 * tilde(bar, t, s).sqrt()), "there twice"),
+    (
+        check_sigma_of,
+        wrong(lambda bar, t, s, eta: (1 - eta) * tilde(bar, t, s).sqrt()),
         "here it adds none",
     ),
-    (check_sigma_of, lambda bar, t, s, eta: eta * tilde(bar, s, t).sqrt(), "negative number"),
-    (check_sigma_of, lambda bar, t, s, eta: eta * tilde(bar, t, t - 1).sqrt(), "t to t - 1"),
     (
         check_sigma_of,
-        lambda bar, t, s, eta: (
-            eta * ((1 - bar[s]) / (1 - bar[t]) * (1 - bar[t] / bar[t - 1])).sqrt()
+        wrong(lambda bar, t, s, eta: eta * tilde(bar, s, t).sqrt()),
+        "negative number",
+    ),
+    (check_sigma_of, wrong(lambda bar, t, s, eta: eta * tilde(bar, t, t - 1).sqrt()), "t to t - 1"),
+    (
+        check_sigma_of,
+        wrong(
+            lambda bar, t, s, eta: (
+                eta * ((1 - bar[s]) / (1 - bar[t]) * (1 - bar[t] / bar[t - 1])).sqrt()
+            )
         ),
         "a single step",
     ),
     (
         check_sigma_of,
-        lambda bar, t, s, eta: eta * (1 - bar[s]) / (1 - bar[t]) * (1 - bar[t] / bar[s]).sqrt(),
+        wrong(
+            lambda bar, t, s, eta: eta * (1 - bar[s]) / (1 - bar[t]) * (1 - bar[t] / bar[s]).sqrt()
+        ),
         "both fractions",
     ),
     (
         check_sigma_of,
-        lambda bar, t, s, eta: (1 - bar[s] - eta**2 * tilde(bar, t, s)).sqrt(),
+        wrong(lambda bar, t, s, eta: (1 - bar[s] - eta**2 * tilde(bar, t, s)).sqrt()),
         "old direction",
     ),
-    (check_sigma_of, lambda bar, t, s, eta: sigma_of(bar, t, s, eta)[None], "one number"),
-    (check_sigma_of, lambda bar, t, s, eta: sigma_of(bar, t, s, max(eta, 0.3)), "eta = 0 nothing"),
-    (check_sigma_of, lambda bar, t, s, eta: sigma_of(linear().alpha_bar, t, s, eta), "argument"),
+    (check_sigma_of, wrong(lambda bar, t, s, eta: sigma_of(bar, t, s, eta)[None]), "one number"),
+    (
+        check_sigma_of,
+        wrong(lambda bar, t, s, eta: sigma_of(bar, t, s, max(eta, 0.3))),
+        "eta = 0 nothing",
+    ),
+    (
+        check_sigma_of,
+        lambda _, t, s, eta: sigma_of(linear().alpha_bar, t, s, eta),
+        "`alphas_cumprod`",
+    ),
     (check_step_up, lambda x, e, bar, s, t: step_up(x, e, bar, t, s), "walks down"),
     (
         check_step_up,
@@ -219,41 +252,22 @@ WRONG = [
     ),
     (check_excess, lambda bar, t, s, v: excess(bar, t, s, v)[None], "one number"),
     (check_excess, lambda bar, t, s, v: excess(linear().alpha_bar, t, s, v), "argument"),
-    (check_slerp, lambda a, b, w: (1 - w) * a + w * b, "straight line"),
-    (check_slerp, lambda a, b, w: slerp(a, b, 1 - w), "swapped"),
-    (check_slerp, lambda a, b, w: slerp(a, b, w) * angle_of(a, b).sin(), "whole angle"),
-    (
-        check_slerp,
-        lambda a, b, w: ((1 - w) * a + w * b) / ((1 - w) * a + w * b).norm() * a.norm(),
-        "turns by equal angles",
-    ),
-    (check_slerp, lambda a, b, w: 2 * slerp(a, b, w), "not as long"),
-    (check_slerp, lambda a, b, w: slerp(a, b, w**2), "not at that angle"),
-    (check_slerp, lambda a, b, w: a[:5], "a vector like"),
-    (check_slerp, lambda a, b, w: arc(a, b, w, torch.tensor(torch.pi / 2)), "not a right one"),
-    (check_slerp, lambda a, b, w: (1 - w) ** 0.5 * a + w**0.5 * b, "roots of the weights"),
-    (check_slerp, lambda a, b, w: arc(a, b, w, angle_of(a, b).cos()), "this is the cosine"),
-    (check_slerp, lambda a, b, w: arc(a, b, w, angle_of(a, b).cos().arcsin()), "arc sine"),
-    (check_slerp, lambda a, b, w: arc(a, b, w, angle_of(a, b).rad2deg()), "radians"),
-    (check_slerp, lambda a, b, w: arc(a, b, w, (a @ b).arccos()), "beyond 1"),
-    (check_slerp, lambda a, b, w: arc(a, b, w, (a * b).mean().arccos()), "not a mean"),
-    (
-        check_slerp,
-        lambda a, b, w: arc(a, b, w, (a @ b / (a @ a * (b @ b))).arccos()),
-        "not by their squares",
-    ),
-    (check_slerp, lambda a, b, w: slerp(a / a.norm(), b / b.norm(), w), "for the angle only"),
-    (
-        check_slerp,
-        lambda a, b, w: slerp(a / a.norm(), b / b.norm(), w) * len(a) ** 0.5,
-        "need not be sqrt",
-    ),
-    (check_slerp, lambda a, b, w: slerp(a, b, 0.5), "changes nothing"),
-    (check_slerp, lambda a, b, w: arc(a, b, w, (a @ b / (a @ a)).arccos()), "twice as long"),
+    (check_mix, lambda e, w: w @ e, "the plain mix"),
+    (check_mix, lambda e, w: w @ e / w.sum(), "the weights add up to 1 now"),
+    (check_mix, lambda e, w: w @ e / (w**2).sum(), "divided by its root"),
+    (check_mix, lambda e, w: (w / w.sum()).sqrt() @ e, "the ratio of the roots"),
+    (check_mix, lambda e, w: w @ e / (w @ e).norm() * 400**0.5, "you force the length"),
+    (check_mix, lambda e, w: w @ e / (w @ e).std(), "happened to have"),
+    (check_mix, lambda e, w: w @ e / (w @ e).std(correction=0), "happened to have"),
+    (check_mix, lambda e, w: w @ e / (w @ e).norm(), "that has length 1"),
+    (check_mix, lambda e, w: w.softmax(0) @ e, "a softmax changes"),
+    (check_mix, lambda e, w: e.mean(0) * 3**0.5, "the weights change nothing"),
+    (check_mix, lambda e, w: w[:, None] * e / w.norm(), "has the shape [3, 400]"),
+    (check_mix, lambda e, w: w @ e / w.max(), "it is not right"),
     (
         check_sigma_of,
-        lambda bar, t, s, e: sigma_of(bar, t - 1, s - 1, e),
-        "begins with alpha_bar_0",
+        wrong(lambda bar, t, s, e: sigma_of(bar, t + 1, s + 1, e)),
+        "one step late. The table",
     ),
     (
         check_excess,
@@ -267,4 +281,18 @@ WRONG = [
     ),
     (check_excess, lambda bar, t, s, v: excess(bar, t, s, v) ** 0.5, "this is a root"),
     (check_excess, lambda bar, t, s, v: exact(bar, t, s, v) - tilde(bar, t, s), "eta = 1 lacks"),
+    (
+        check_sigma_of,
+        wrong(lambda bar, t, s, e: sigma_of(bar.roll(-1), t, s, e)),
+        "begins at time 1",
+    ),
+    (check_sigma_of, wrong(lambda bar, t, s, e: sigma_of(bar, t, s + 1, e)), "s one step late"),
+    (check_sigma_of, wrong(lambda bar, t, s, e: sigma_of(bar, t + 1, s, e)), "t one step late"),
+    (check_sigma_of, wrong(lambda bar, t, s, e: sigma_of(bar.cumprod(0), t, s, e)), "is done"),
+    (check_sigma_of, lambda table, t, s, e: sigma_of(table, t - 1, s - 1, e), "the *last* entry"),
+    (
+        check_sigma_of,
+        lambda table, t, s, e: sigma_of(table, t - 1, max(s - 1, 0), e),
+        "where alpha_bar is 1",
+    ),
 ]
