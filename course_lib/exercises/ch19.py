@@ -1,4 +1,4 @@
-"""The exercises of chapter 19: three scales, a bill, half a step ahead, and a student's target."""
+"""The exercises of chapter 19: wrong spreads, a bill, half a step ahead, and a student's target."""
 
 import math
 from collections.abc import Callable
@@ -6,98 +6,101 @@ from typing import Any
 
 import torch
 
-from course_lib.exercises.checking import equal, exercise, reject, require
+from course_lib.exercises.checking import equal, exercise, reject, require, two
 
 
-@exercise("inputs and targets of variance 1, and the smallest errors")
-def check_preconditioning(preconditioning: Callable[..., Any]) -> None:
-    """Exercise 1: c_in, c_skip and c_out of one noise level, for data of any spread."""
-    for n, spread in ((0.3, 0.5), (2.0, 1.5), (40.0, 0.7)):
-        found = preconditioning(n, spread)
+@exercise("a wrong spread, and at which end of the levels each number tells")
+def check_sizes(sizes: Callable[..., Any]) -> None:
+    """Exercise 1: the variances of input and target, if EDM was told the wrong spread."""
+    for n, told, true in ((0.7, 0.5, 1.5), (2.0, 1.5, 0.4), (1.1, 0.6, 0.6)):
+        pair = two(
+            sizes(n, told, true),
+            "return two numbers: the variance of the input, and that of the target.",
+        )
+        found_in, found_out = (float(value) for value in pair)
+        total = told**2 + n**2
+        c_skip, c_out = told**2 / total, told * n / total**0.5
+        left, noise = (1 - c_skip) * true, c_skip * n
+        right_in, right_out = (true**2 + n**2) / total, (left**2 + noise**2) / c_out**2
+        own = true**2 + n**2
+        if told != true:
+            reject(
+                equal(found_in, right_out) and equal(found_out, right_in),
+                "the two numbers are swapped: first the input, then the target.",
+            )
+            reject(
+                equal(found_in, total / own) or equal(found_in, (total / own) ** 0.5),
+                "the input's variance is upside down, or `told` and `true` are swapped: the factor"
+                " c_in knows `told`, the data has `true`.",
+            )
+            reject(
+                equal(found_in, 1.0),
+                "the input's variance is 1 only if the data is as wide as c_in was told.",
+            )
+            reject(
+                equal(found_in, right_in**0.5),
+                "the input's is a deviation: variances are asked, and c_in enters by its square.",
+            )
+        reject(
+            equal(found_in, own / total**0.5) or equal(found_in, own),
+            "the input is z times c_in, so its variance is that of z times c_in squared.",
+        )
         require(
-            not isinstance(found, dict) and getattr(found, "__len__", lambda: 1)() == 3,
-            "return three numbers: c_in, c_skip, c_out.",
+            equal(found_in, right_in),
+            f"at n = {n} the input c_in z has the variance {right_in:.4f}, not {found_in:.4f}.",
         )
-        c_in, c_skip, c_out = (float(c) for c in found)
-        total = spread**2 + n**2
-        right = (total**-0.5, spread**2 / total, spread * n / total**0.5)
+        if told != true:
+            reject(
+                equal(found_out, 1.0),
+                "the target's variance is 1 only if the data is as wide as the factors were told.",
+            )
+            best, best_out = true**2 / own, true * n / own**0.5
+            reject(
+                equal(found_out, ((1 - best) ** 2 * told**2 + best**2 * n**2) / best_out**2),
+                "for the target `told` and `true` are swapped: the factors know `told`, x_0 has the"
+                " deviation `true`.",
+            )
+            reject(
+                equal(found_out, best_out**2 / c_out**2),
+                "for the target you take the best c_skip for this data. Here it was made for"
+                " `told`, like c_out.",
+            )
+            reject(
+                equal(found_out, true**2 / told**2),
+                "that is the target where z is nearly all noise. At other levels c_skip z takes a"
+                " part of x_0 away.",
+            )
+            reject(
+                equal(found_out, right_out**0.5),
+                "the target's is a deviation: variances are asked.",
+            )
         reject(
-            not equal(c_in, right[0], 1e-6)
-            and _same_numbers((c_in, c_skip, c_out), right)
-            or not equal(c_skip, right[1], 1e-6)
-            and _same_numbers((c_skip, c_out), right[1:]),
-            "the right numbers in another order. Return c_in, c_skip, c_out.",
-        )
-        reject(
-            equal(c_in, total**0.5, 1e-6),
-            "c_in multiplies by the standard deviation of z. To make it 1, divide.",
-        )
-        reject(
-            spread != 0.5 and equal(c_in, (0.25 + n**2) ** -0.5, 1e-6),
-            "this takes 0.5 for every data set. Here the standard deviation is `spread`.",
-        )
-        reject(
-            equal(c_in, 1 / total, 1e-6),
-            "c_in divides by the variance of z. To make the variance 1, divide by its root.",
-        )
-        reject(
-            equal(c_in, (1 + n**2) ** -0.5, 1e-6) or equal(c_skip, 1 / (1 + n**2), 1e-6),
-            "this takes data of variance 1. Here its standard deviation is `spread`.",
-        )
-        reject(
-            any(equal(c_in, v**-0.5, 1e-6) for v in (spread + n**2, spread + n, (spread + n) ** 2)),
-            "variances add, and `spread` and n are standard deviations: square both.",
-        )
-        require(equal(c_in, total**-0.5, 1e-6), "c_in z does not have variance 1.")
-        reject(
-            equal(c_skip, n**2 / total, 1e-6),
-            "c_skip is upside down: without noise z is the answer, so c_skip must tend to 1.",
+            equal(found_out, right_out * c_out**2),
+            "that is the variance of x_0 - c_skip z. The target is divided by c_out.",
         )
         reject(
-            equal(c_skip, spread / total**0.5, 1e-6),
-            "this c_skip is the root of the best one. Set the derivative of c_out squared to 0.",
+            equal(found_out, right_out * c_out),
+            "a variance is divided by c_out squared.",
         )
         reject(
-            equal(c_skip, spread / total, 1e-6) or equal(c_skip, 1 / total, 1e-6),
-            "this c_skip has a unit: it must not change when data and noise are both doubled.",
-        )
-        variance = (1 - c_skip) ** 2 * spread**2 + c_skip**2 * n**2
-        best = equal(c_skip, right[1], 1e-6)
-        reject(
-            best and equal(c_out, -(variance**0.5), 1e-6),
-            "c_out is a standard deviation: the positive root.",
+            equal(found_out, (left + noise) ** 2 / c_out**2),
+            "x_0 and eps are independent: add the squares of their two parts.",
         )
         reject(
-            best and equal(c_out, variance**-0.5, 1e-6),
-            "c_out is upside down: the target is divided by it.",
+            not equal(found_out, right_out)
+            and any(
+                equal(found_out, (true**2 + sign * c_skip**2 * own) / c_out**2) for sign in (1, -1)
+            ),
+            "x_0 and z are not independent: z contains x_0. Collect first what stands before x_0"
+            " and before eps.",
         )
         reject(
-            best and (equal(c_out, spread * n, 1e-6) or equal(c_out, spread * n / total, 1e-6)),
-            "c_out is spread times n, divided by the *root* of the variance of z.",
-        )
-        reject(
-            best and equal(c_out, (1 - c_skip) * spread + c_skip * n, 1e-6),
-            "variances add, standard deviations do not: add the squares of the two parts.",
-        )
-        reject(
-            best and any(equal(c_out, part, 1e-6) for part in ((1 - c_skip) * spread, c_skip * n)),
+            equal(found_out, left**2 / c_out**2) or equal(found_out, noise**2 / c_out**2),
             "x_0 - c_skip z has two parts, what is left of x_0 and the noise. This is one of them.",
         )
-        reject(
-            best and any(equal(c_out, part, 1e-6) for part in (n, spread)),
-            "this c_out belongs to c_skip = 1 or 0. Put your own c_skip in.",
-        )
-        reject(
-            equal(c_out, variance, 1e-6) and not equal(variance, variance**0.5, 1e-6),
-            "c_out is a standard deviation: take the root of the variance of x_0 - c_skip z.",
-        )
         require(
-            equal(c_out, variance**0.5, 1e-6),
-            "with this c_skip, (x_0 - c_skip z) / c_out does not have variance 1.",
-        )
-        require(
-            equal(c_skip, spread**2 / total, 1e-6),
-            "the target has variance 1, but another c_skip makes c_out smaller.",
+            equal(found_out, right_out),
+            f"at n = {n} the target has the variance {right_out:.4f}, not {found_out:.4f}.",
         )
 
 
@@ -273,8 +276,3 @@ def check_target(target: Callable[..., Any]) -> None:
         )
         require(bool(torch.isfinite(torch.as_tensor(found)).all()), "this divides by 0.")
         require(equal(found, right), "a DDIM step with this x_0 does not end in z_s.")
-
-
-def _same_numbers(found: tuple[float, ...], right: tuple[float, ...]) -> bool:
-    """Whether these are the right numbers in any order."""
-    return equal(torch.tensor(sorted(found)), torch.tensor(sorted(right)), 1e-6)

@@ -7,14 +7,32 @@ import torch
 from course_lib.exercises.ch19 import (
     check_aim,
     check_evaluations,
-    check_preconditioning,
+    check_sizes,
     check_target,
 )
 
 
-def preconditioning(n, spread):
-    total = spread**2 + n**2
-    return total**-0.5, spread**2 / total, spread * n * total**-0.5
+def skip(n, spread):
+    return spread**2 / (spread**2 + n**2)
+
+
+def scale(n, spread):
+    """c_out squared."""
+    return n**2 * skip(n, spread)
+
+
+def joint(n, told):
+    return told**2 * (told**2 + n**2)
+
+
+def sizes(n, told, true):
+    return (true**2 + n**2) / (told**2 + n**2), (n**2 * true**2 + told**4) / joint(n, told)
+
+
+def by_regression(n, told, true):
+    c = skip(n, told)
+    target = true**2 - 2 * c * true**2 + c**2 * (true**2 + n**2)
+    return [sizes(n, told, true)[0], target / scale(n, told)]
 
 
 def evaluations(solver, steps):
@@ -31,8 +49,9 @@ def target(z_t, z_s, n_t, n_s):
 
 
 def test_right_answers_pass() -> None:
-    assert check_preconditioning(preconditioning)
-    assert check_preconditioning(lambda n, s: torch.tensor(preconditioning(n, s)))
+    assert check_sizes(sizes)
+    assert check_sizes(lambda *told: torch.tensor(sizes(*told)))
+    assert check_sizes(by_regression)
     assert check_evaluations(lambda solver, steps: float(evaluations(solver, steps)))
     assert check_target(lambda z, e, n, m: e - m * (z - e) / (n - m))
     assert check_target(lambda z, e, n, m: (n * e - m * z) / (n - m))
@@ -41,21 +60,11 @@ def test_right_answers_pass() -> None:
     assert check_target(target)
 
 
-def other_in(change):
-    return lambda n, s: (change(n, s), *preconditioning(n, s)[1:])
-
-
-def other_skip(change):
-    def answer(n, s):
-        skip = change(n, s)
-        out = ((1 - skip) ** 2 * s**2 + skip**2 * n**2) ** 0.5
-        return preconditioning(n, s)[0], skip, out
-
-    return answer
-
-
-def other_out(change):
-    return lambda n, s: (*preconditioning(n, s)[:2], change(n, s, preconditioning(n, s)[1]))
+def other(first=None, out=None):
+    return lambda *told: tuple(
+        change(*told) if change else right
+        for change, right in zip((first, out), sizes(*told), strict=True)
+    )
 
 
 def with_line(change):
@@ -73,25 +82,33 @@ def with_answer(solver, bill):
 
 # check, a wrong answer, words that its diagnosis must contain; tests/test_exercises.py runs them
 WRONG = [
-    (check_preconditioning, other_in(lambda n, s: 1 / (s**2 + n**2)), "divide by its root"),
-    (check_preconditioning, other_in(lambda n, s: (1 + n**2) ** -0.5), "data of variance 1"),
-    (check_preconditioning, other_in(lambda n, s: 1 / (s + n)), "variances add"),
-    (check_preconditioning, other_in(lambda n, s: 1 / n), "c_in z does not have"),
-    (check_preconditioning, other_skip(lambda n, s: n**2 / (s**2 + n**2)), "upside down"),
-    (check_preconditioning, other_skip(lambda n, s: s / (s**2 + n**2) ** 0.5), "derivative"),
-    (check_preconditioning, other_skip(lambda n, s: 0.0), "another c_skip"),
-    (check_preconditioning, other_skip(lambda n, s: 1.0), "another c_skip"),
+    (check_sizes, lambda n, a, t: sizes(n, a, t)[0], "two numbers"),
+    (check_sizes, lambda n, a, t: sizes(n, a, t)[::-1], "are swapped: first"),
+    (check_sizes, lambda n, a, t: sizes(n, t, a), "the data has `true`"),
+    (check_sizes, lambda n, a, t: sizes(n, a, a), "as wide as c_in was told"),
+    (check_sizes, lambda n, a, t: sizes(n, t, t), "as wide as c_in was told"),
+    (check_sizes, other(lambda n, a, t: sizes(n, a, t)[0] ** 0.5), "the input's is a deviation"),
+    (check_sizes, other(lambda n, a, t: t**2 + n**2), "times c_in squared"),
+    (check_sizes, other(lambda n, a, t: (t + n) ** 2 / (a**2 + n**2)), "the input c_in z has"),
+    (check_sizes, other(out=lambda n, a, t: 1.0), "as the factors were told"),
+    (check_sizes, other(out=lambda n, a, t: sizes(n, t, a)[1]), "for the target `told`"),
+    (check_sizes, other(out=lambda n, a, t: scale(n, t) / scale(n, a)), "the best c_skip"),
+    (check_sizes, other(out=lambda n, a, t: t**2 / a**2), "nearly all noise"),
+    (check_sizes, other(out=lambda n, a, t: sizes(n, a, t)[1] ** 0.5), "the target's is a"),
+    (check_sizes, other(out=lambda n, a, t: sizes(n, a, t)[1] * scale(n, a)), "divided by c_out."),
     (
-        check_preconditioning,
-        lambda n, s: (*preconditioning(n, s)[:2], preconditioning(n, s)[2] ** 2),
-        "standard deviation: take the root",
+        check_sizes,
+        other(out=lambda n, a, t: sizes(n, a, t)[1] * scale(n, a) ** 0.5),
+        "c_out squared",
     ),
+    (check_sizes, other(out=lambda n, a, t: (n * t + a**2) ** 2 / joint(n, a)), "add the squares"),
     (
-        check_preconditioning,
-        lambda n, s: (*preconditioning(n, s)[:2], n),
-        "c_skip = 1 or 0",
+        check_sizes,
+        other(out=lambda n, a, t: (t**2 + skip(n, a) ** 2 * (t**2 + n**2)) / scale(n, a)),
+        "z contains x_0",
     ),
-    (check_preconditioning, lambda n, s: preconditioning(n, s)[:2], "three numbers"),
+    (check_sizes, other(out=lambda n, a, t: n**2 * t**2 / joint(n, a)), "one of them"),
+    (check_sizes, other(out=lambda n, a, t: 2 * sizes(n, a, t)[1]), "the target has the"),
     (check_evaluations, with_answer("heun", lambda k: k), "asks twice"),
     (check_evaluations, with_answer("heun", lambda k: 2 * k), "nothing to ask"),
     (check_evaluations, with_answer("2m", lambda k: 2 * k - 1), "asks for one new one"),
@@ -113,37 +130,6 @@ WRONG = [
     (check_target, lambda z, e, n, m: target(e, z, n, m), "swapped"),
     (check_target, lambda z, e, n, m: m / n * z + (1 - m / n) * e, "Solve the step"),
     (check_target, lambda z, e, n, m: (e - m / n * z) / (1 + m / n), "does not end in z_s"),
-    (check_preconditioning, lambda n, s: preconditioning(n, s)[::-1], "another order"),
-    (
-        check_preconditioning,
-        lambda n, s: tuple(preconditioning(n, s)[i] for i in (0, 2, 1)),
-        "another order",
-    ),
-    (check_preconditioning, other_in(lambda n, s: (s**2 + n**2) ** 0.5), "divide"),
-    (check_preconditioning, lambda n, s: preconditioning(n, 0.5), "takes 0.5"),
-    (check_preconditioning, lambda n, s: preconditioning(n, 1.0), "data of variance 1"),
-    (check_preconditioning, lambda n, s: preconditioning(n, s**0.5), "square both"),
-    (check_preconditioning, lambda n, s: preconditioning(s, n), "upside down"),
-    (check_preconditioning, other_skip(lambda n, s: s / (s**2 + n**2)), "has a unit"),
-    (check_preconditioning, other_out(lambda n, s, c: -s * n / (s**2 + n**2) ** 0.5), "positive"),
-    (check_preconditioning, other_out(lambda n, s, c: (s**2 + n**2) ** 0.5 / s / n), "upside"),
-    (check_preconditioning, other_out(lambda n, s, c: s * n), "*root*"),
-    (check_preconditioning, other_out(lambda n, s, c: s * n / (s**2 + n**2)), "*root*"),
-    (
-        check_preconditioning,
-        other_out(lambda n, s, c: (1 - c) * s + c * n),
-        "do not: add",
-    ),
-    (check_preconditioning, other_out(lambda n, s, c: c * n), "one of them"),
-    (check_preconditioning, other_out(lambda n, s, c: (1 - c) * s), "one of them"),
-    (check_preconditioning, other_out(lambda n, s, c: s), "c_skip = 1 or 0"),
-    (check_preconditioning, other_out(lambda n, s, c: 2 * s), "does not have variance 1"),
-    (
-        check_preconditioning,
-        lambda n, s: dict(zip("abc", preconditioning(n, s), strict=True)),
-        "three",
-    ),
-    (check_preconditioning, lambda n, s: preconditioning(n, s)[0], "three numbers"),
     (check_evaluations, lambda solver, steps: 2 * steps - 1, "DDIM asks once"),
     (check_evaluations, lambda solver, steps: 2 * steps, "DDIM asks once"),
     (check_evaluations, lambda solver, steps: steps, "asks twice"),
@@ -203,10 +189,5 @@ WRONG = [
         check_aim,
         lambda D, b, n_b, n, m: D + math.log(n / m) / (2 * math.log(n_b / m)) * (D - b),
         "*its* distance",
-    ),
-    (
-        check_preconditioning,
-        lambda n, s: ((s + n) ** -0.5, s / (s + n), s * n / (s + n) ** 0.5),
-        "square both",
     ),
 ]
