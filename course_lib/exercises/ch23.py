@@ -1,10 +1,11 @@
-"""The exercises of chapter 23: straight through, a fair weight, the scale, a prior's gaps."""
+"""The exercises of chapter 23: straight through, a fair weight, no scale, a prior's gaps."""
 
 import math
 from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from course_lib.exercises.checking import equal, exercise, reject, require
 
@@ -97,55 +98,68 @@ def check_adaptive(adaptive: Callable[..., Any]) -> None:
     )
 
 
-@exercise("latents as large as the noise")
-def check_scale(scale: Callable[..., Any]) -> None:
-    """Exercise 3: the scale factor."""
-    for size, away in ((5.5, 0.0), (0.3, 2.0)):
-        z = size * torch.randn(64, 4, 8, 8) + away
-        z[:, 1] *= 2
-        z[:, 2] += size
-        z *= torch.linspace(0.4, 1.6, 64)[:, None, None, None]
-        found, right = torch.as_tensor(scale(z)), 1 / z.std()
-        reject(
-            found.shape == z.shape,
-            "these are the scaled latents. The number they are multiplied by is asked.",
-        )
-        reject(
-            found.numel() > 1,
-            "one number for all is asked: one for each channel changes what the channels have to"
-            " say to each other. LDM takes one.",
-        )
-        found = found.reshape(())
+@exercise("the same noise on latents of any size")
+def check_unscaled(unscaled: Callable[..., Any]) -> None:
+    """Exercise 3: the alpha_bar at which unscaled latents are as noisy as scaled ones."""
+    bar = torch.linspace(0, 1, 11, dtype=torch.float64)
+    for deviation in (4.0, 0.5):
+        found = [torch.as_tensor(unscaled(one, deviation)) for one in bar]
+        require(all(one.numel() == 1 for one in found), "one alpha_bar in, one alpha_bar out.")
+        mine = torch.stack([one.double().reshape(()) for one in found])
+
+        def moved(factor: float) -> Tensor:
+            return bar / (bar + factor * (1 - bar))
+
+        signal = deviation**2 * bar
         for wrong, why in (
-            (z.std(), "this is the deviation. Multiplying by it makes large latents larger still."),
-            (1 / z.var(), "one over the variance: latents would get a deviation of 1 / std."),
+            (bar, "that changes nothing: then latents of another size are noisy at another time."),
             (
-                1 / z.square().mean().sqrt(),
-                "the deviation about 0. Take it about the mean: a mean is no variance.",
+                moved(deviation**-2),
+                "the wrong way: large latents stand out of the noise, so they need *less* of"
+                " alpha_bar to be as noisy, small ones more.",
             ),
             (
-                1 / z.std(0).mean(),
-                "the deviation of each value over the batch, averaged: LDM takes"
-                " that of all values together.",
+                moved(deviation),
+                "the deviation enters a signal-to-noise ratio, which is one of variances, by its"
+                " square.",
             ),
             (
-                1 / z.std((0, 2, 3)).mean(),
-                "the mean of the channels' deviations. All values together have another one.",
+                moved(1 / deviation),
+                "the wrong way round, and the deviation enters by its square.",
             ),
             (
-                1 / z.var((0, 2, 3)).mean().sqrt(),
-                "each channel about its own mean. One number is asked, about one mean.",
+                bar / deviation**2,
+                "you divide alpha_bar alone. The noise then has 1 - alpha_bar of the new one, so"
+                " the ratio is not the old one: write the two ratios down and solve.",
+            ),
+            (signal, "alpha_bar times a variance may exceed 1. Write the two ratios and solve."),
+            (
+                bar / (1 - bar) / deviation**2,
+                "that is the new alpha_bar / (1 - alpha_bar). Solve for alpha_bar itself.",
             ),
             (
-                1 / z.flatten(1).std(1).mean(),
-                "the mean of the pictures' deviations. All values together have another one.",
+                moved(deviation**4),
+                "the deviation is squared once too often.",
             ),
-            (1 / z.abs().mean(), "a mean of absolute values is no deviation: `std`."),
-            (1 / z.abs().max(), "one outlier would decide. Take the deviation."),
-            (torch.tensor(0.18215), "this is Stable Diffusion's. Ours are other latents."),
+            (
+                (bar.sqrt() / (bar.sqrt() + deviation * (1 - bar).sqrt())),
+                "alpha and sigma are roots: their *squares* add up to 1, not they themselves.",
+            ),
+            (moved(deviation**2).sqrt(), "that is alpha. alpha_bar is its square."),
         ):
-            reject(equal(found / right, wrong / right, 1e-3) and not equal(wrong, right, 1e-3), why)
-        require(equal(found / right, 1.0, 2e-3), "scale * z does not have deviation 1.")
+            inner = slice(1, -1)
+            reject(equal(mine[inner], wrong[inner]), why)
+        require(
+            not bool(mine.isnan().any()),
+            "at alpha_bar = 0 or 1 it is nan. There is no ratio at a clean latent: solve for"
+            " alpha_bar so that nothing is divided by 1 - alpha_bar.",
+        )
+        right = moved(deviation**2)
+        require(
+            equal(mine, right),
+            f"at alpha_bar = 0.5 and a deviation of {deviation:g} it is {float(right[5]):.4f}, not"
+            f" {float(mine[5]):.4f}.",
+        )
 
 
 @exercise("what N(0, I) does not know about the latents")

@@ -7,8 +7,8 @@ import torch
 from course_lib.exercises.ch23 import (
     check_adaptive,
     check_missing,
-    check_scale,
     check_straight,
+    check_unscaled,
 )
 
 
@@ -25,8 +25,8 @@ def adaptive(first, second, at):
     return (a.norm() / (b.norm() + 1e-6)).detach()
 
 
-def scale(z):
-    return 1 / z.std()
+def unscaled(bar, c):
+    return bar / (bar + c**2 * (1 - bar))
 
 
 def missing(c):
@@ -79,8 +79,9 @@ def test_right_answers_pass() -> None:
     assert check_straight(straight)
     assert check_straight(lambda h, rounded: rounded.detach() + h - h.detach())
     assert check_adaptive(adaptive)
-    assert check_scale(scale)
-    assert check_scale(lambda z: 1 / float(z.std(correction=0)))
+    assert check_unscaled(unscaled)
+    assert check_unscaled(lambda bar, c: float(unscaled(bar, c)))
+    assert check_unscaled(lambda bar, c: 1 / (1 + c**2 * (1 / bar - 1)))
     assert check_missing(missing)
     assert check_missing(lambda c: torch.stack(missing(c)))
 
@@ -104,13 +105,23 @@ WRONG = [
     (check_adaptive, lambda a, b, at: grads(a, b, at)[0], "one number"),
     (check_adaptive, with_gradient, "Detach"),
     (check_adaptive, ratio(lambda g: g.norm(), 0), "divide by 0"),
-    (check_scale, lambda z: z.std(), "larger still"),
-    (check_scale, lambda z: 1 / z.var(), "over the variance"),
-    (check_scale, lambda z: 1 / z.square().mean().sqrt(), "about 0"),
-    (check_scale, lambda z: 1 / z.std((0, 2, 3)), "for each channel"),
-    (check_scale, lambda z: 1 / z.abs().max(), "outlier"),
-    (check_scale, lambda z: torch.tensor(0.18215), "Stable Diffusion's"),
-    (check_scale, lambda z: 1.0, "deviation 1"),
+    (check_unscaled, lambda bar, c: bar, "changes nothing"),
+    (check_unscaled, lambda bar, c: unscaled(bar, 1 / c), "the wrong way: large latents"),
+    (check_unscaled, lambda bar, c: unscaled(bar, c**0.5), "by its square"),
+    (check_unscaled, lambda bar, c: unscaled(bar, c**-0.5), "the wrong way round, and"),
+    (check_unscaled, lambda bar, c: bar / c**2, "you divide alpha_bar alone"),
+    (check_unscaled, lambda bar, c: bar * c**2, "may exceed 1"),
+    (check_unscaled, lambda bar, c: bar / (1 - bar) / c**2, "Solve for alpha_bar itself"),
+    (check_unscaled, lambda bar, c: unscaled(bar, c**2), "squared once too often"),
+    (
+        check_unscaled,
+        lambda bar, c: bar**0.5 / (bar**0.5 + c * (1 - bar) ** 0.5),
+        "their *squares* add up",
+    ),
+    (check_unscaled, lambda bar, c: unscaled(bar, c) ** 0.5, "that is alpha"),
+    (check_unscaled, lambda bar, c: 1 / (1 + c**2 * (1 - bar) / bar) * (bar / bar), "it is nan"),
+    (check_unscaled, lambda bar, c: unscaled(bar, c) + 0.1, "it is 0.0588, not"),
+    (check_unscaled, lambda bar, c: torch.stack([bar, bar]), "one alpha_bar out"),
     (check_missing, swapped, "other order"),
     (check_missing, lambda c: [2 * part for part in missing(c)], "1/2"),
     (check_missing, lambda c: (-missing(c)[0], missing(c)[1]), "never negative"),
@@ -122,9 +133,6 @@ WRONG = [
     (check_missing, lambda c: sum(missing(c)), "two numbers"),
     (check_adaptive, ratio(lambda g: g.abs().mean()), "means of absolute values"),
     (check_adaptive, leaves_gradients, "leaves `.grad` alone"),
-    (check_scale, lambda z: 1 / z.std((0, 2, 3)).mean(), "the channels' deviations"),
-    (check_scale, lambda z: 1 / z.var((0, 2, 3)).mean().sqrt(), "its own mean"),
-    (check_scale, lambda z: z / z.std(), "the scaled latents"),
     (check_missing, lambda c: [part / math.log(2) for part in missing(c)], "bits"),
     (check_missing, lambda c: [part / len(c) for part in missing(c)], "per latent"),
     (
@@ -134,8 +142,6 @@ WRONG = [
     ),
     (check_adaptive, frees_the_graph, "the graph is gone"),
     (check_adaptive, adds_up, "has the first one in it"),
-    (check_scale, lambda z: 1 / z.flatten(1).std(1).mean(), "the pictures' deviations"),
-    (check_scale, lambda z: 1 / z.abs().mean(), "absolute values is no"),
     (check_missing, lambda c: (missing(c)[0], sum(missing(c))), "that variances alone"),
     (
         check_missing,
