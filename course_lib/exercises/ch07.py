@@ -1,4 +1,4 @@
-"""The exercises of chapter 07: tables, posterior, conversions, five planted bugs, two extremes."""
+"""The exercises of chapter 07: tables, posterior, conversions, five bugs, a wrong variance."""
 
 from collections.abc import Callable
 from itertools import count, product
@@ -367,74 +367,95 @@ def _apart(ours: Tensor, theirs: Tensor) -> float:
     return gap if gap == gap else float("inf")
 
 
-@exercise("the exact reverse variance; s = 1 gives beta, s = 0 beta-tilde, all others lie between")
-def check_reverse_variance(reverse_variance: Callable[..., Any]) -> None:
-    """Exercise 5: Var[x_{t-1} | x_t] for data from N(0, s²), and its two extremes."""
-    beta = torch.cat([torch.zeros(1), torch.linspace(0.01, 0.3, 20)]).double()
-    alpha_bar, s, t = (1 - beta).cumprod(0), 0.5, 7
-    now, before = alpha_bar[t], alpha_bar[t - 1]
-    v_t, v_s = now * s**2 + 1 - now, before * s**2 + 1 - before
-    ours = reverse_variance(beta, alpha_bar, t, s)
-    require(
-        torch.as_tensor(ours).numel() == 1,
-        "return one number, the variance at step t, not a whole table.",
+@exercise("what a wrong variance of the steps does to the samples")
+def check_final_variance(final_variance: Callable[..., Any]) -> None:
+    """Exercise 5: the variance that a whole walk ends with, for Gaussian data."""
+    beta = torch.cat([torch.zeros(1), torch.linspace(0.02, 0.3, 8)]).double()
+    bar = (1 - beta).cumprod(0)
+    s = 0.4
+    v = bar * s**2 + 1 - bar
+    exact, smaller = (beta[1:] * part[:-1] / part[1:] for part in (v, 1 - bar))
+    added = torch.cat([beta[:1], (exact + smaller) / 2])  # neither of the papers' two
+
+    def walk(
+        mean: Tensor, spread: Tensor = added, start: float = 1.0, last: int = 1, power: int = 2
+    ) -> float:
+        variance = start
+        for t in range(8, last - 1, -1):
+            variance = float(mean[t] ** power * variance + spread[t])
+        return variance
+
+    def factor(v: Tensor) -> Tensor:
+        return torch.cat([v[:1], (1 - beta[1:]).sqrt() * v[:-1] / v[1:]])
+
+    mean, keep = factor(v), (1 - beta).sqrt()
+    given = final_variance(beta, bar, s, added)
+    require(torch.as_tensor(given).numel() == 1, "return one number, the variance of x_0.")
+    ours, right = float(given), walk(mean)
+
+    def is_(*cases: float) -> bool:
+        return any(equal(ours, case, 1e-6) for case in cases)
+
+    reject(
+        is_(s**2),
+        "s² is what a right walk ends with. This one adds `added`, and not the exact variance.",
+    )
+    reject(is_(right**0.5), "that is a standard deviation. The variance is asked for.")
+    reject(is_(walk(mean, power=1)), "the mean is a factor times x_t: its variance has the square.")
+    reject(
+        is_(walk(mean, added**2), walk(mean, added.sqrt())),
+        "`added` holds variances already: add them as they are.",
     )
     reject(
-        equal(ours, beta[t], atol=1e-6),
-        "beta_t is the answer for s = 1 alone. Here the data has variance s².",
+        is_(walk(keep)),
+        "root(1 - beta) is the way *up*. On the way down the factor is that of E[x_{t-1} | x_t]:"
+        " covariance of the two, over the variance of x_t.",
     )
     reject(
-        equal(ours, beta[t] * (1 - before) / (1 - now), atol=1e-6),
-        "beta-tilde is the answer for s = 0 alone: x_0 is not known here, only its law.",
+        is_(walk(1 / keep)),
+        "1 / root(1 - beta) undoes the shrinking and forgets that x_t holds fresh noise: the factor"
+        " is the covariance of x_{t-1} and x_t, over the variance of x_t.",
     )
     reject(
-        equal(ours, beta[t] * (before * s + 1 - before) / (now * s + 1 - now), atol=1e-6),
+        is_(walk(mean, last=2)),
+        "the walk ends at x_1. The step from t = 1 belongs to it as well.",
+    )
+    reject(
+        is_(walk(mean, start=float(v[-1])), walk(mean, start=float(1 - bar[-1]))),
+        "the walk begins with pure noise of variance 1, whatever x_T has in training.",
+    )
+    reject(
+        is_(walk(factor(bar * s + 1 - bar))),
         "s is a standard deviation. In a variance it stands squared.",
     )
     reject(
-        equal(ours, beta[t] * v_t / v_s, atol=1e-6),
-        "the ratio is upside down: the variance of x_{t-1} stands above that of x_t.",
+        is_(walk(factor(1 - bar))),
+        "x_t holds signal as well as noise: its variance is alpha_bar_t s² + 1 - alpha_bar_t.",
     )
     reject(
-        equal(ours, beta[t] * (s**2 + 1 - before) / (s**2 + 1 - now), atol=1e-6),
+        is_(walk(factor(s**2 + 1 - bar))),
         "the signal shrinks on its way: its variance in x_t is alpha_bar_t s², not s².",
     )
+    upside = torch.cat([v[:1], keep[1:] * v[1:] / v[:-1]])
+    reject(is_(walk(upside)), "the ratio is upside down: below stands the variance of x_t.")
     reject(
-        equal(ours, beta[t] * before / now, atol=1e-6),
-        "x_t holds noise as well as signal: its variance is alpha_bar_t s² + 1 - alpha_bar_t.",
+        is_(walk(torch.cat([v[:1], v[:-1] / v[1:]]))),
+        "the covariance of x_{t-1} and x_t is root(1 - beta_t) times the variance of x_{t-1}.",
     )
-    tilde = beta[t] * (1 - before) / (1 - now)
-    reject(
-        equal(ours, s**2 * beta[t] + (1 - s**2) * tilde, atol=1e-6),
-        "a mix of the two extremes by s² agrees with both and with nothing between: use v.",
+    up = 1.0
+    for t in range(1, 9):
+        up = float(mean[t] ** 2 * up + added[t])
+    reject(is_(up), "you take the steps from t = 1 upwards. The walk begins at T.")
+    require(
+        is_(right),
+        f"for 8 steps and s = {s} the walk ends with the variance {right:.4f}, not {ours:.4f}.",
     )
-    reject(
-        equal(ours, (beta[t] * v_s / v_t) ** 0.5, atol=1e-6),
-        "that is a standard deviation. The variance is asked for.",
-    )
-    reject(
-        equal(ours, beta[t] / v_t, atol=1e-6),
-        "the variance of x_{t-1} is missing above the line.",
-    )
-    after = alpha_bar[t + 1] * s**2 + 1 - alpha_bar[t + 1]
-    reject(
-        equal(ours, beta[t] * v_t / after, atol=1e-6),
-        "off by one: above stands the variance of x_{t-1}, below that of x_t.",
-    )
-    for t in (1, 2, 7, 20):
-        for s in (0.0, 0.3, 0.8, 1.0):
-            right = _by_conditioning(beta, alpha_bar, t, s)
-            ours = reverse_variance(beta, alpha_bar, t, s)
-            require(
-                equal(ours, right, atol=1e-6),
-                f"for t = {t}, s = {s} conditioning gives {right:.4f}, not {float(ours):.4f}.",
-            )
-
-
-def _by_conditioning(beta: Tensor, alpha_bar: Tensor, t: int, s: float) -> Tensor:
-    """Var[x_{t-1} | x_t] from the covariance matrix of (x_0, noise so far, noise of this step)."""
-    sources = torch.tensor([s**2, 1.0, 1.0]).double()
-    before = torch.stack([alpha_bar[t - 1].sqrt(), (1 - alpha_bar[t - 1]).sqrt(), 0 * beta[t]])
-    now = (1 - beta[t]).sqrt() * before + torch.stack([0 * beta[t], 0 * beta[t], beta[t].sqrt()])
-    both = (before * now * sources).sum()
-    return (before**2 * sources).sum() - both**2 / (now**2 * sources).sum()
+    for table, name in ((torch.cat([beta[:1], exact]), "the exact variance"), (beta, "beta")):
+        ours, right = float(final_variance(beta, bar, 1.0, table)), 1.0
+        if name != "beta":
+            ours, right = float(final_variance(beta, bar, s, table)), walk(mean, table)
+        require(
+            equal(ours, right, 1e-6),
+            f"right for one table, but with {name} it is {right:.4f}, not {ours:.4f}: does your"
+            " function use a number of its own, or a name of the notebook?",
+        )

@@ -9,9 +9,9 @@ from course_lib.exercises.ch07 import (
     SYMPTOMS,
     check_alpha_bar,
     check_conversions,
+    check_final_variance,
     check_means,
     check_repaired_sampler,
-    check_reverse_variance,
     sampler_with_bugs,
 )
 
@@ -74,9 +74,38 @@ def with_bug(k):
     return lambda *arguments: sampler_with_bugs(*arguments, bugs)
 
 
-def reverse_variance(beta, alpha_bar, t, s):
+def right_factor(beta, now, before):
+    return (1 - beta) ** 0.5 * before / now
+
+
+def walk(
+    factor=right_factor,
+    power=2,
+    start=1.0,
+    last=1,
+    steps=lambda times: times,
+    of_signal=lambda bar: bar,
+):
+    """A whole walk down, with one of its parts changed."""
+
+    def answer(beta, alpha_bar, s, added):
+        v = of_signal(alpha_bar) * s**2 + 1 - alpha_bar
+        variance = v[-1] if start is None else start
+        for t in steps(range(len(beta) - 1, last - 1, -1)):
+            variance = factor(beta[t], v[t], v[t - 1]) ** power * variance + added[t]
+        return variance
+
+    return answer
+
+
+def final_variance(beta, alpha_bar, s, added):
+    """The same from the exact step: its mean's variance is v_s - exact where x_t is right."""
     v = alpha_bar * s**2 + 1 - alpha_bar
-    return beta[t] * v[t - 1] / v[t]
+    share = (v[:-1] - beta[1:] * v[:-1] / v[1:]) / v[1:]
+    variance = 1.0
+    for one, noise in zip(share.flip(0).tolist(), added[1:].flip(0).tolist(), strict=True):
+        variance = one * variance + noise
+    return variance
 
 
 # check, a wrong answer, words that its diagnosis must contain; tests/test_exercises.py runs them
@@ -178,40 +207,32 @@ WRONG = [
         "not beta-tilde",
     ),
     (check_repaired_sampler, lambda eps_model, x, T, randn_like: x, "was not there before"),
+    (check_final_variance, lambda b, a, s, added: s**2, "a right walk"),
+    (check_final_variance, lambda *given: walk()(*given) ** 0.5, "a standard deviation"),
+    (check_final_variance, walk(power=1), "has the square"),
+    (check_final_variance, lambda b, a, s, added: walk()(b, a, s, added**2), "as they are"),
+    (check_final_variance, lambda b, a, s, added: walk()(b, a, s, added.sqrt()), "as they are"),
+    (check_final_variance, walk(lambda b, now, before: (1 - b) ** 0.5), "the way *up*"),
+    (check_final_variance, walk(lambda b, now, before: (1 - b) ** -0.5), "undoes the shrinking"),
+    (check_final_variance, walk(last=2), "ends at x_1"),
+    (check_final_variance, walk(start=None), "pure noise of variance 1"),
+    (check_final_variance, lambda b, a, s, added: walk()(b, a, s**0.5, added), "squared"),
+    (check_final_variance, lambda b, a, s, added: walk()(b, a, 0, added), "signal as well"),
+    (check_final_variance, walk(of_signal=lambda bar: 1), "the signal shrinks"),
     (
-        check_reverse_variance,
-        lambda beta, alpha_bar, t, s: beta * alpha_bar,
-        "not a whole table",
-    ),
-    (
-        check_reverse_variance,
-        lambda beta, alpha_bar, t, s: reverse_variance(beta, alpha_bar, t, s**0.5),
-        "In a variance it stands squared",
-    ),
-    (check_reverse_variance, lambda beta, alpha_bar, t, s: beta[t], "for s = 1 alone"),
-    (
-        check_reverse_variance,
-        lambda beta, alpha_bar, t, s: beta[t] * (1 - alpha_bar[t - 1]) / (1 - alpha_bar[t]),
-        "for s = 0 alone",
-    ),
-    (
-        check_reverse_variance,
-        lambda beta, alpha_bar, t, s: beta[t] ** 2 / reverse_variance(beta, alpha_bar, t, s),
+        check_final_variance,
+        walk(lambda b, now, before: (1 - b) ** 0.5 * now / before),
         "upside down",
     ),
+    (check_final_variance, walk(lambda b, now, before: before / now), "the covariance of"),
+    (check_final_variance, walk(steps=lambda times: times[::-1]), "upwards"),
+    (check_final_variance, lambda b, a, s, added: b, "one number"),
+    (check_final_variance, lambda *given: 0.5, "ends with the variance"),
     (
-        check_reverse_variance,
-        lambda beta, alpha_bar, t, s: (
-            beta[t] * (s**2 + 1 - alpha_bar[t - 1]) / (s**2 + 1 - alpha_bar[t])
-        ),
-        "the signal shrinks",
+        check_final_variance,
+        lambda b, a, s, added: walk()(b, a, 0.4, added),
+        "right for one table",
     ),
-    (
-        check_reverse_variance,
-        lambda beta, alpha_bar, t, s: beta[t] * alpha_bar[t - 1] / alpha_bar[t],
-        "noise as well as signal",
-    ),
-    (check_reverse_variance, lambda beta, alpha_bar, t, s: beta[t] / 2, "conditioning gives"),
     (check_alpha_bar, lambda b: torch.cat([torch.ones(1), 1 - b.cumprod(0)]), "take that first"),
     (
         check_alpha_bar,
@@ -287,22 +308,6 @@ WRONG = [
         lambda *a: sampler_with_bugs(*a, upper_end_alone=True),
         "the lower one as well",
     ),
-    (
-        check_reverse_variance,
-        lambda b, a, t, s: s**2 * b[t] + (1 - s**2) * b[t] * (1 - a[t - 1]) / (1 - a[t]),
-        "nothing between",
-    ),
-    (check_reverse_variance, lambda *a: reverse_variance(*a) ** 0.5, "a standard deviation"),
-    (
-        check_reverse_variance,
-        lambda b, a, t, s: b[t] / (a[t] * s**2 + 1 - a[t]),
-        "missing above",
-    ),
-    (
-        check_reverse_variance,
-        lambda b, a, t, s: reverse_variance(b, torch.cat([a[1:], a[-1:]]), t, s),
-        "off by one",
-    ),
 ]
 
 
@@ -313,7 +318,8 @@ WRONG = [
         (check_means, means),
         (check_conversions, x_0_and_v),
         (check_repaired_sampler, sampler_with_bugs),
-        (check_reverse_variance, reverse_variance),
+        (check_final_variance, final_variance),
+        (check_final_variance, walk()),
     ],
     ids=lambda value: value.__name__,
 )
