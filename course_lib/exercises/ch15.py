@@ -1,4 +1,4 @@
-"""The exercises of chapter 15: capped betas, log-interpolation, respacing, Min-SNR, leftover."""
+"""The exercises of chapter 15: capped betas, a v carried over, respacing, Min-SNR, leftover."""
 
 import math
 from collections.abc import Callable
@@ -74,78 +74,88 @@ OWN_TABLE = (
 )
 
 
-@exercise("a variance between beta-tilde and beta")
-def check_variance_of(variance_of: Callable[..., Any]) -> None:
-    """Exercise 2: the log-interpolated variance of a step from t to any s >= 1."""
-    bar = linear().alpha_bar
-    v = torch.tensor([0.0, 0.3, 1.0, -0.2], dtype=torch.float64)
-    for t, s in ((700, 500), (2, 1)):
-        beta = 1 - bar[t] / bar[s]
-        low = beta * (1 - bar[s]) / (1 - bar[t])
-        right = low ** (1 - v) * beta**v
-        found = variance_of(v, bar, t, s)
-        reject(
-            equal(found, (1 - v) * low + v * beta, 1e-9),
-            "this is even in the variance. The paper is even in its logarithm.",
+@exercise("one uncertainty, and a v of its own for each length of the step")
+def check_carried(carried: Callable[..., Any]) -> None:
+    """Exercise 2: the best v of a step from t to r, from the best v of a step from t to s."""
+    v = torch.tensor([0.0, 0.3, 0.9, 1.0], dtype=torch.float64)
+    for bar, t, s, r in (
+        (linear().alpha_bar, 100, 90, 20),
+        (linear().alpha_bar, 300, 50, 299),
+        (cosine().alpha_bar, 100, 90, 20),
+    ):
+        found = torch.as_tensor(carried(v, bar, t, s, r)).double()
+        require(
+            found.shape == v.shape,
+            f"v is a tensor, and so is the answer: one number for each, {list(v.shape)}.",
         )
-        reject(equal(found, beta ** (1 - v) * low**v, 1e-9), "v = 1 is beta, the larger one.")
-        reject(equal(found, right.log(), 1e-9), "this is the logarithm. The step needs its exp.")
-        reject(
-            equal(found, right.sqrt(), 1e-9), "this is a standard deviation. A variance is asked."
-        )
-        reject(
-            equal(found, low ** (1 - v.clamp(0, 1)) * beta ** v.clamp(0, 1), 1e-9),
-            "you clamp v. The paper leaves it free; -0.2 is a little below beta-tilde.",
-        )
-        one = 1 - bar[t] / bar[t - 1]
-        tight = one * (1 - bar[t - 1]) / (1 - bar[t])
-        reject(
-            equal(found, tight ** (1 - v) * one**v, 1e-12) and s != t - 1,
-            "this is the step from t to t - 1. s may lie far below.",
-        )
-        for bound, name in ((low, "beta-tilde"), (beta, "beta")):
-            reject(equal(found, bound.expand_as(v), 1e-9), f"v changes nothing: this is {name}.")
-        reject(
-            equal(found, ((1 - v) * low.sqrt() + v * beta.sqrt()).square(), 1e-9),
-            "this is even in the standard deviation. The paper is even in the logarithm.",
-        )
-        half = (v + 1) / 2
-        reject(
-            equal(found, low ** (1 - half) * beta**half, 1e-9),
-            "v is a place in [0, 1] already. Moving it there from [-1, 1] is the network's affair."
-            " (Or, the same number: you took the root of the fraction in beta-tilde.)",
-        )
-        reject(
-            equal(found, low ** (1 - v.sigmoid()) * beta ** v.sigmoid(), 1e-9),
-            "no sigmoid: v is used as it is.",
-        )
-        reject(
-            bool(torch.as_tensor(found).isnan().any()),
-            "a negative number under a logarithm or a power: t is the noisier time, so beta is"
-            " 1 - alpha_bar[t] / alpha_bar[s].",
-        )
-        early = 1 - bar[t - 1] / bar[s - 1]
-        tight = early * (1 - bar[s - 1]) / (1 - bar[t - 1])
-        reject(
-            equal(found, tight ** (1 - v) * early**v, 1e-9),
-            "the table begins with alpha_bar_0 = 1, so the entry of time t is `alpha_bar[t]`.",
-        )
-        other = beta * (1 - bar[t]) / (1 - bar[s])
-        reject(
-            equal(found, other ** (1 - v) * beta**v, 1e-9),
-            "the fraction in beta-tilde is upside down: there is less noise at s than at t.",
-        )
-        for most, why in (
-            (1 - bar[t], "this beta is all the noise up to t, not the step's from s."),
-            (bar[s] - bar[t], "this beta is a difference. Divide by alpha_bar_s."),
+
+        def span(then: int, now: int = t, bar: torch.Tensor = bar) -> torch.Tensor:
+            return (1 - bar[now]) / (1 - bar[then])  # beta over beta-tilde
+
+        def move(old: torch.Tensor, new: torch.Tensor) -> torch.Tensor:
+            return (1 + (old**v - 1) / (old - 1) * (new - 1)).log() / new.log()
+
+        old, new, right = span(s), span(r), move(span(s), span(r))
+        u, inner = (old**v - 1) / (old - 1), slice(1, 3)
+        step_old, step_new = (1 - bar[t] / bar[i] for i in (s, r))
+        kept = (step_old / old ** (1 - v) / step_new * new).log() / new.log()
+        for wrong, why in (
+            (v, "that changes nothing. The best v depends on the length of the step."),
+            (u, "this is u, the uncertainty. It is the same for both steps: now the new step's v."),
+            (
+                (1 + v * (new - 1)).log() / new.log(),
+                "you put v in the place of u. First find the u that the old v stands for.",
+            ),
+            (move(new, old), "s and r are swapped: v was right for the step to s."),
+            (
+                v * old.log() / new.log(),
+                "this keeps the factor over beta-tilde. What stays is u, so solve for it first.",
+            ),
+            (
+                kept,
+                "this keeps the variance itself. A longer step has a larger one, whatever u is.",
+            ),
+            (
+                1 + u * (new - 1),
+                "this is the variance over beta-tilde. v is its logarithm, over that of the ruler.",
+            ),
+            (
+                (1 + u * (new - 1)).log(),
+                "divide by the logarithm of the new ruler, ln(1 + k).",
+            ),
+            (
+                (1 + u * (new - 1)).log() / old.log(),
+                "the ruler below is still the old one.",
+            ),
+            (
+                move(1 / old, 1 / new),
+                "beta over beta-tilde is upside down: it is at least 1.",
+            ),
+            (
+                (1 + u * new).log() / (1 + new).log(),
+                "1 + k is the whole ratio of beta to beta-tilde, so k is one less.",
+            ),
+            (
+                (1 + old**v / old * (new - 1)).log() / new.log(),
+                "in u both 1s are missing: 1 + k u is a power of 1 + k.",
+            ),
+            (
+                move(old**0.5, new**0.5),
+                "the ruler is a ratio of variances, 1 - alpha_bar: no roots.",
+            ),
+            (
+                move(span(s - 1, t - 1), span(r - 1, t - 1)),
+                "the table begins with alpha_bar_0 = 1, so the entry of time t is `alpha_bar[t]`.",
+            ),
         ):
-            least = most * (1 - bar[s]) / (1 - bar[t])
-            reject(equal(found, least ** (1 - v) * most**v, 1e-9), why)
-        require(equal(found, right, 1e-9), "it is not beta^v times beta-tilde^(1 - v).")
-    bar = cosine().alpha_bar
-    beta = 1 - bar[700] / bar[300]
-    right = beta * ((1 - bar[300]) / (1 - bar[700])) ** (1 - v)
-    require(equal(variance_of(v, bar, 700, 300), right, 1e-9), OWN_TABLE)
+            alike = equal(found[inner], wrong[inner], 1e-7)
+            reject(alike and not equal(wrong[inner], right[inner], 1e-7), why)
+        require(not bool(found.isnan().any()), "there is nan in it: a logarithm of less than 0.")
+        require(
+            equal(found, right, 1e-6),
+            f"from {t}, a v of 0.3 for the step to {s} is {float(right[1]):.4f} for that to {r},"
+            f" not {float(found[1]):.4f}.",
+        )
 
 
 @exercise("the betas of a chain that skips")

@@ -7,10 +7,10 @@ import torch
 from course_lib.diffusion.schedules import linear
 from course_lib.exercises.ch15 import (
     check_betas_of,
+    check_carried,
     check_min_snr,
     check_respaced_betas,
     check_spread_kept,
-    check_variance_of,
 )
 
 
@@ -18,21 +18,30 @@ def betas_of(bar):
     return (1 - bar[1:] / bar[:-1]).clamp(max=0.999)
 
 
-def low_high(bar, t, s):
-    beta = 1 - bar[t] / bar[s]
-    return beta * (1 - bar[s]) / (1 - bar[t]), beta
+def u_for(v, ruler):
+    return (ruler**v - 1) / (ruler - 1)
 
 
-def variance_of(v, bar, t, s):
-    low, high = low_high(bar, t, s)
-    return low ** (1 - v) * high**v
+def v_for(u, ruler):
+    return (1 + u * (ruler - 1)).log() / ruler.log()
 
 
-def with_beta(beta):
-    def wrong(v, bar, t, s):
-        return beta(bar, t, s) * ((1 - bar[s]) / (1 - bar[t])) ** (1 - v)
+def with_rulers(answer):
+    """An answer from beta over beta-tilde of both steps."""
+    return lambda v, bar, t, s, r: answer(v, *((1 - bar[t]) / (1 - bar[i]) for i in (s, r)))
 
-    return wrong
+
+carried = with_rulers(lambda v, old, new: v_for(u_for(v, old), new))
+u_of = with_rulers(lambda v, old, new: u_for(v, old))
+v_of = with_rulers(lambda v, old, new: v_for(v, new))
+
+
+def same_variance(v, bar, t, s, r):
+    (old, before), (new, low) = (
+        (beta, beta * (1 - bar[i]) / (1 - bar[t]))
+        for i, beta in ((i, 1 - bar[t] / bar[i]) for i in (s, r))
+    )
+    return (before ** (1 - v) * old**v / low).log() / (new / low).log()
 
 
 def respaced_betas(bar, times):
@@ -63,7 +72,8 @@ def spread_kept(bar, pixels, spread):
 
 def test_right_answers_pass() -> None:
     assert check_betas_of(betas_of)
-    assert check_variance_of(variance_of)
+    assert check_carried(carried)
+    assert check_carried(lambda v, *at: torch.tensor([float(carried(one, *at)) for one in v]))
     assert check_respaced_betas(respaced_betas)
     assert check_min_snr(min_snr)
     assert check_spread_kept(spread_kept)
@@ -113,38 +123,35 @@ WRONG = [
     (check_betas_of, lambda bar: (1 - bar[:-1] / bar[1:]).clamp(max=0.999), "upside down"),
     (check_betas_of, lambda bar: bar[:-1] - bar[1:], "a difference"),
     (check_betas_of, lambda bar: betas_of(bar).clamp(max=0.99), "the cap is 0.999"),
+    (check_carried, lambda v, *at: v, "that changes nothing"),
+    (check_carried, lambda v, *at: u_of(v, *at), "this is u"),
+    (check_carried, lambda v, *at: v_of(v, *at), "in the place of u"),
+    (check_carried, lambda v, bar, t, s, r: carried(v, bar, t, r, s), "are swapped"),
+    (check_carried, with_rulers(lambda v, a, b: v * a.log() / b.log()), "the factor over"),
+    (check_carried, same_variance, "keeps the variance itself"),
+    (check_carried, with_rulers(lambda v, a, b: 1 + u_for(v, a) * (b - 1)), "over beta-tilde. v"),
+    (check_carried, with_rulers(lambda v, a, b: (1 + u_for(v, a) * (b - 1)).log()), "new ruler"),
     (
-        check_variance_of,
-        lambda v, bar, t, s: (1 - v) * low_high(bar, t, s)[0] + v * low_high(bar, t, s)[1],
-        "even in the variance",
+        check_carried,
+        with_rulers(lambda v, a, b: (1 + u_for(v, a) * (b - 1)).log() / a.log()),
+        "still the old one",
     ),
-    (check_variance_of, lambda v, *at: variance_of(1 - v, *at), "v = 1 is beta"),
-    (check_variance_of, lambda v, *at: variance_of(v, *at).log(), "needs its exp"),
-    (check_variance_of, lambda v, *at: variance_of(v, *at).sqrt(), "a standard deviation"),
-    (check_variance_of, lambda v, *at: variance_of(v.clamp(0, 1), *at), "you clamp v"),
-    (check_variance_of, lambda v, bar, t, s: variance_of(v, bar, t, t - 1), "far below"),
-    (check_variance_of, lambda v, bar, t, s: v * bar[t], "not beta^v"),
-    (check_variance_of, lambda v, *at: 0 * v + low_high(*at)[0], "this is beta-tilde"),
-    (check_variance_of, lambda v, *at: 0 * v + low_high(*at)[1], "v changes nothing: this is beta"),
+    (check_carried, with_rulers(lambda v, a, b: v_for(u_for(v, 1 / a), 1 / b)), "upside down"),
     (
-        check_variance_of,
-        lambda v, *at: torch.lerp(low_high(*at)[0].sqrt(), low_high(*at)[1].sqrt(), v) ** 2,
-        "even in the standard deviation",
+        check_carried,
+        with_rulers(lambda v, a, b: (1 + u_for(v, a) * b).log() / (1 + b).log()),
+        "so k is one less",
     ),
-    (check_variance_of, lambda v, *at: variance_of((v + 1) / 2, *at), "the network's affair"),
-    (check_variance_of, lambda v, *at: variance_of(v.sigmoid(), *at), "no sigmoid"),
-    (check_variance_of, with_beta(lambda bar, t, s: 1 - bar[t]), "all the noise up to t"),
-    (check_variance_of, with_beta(lambda bar, t, s: bar[s] - bar[t]), "this beta is a difference"),
-    (check_variance_of, with_beta(lambda bar, t, s: bar[s] / bar[t] - 1), "not beta^v"),
+    (check_carried, with_rulers(lambda v, a, b: v_for(a**v / a, b)), "both 1s are missing"),
+    (check_carried, with_rulers(lambda v, a, b: v_for(u_for(v, a**0.5), b**0.5)), "no roots"),
+    (check_carried, lambda v, bar, t, s, r: carried(v, bar, t - 1, s - 1, r - 1), "alpha_bar[t]"),
+    (check_carried, lambda v, *at: v.log() - 1, "from 100, a v of 0.3"),
+    (check_carried, lambda v, *at: (v - 2).log(), "there is nan"),
+    (check_carried, lambda v, *at: 0.5, "one number for each"),
     (
-        check_variance_of,
-        lambda v, bar, t, s: (1 - bar[t] / bar[s]) * ((1 - bar[t]) / (1 - bar[s])) ** (1 - v),
-        "in beta-tilde is upside down",
-    ),
-    (
-        check_variance_of,
-        lambda v, *at: 1 / ((1 - v) / low_high(*at)[0] + v / low_high(*at)[1]),
-        "not beta^v",
+        check_carried,
+        lambda v, bar, t, s, r: carried(v, linear().alpha_bar, t, s, r),
+        "a v of 0.3 for the step to 90",
     ),
     (check_respaced_betas, old_betas, "the old betas"),
     (check_respaced_betas, lambda *at: respaced_betas(*at).flip(0), "turn the order"),
@@ -258,23 +265,11 @@ WRONG = [
     ),
     (check_spread_kept, lambda bar, n, s: (1 - bar) ** 0.5, "not the ratio"),
     (check_spread_kept, lambda bar, n, s: spread_kept(bar, n, 0.5), "not the ratio"),
-    (check_variance_of, lambda v, bar, t, s: variance_of(v, bar, s, t), "the noisier time"),
-    (check_variance_of, lambda v, bar, t, s: variance_of(v, bar, t - 1, s - 1), "alpha_bar[t]"),
-    (
-        check_variance_of,
-        lambda v, bar, t, s: variance_of(v / 2 + 0.5, bar, t, s),
-        "root of the fraction",
-    ),
     (check_min_snr, lambda snr, what, gamma: gamma / own(snr, what), "gamma is a cap"),
     (
         check_spread_kept,
         lambda bar, n, s: (1 + bar**0.5 * (n * s**2 - 1)) ** -0.5,
         "neither for signal nor for noise",
-    ),
-    (
-        check_variance_of,
-        lambda v, bar, t, s: variance_of(v, linear().alpha_bar, t, s),
-        "its argument `alpha_bar`",
     ),
     (
         check_respaced_betas,
