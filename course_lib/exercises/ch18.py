@@ -1,4 +1,4 @@
-"""The exercises of chapter 18: the channel beside, the level, two stages, decibels and holes."""
+"""The exercises of chapter 18: the channel beside, a timid base, two stages, decibels and holes."""
 
 import math
 from collections.abc import Callable
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from course_lib.diffusion.schedules import cosine, linear
+from course_lib.diffusion.schedules import cosine
 from course_lib.exercises.checking import equal, exercise, reject, require
 
 
@@ -65,48 +65,71 @@ def check_beside(beside: Callable[..., Any]) -> None:
         require(equal(second, wide), "the other channels are not the small picture, stretched.")
 
 
-@exercise("a small picture at a level of its own")
-def check_noised(noised: Callable[..., Any]) -> None:
-    """Exercise 2: conditioning augmentation, each example at its own level."""
-    for schedule in (cosine(), linear()):
-        bar = schedule.alpha_bar
-        z, eps = torch.randn(2, 5, 1, 4, 4, dtype=torch.float64)
-        s = torch.tensor([0, 100, 300, 300, 500])
-        a = bar[s].view(-1, 1, 1, 1)
-        right = a.sqrt() * z + (1 - a).sqrt() * eps
-        found = torch.as_tensor(noised(bar, z, s, eps))
-        require(found.shape == z.shape, "one noisy picture for each small picture.")
-        one, last = bar[s[0]], bar[s[-1]]
+@exercise("another fault of the base, and how fast noise hides it")
+def check_timid(timid: Callable[..., Any]) -> None:
+    """Exercise 2: the divergence at level s of a base with a wrong variance."""
+    bar = cosine().alpha_bar[[0, 200, 500, 800]]
+    for v, drawn in ((0.5, 0.2), (0.3, 0.9)):
+        found = torch.stack([torch.as_tensor(timid(a, v, drawn)).double() for a in bar])
+        require(found.shape == bar.shape, "return one number for one alpha_bar.")
+        there, told = (bar * one + 1 - bar for one in (v, drawn))
+        ratio = there / told
+        right = (ratio - 1 - ratio.log()) / 2
+
+        def kl(ratio: Tensor) -> Tensor:
+            return (ratio - 1 - ratio.log()) / 2
+
         for wrong, why in (
-            (a * z + (1 - a) * eps, "alpha_bar is a variance: both factors are roots."),
-            (z + (1 - a).sqrt() * eps, "the picture must shrink as well: that is x_s, not z + n."),
-            (a.sqrt() * z + (1 - a) * eps, "1 - alpha_bar is a variance: take its root."),
-            ((1 - a).sqrt() * z + a.sqrt() * eps, "picture and noise have each other's factor."),
-            (one.sqrt() * z + (1 - one).sqrt() * eps, "all have the level of the first one."),
-            (last.sqrt() * z + (1 - last).sqrt() * eps, "all have the level of the last one."),
-            (z, "nothing was noised."),
-            (a * z + (1 - a).sqrt() * eps, "alpha_bar is a variance: z is multiplied by its root."),
             (
-                a.sqrt() * z + (1 - a.sqrt()) * eps,
-                "the squares of the two factors add up to 1, not the factors.",
+                kl(1 / ratio),
+                "that is KL(drawn || data). Here p, the law of the data, stands first:"
+                " the average is over what there is, so its variance stands above.",
+            ),
+            (2 * right, "the half is missing: it belongs to all three terms."),
+            (-right, "the sign is turned: a divergence is never negative."),
+            (right / math.log(2), "that is in bits. Asked for are nats."),
+            (
+                kl(torch.full_like(bar, v / drawn)),
+                "the level changes nothing in your answer. Both"
+                " laws are noised: their variances become alpha_bar v + 1 - alpha_bar.",
+            ),
+            (kl(ratio.square()), "v and drawn are variances already: do not square them."),
+            (kl(ratio.sqrt()), "v and drawn are variances already: no roots."),
+            (
+                bar * kl(torch.full_like(bar, v / drawn)),
+                "the divergence does not shrink by"
+                " alpha_bar. Noise the two laws, then compare them.",
             ),
             (
-                z + ((1 - a) / a).sqrt() * eps,
-                "this is z_s / alpha_s: the picture must shrink as well.",
+                bar**2 * kl(torch.full_like(bar, v / drawn)),
+                "that is so only where alpha_bar is small. Noise the two laws, then compare them.",
             ),
             (
-                bar[s - 1].view(-1, 1, 1, 1).sqrt() * z
-                + (1 - bar[s - 1]).view(-1, 1, 1, 1).sqrt() * eps,
-                "the table begins with alpha_bar_0 = 1, so the entry of level s is `alpha_bar[s]`.",
+                kl((bar * v + (1 - bar).sqrt()) / (bar * drawn + (1 - bar).sqrt())),
+                "the noise has the variance 1 - alpha_bar: no root.",
+            ),
+            (
+                kl((bar.sqrt() * v + 1 - bar) / (bar.sqrt() * drawn + 1 - bar)),
+                "alpha_bar multiplies a variance: no root.",
+            ),
+            (
+                kl((v + 1 - bar) / (drawn + 1 - bar)),
+                "the picture shrinks as well: its variance is multiplied by alpha_bar.",
+            ),
+            ((ratio - 1) / 2, "the logarithm is missing."),
+            (-ratio.log() / 2, "only the logarithm is there: add half of the ratio, less one."),
+            (
+                bar * (v - drawn) ** 2 / (2 * there),
+                "that is the formula of a shift. Here the means"
+                " agree: start from the divergence of two Gaussians with different variances.",
             ),
         ):
-            reject(equal(found, wrong) and not equal(wrong, right), why)
-        reject(
-            not equal(found, torch.as_tensor(noised(bar, z, s, eps))),
-            "twice the same call, two answers: you draw noise of your own. Use `eps`.",
+            reject(equal(found, wrong, 1e-6) and not equal(wrong, right, 1e-6), why)
+        require(
+            equal(found, right, 1e-6),
+            f"for v = {v}, drawn = {drawn} and alpha_bar = {float(bar[1]):.3f} it is"
+            f" {float(right[1]):.5f}, not {float(found[1]):.5f}.",
         )
-        require(equal(found[0], z[0]), "at level 0 the small picture must stay as it is.")
-        require(equal(found, right), "z_s is not sqrt(alpha_bar_s) z + sqrt(1 - alpha_bar_s) eps.")
 
 
 @exercise("two stages, one after the other")

@@ -9,7 +9,7 @@ from course_lib.exercises.ch18 import (
     check_beside,
     check_decibels,
     check_hole_loss,
-    check_noised,
+    check_timid,
     check_two_stage,
 )
 
@@ -23,9 +23,21 @@ def beside(x, z):
     return torch.cat([x, wide(x, z)], 1)
 
 
-def noised(bar, z, s, eps):
-    a = bar[s].view(-1, 1, 1, 1)
-    return a.sqrt() * z + (1 - a).sqrt() * eps
+def ratio(bar, v, drawn):
+    return float((bar * v + 1 - bar) / (bar * drawn + 1 - bar))
+
+
+def kl(ratio):
+    return (ratio - 1 - math.log(ratio)) / 2
+
+
+def timid(bar, v, drawn):
+    return kl(ratio(bar, v, drawn))
+
+
+def by_torch(bar, v, drawn):
+    laws = [torch.distributions.Normal(0, (bar * one + 1 - bar).sqrt()) for one in (v, drawn)]
+    return torch.distributions.kl_divergence(*laws)
 
 
 def two_stage(small, noise, large, n, s):
@@ -47,7 +59,9 @@ def per_hole(value, hole):
 
 def test_right_answers_pass() -> None:
     assert check_beside(beside)
-    assert check_noised(noised)
+    assert check_timid(timid)
+    assert check_timid(lambda a, v, w: torch.as_tensor(timid(a, v, w)).float())
+    assert check_timid(by_torch)
     assert check_two_stage(two_stage)
     assert check_decibels(decibels)
     assert check_hole_loss(hole_loss)
@@ -84,23 +98,35 @@ WRONG = [
     ),
     (check_beside, lambda x, z: torch.cat([x, wide(x, z), x], 1), "asked is"),
     (check_beside, lambda x, z: torch.cat([2 * x, wide(x, z)], 1), "x_t as it is"),
-    (check_noised, lambda b, z, s, e: a_of(b, s) * z + (1 - a_of(b, s)) * e, "both factors"),
-    (check_noised, lambda b, z, s, e: z + (1 - a_of(b, s)).sqrt() * e, "must shrink"),
+    (check_timid, lambda a, v, w: timid(a, w, v), "that is KL(drawn || data)"),
+    (check_timid, lambda a, v, w: 2 * timid(a, v, w), "the half is missing"),
+    (check_timid, lambda a, v, w: -timid(a, v, w), "the sign is turned"),
+    (check_timid, lambda a, v, w: timid(a, v, w) / math.log(2), "in bits"),
+    (check_timid, lambda a, v, w: kl(v / w), "the level changes nothing"),
+    (check_timid, lambda a, v, w: kl(ratio(a, v, w) ** 2), "do not square them"),
+    (check_timid, lambda a, v, w: kl(ratio(a, v, w) ** 0.5), "already: no roots"),
+    (check_timid, lambda a, v, w: a * kl(v / w), "does not shrink by"),
+    (check_timid, lambda a, v, w: a**2 * kl(v / w), "is small. Noise"),
     (
-        check_noised,
-        lambda b, z, s, e: a_of(b, s).sqrt() * z + (1 - a_of(b, s)) * e,
-        "take its root",
+        check_timid,
+        lambda a, v, w: kl((a * v + (1 - a) ** 0.5) / (a * w + (1 - a) ** 0.5)),
+        "1 - alpha_bar: no root",
     ),
     (
-        check_noised,
-        lambda b, z, s, e: (1 - a_of(b, s)).sqrt() * z + a_of(b, s).sqrt() * e,
-        "each other's",
+        check_timid,
+        lambda a, v, w: kl((a**0.5 * v + 1 - a) / (a**0.5 * w + 1 - a)),
+        "a variance: no root",
     ),
-    (check_noised, lambda b, z, s, e: noised(b, z, s[-1:].expand(len(z)), e), "of the last one"),
-    (check_noised, lambda b, z, s, e: z, "the first one"),
-    (check_noised, lambda b, z, s, e: noised(b, z, s, e)[:1], "one noisy picture"),
-    (check_noised, lambda b, z, s, e: noised(b, z, (s + 1).clamp(max=1000), e), "at level 0"),
-    (check_noised, lambda b, z, s, e: noised(b, z, s // 2, e), "z_s is not"),
+    (check_timid, lambda a, v, w: kl((v + 1 - a) / (w + 1 - a)), "shrinks as well"),
+    (check_timid, lambda a, v, w: (ratio(a, v, w) - 1) / 2, "the logarithm is missing"),
+    (check_timid, lambda a, v, w: -math.log(ratio(a, v, w)) / 2, "only the logarithm"),
+    (
+        check_timid,
+        lambda a, v, w: a * (v - w) ** 2 / (2 * (a * v + 1 - a)),
+        "the formula of a shift",
+    ),
+    (check_timid, lambda a, v, w: torch.zeros(2), "one number for one"),
+    (check_timid, lambda a, v, w: 0.1, "it is 0."),
     (check_two_stage, lambda sm, no, la, n, s: la(sm(n), s), "not for training only"),
     (check_two_stage, lambda sm, no, la, n, s: la(sm(n), 0), "not for training only"),
     (check_two_stage, lambda sm, no, la, n, s: la(no(sm(n), s), 0), "take the noise for cloth"),
@@ -144,13 +170,6 @@ WRONG = [
         lambda x, z: torch.cat([x, F.interpolate(z, x.shape[-1], mode="bilinear")], 1),
         "your code raised",
     ),
-    (check_noised, lambda bar, z, s, e: noised(bar, z, s - 1, e), "begins with alpha_bar_0"),
-    (check_noised, lambda bar, z, s, e: noised(bar, z, s, torch.randn_like(e)), "of your own"),
-    (
-        check_noised,
-        lambda bar, z, s, e: noised(bar, z, s, e) / bar[s].view(-1, 1, 1, 1).sqrt(),
-        "must shrink as well",
-    ),
     (check_decibels, lambda k: 3.01, "one draw, whatever"),
     (check_decibels, lambda k: 3.01 / k, "decibels are not"),
     (check_decibels, lambda k: 10 * math.log10(1 + k**-0.5), "falls as 1 / k"),
@@ -160,16 +179,6 @@ WRONG = [
         check_hole_loss,
         lambda e, hole: (e * hole).flatten(1).sum(1).div(hole.flatten(1).sum(1)).square().mean(),
         "First the",
-    ),
-    (
-        check_noised,
-        lambda bar, z, s, e: a_of(bar, s) * z + (1 - a_of(bar, s)).sqrt() * e,
-        "its root",
-    ),
-    (
-        check_noised,
-        lambda bar, z, s, e: a_of(bar, s).sqrt() * z + (1 - a_of(bar, s).sqrt()) * e,
-        "not the factors",
     ),
     (check_decibels, lambda k: 10 * math.log10(1 + k**-2), "V / k^2"),
     (
