@@ -36,10 +36,6 @@ def check_best_width(best_width: Callable[..., Any]) -> None:
         "you read log_var as the logarithm of the deviation. It is that of the variance.": (
             square + var**2
         ).mean(),
-        "exp(log_var / 2) is s. The KL has s² beside the square of the mean.": (
-            square + var.sqrt()
-        ).mean(),
-        "log_var stands there without its exp.": (square + log_var).mean(),
         "you add up over coordinates. Each of them pays log c as well: average over all.": (
             square + var
         )
@@ -64,7 +60,6 @@ def check_best_width(best_width: Callable[..., Any]) -> None:
     def cost(width: Tensor) -> float:
         return float((width.log() + (square + var) / (2 * width**2)).sum(1).mean())
 
-    require(bool(c > 0), f"a width is positive; yours is {float(c):.3f}.")
     require(
         equal(c, right, 1e-3),
         f"at your width, {float(c):.3f}, the average KL is {cost(c) - cost(right):.3f} nats larger"
@@ -98,7 +93,6 @@ def check_tilted_draw(tilted_draw: Callable[..., Any]) -> None:
         "two calls with one eps differ: you draw noise of your own. Use the eps that is given.",
     )
     reject(equal(z, mean + 0 * eps), "there is no noise in it: this is the middle, not a draw.")
-    reject(equal(z, mean + eps), "the noise has always size 1: cov is not used.")
     reject(
         equal(z, mean + cov.diagonal().sqrt() * eps),
         "each size is right, and the coordinates are independent: the rest of cov is not used.",
@@ -106,10 +100,6 @@ def check_tilted_draw(tilted_draw: Callable[..., Any]) -> None:
     reject(
         equal(z, mean + eps @ cov),
         "you scale by the covariance. It is a square: find A with A Aᵀ = cov, and multiply by A.",
-    )
-    reject(
-        equal(z, mean + eps @ torch.linalg.inv(cov)),
-        "that is the precision, the inverse of cov. Wanted is a root of cov itself.",
     )
     still = tilted_draw(mean, cov, torch.zeros(6, 3))
     reject(equal(still, torch.zeros(6, 3)), "the mean is missing: zero noise must give the mean.")

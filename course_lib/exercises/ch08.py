@@ -36,24 +36,15 @@ def check_start_left(start_left: Callable[..., Any]) -> None:
         "you take the last decay for all steps. The first ones are far smaller: 0.1, then 2 / 11.",
     )
     reject(
-        are([min(d, steps / (9 + steps)) for steps, d in cases]),
-        "that is what the last step alone keeps. Every step keeps its share of what was kept.",
-    )
-    reject(
         are([math.prod((1 + n) / (10 + n) for n in range(steps)) for steps, _ in cases]),
         "you forgot the smaller of the two: once the warm-up passes `decay`, the decay is `decay`.",
     )
-    reject(are(left(choose=max)), "the warm-up must not raise the decay: take the smaller one.")
     reject(
         are(left(first=1, more=1)) or are(left(first=1)),
         "the first of the steps has n = 0, and keeps a tenth of the start.",
     )
     reject(are(left(more=1)), "that is one step too many: n runs from 0 to steps - 1.")
     reject(are([1 - share for share in left()]), "that is the share of all that came later.")
-    reject(
-        are([1 - d**steps for steps, d in cases]),
-        "that is what came later, without the warm-up. Wanted is what is left of the start.",
-    )
     for (steps, d), mine, right in zip(cases, ours, left(), strict=True):
         require(
             math.isclose(mine, right, rel_tol=1e-3),
@@ -190,32 +181,11 @@ def check_linear_loss(linear_loss: Callable[..., Any]) -> None:
         equal(answer, eps_loss),
         "this is the loss in each direction. Take their mean: the loss is one number.",
     )
-    for wrong, why in (
-        (bar**0.5, "alpha_bar multiplies a variance here: no root."),
-        (bar**2, "alpha_bar is a share of the variance already: do not square it."),
-    ):
-        signal = wrong * variances
-        reject(equal(answer, (signal / (signal + 1 - wrong)).mean()), why)
-        reject(equal(answer, (signal / (signal + 1 - bar)).mean()), why)
-    signal = bar * variances**2
-    reject(
-        equal(answer, (signal / (signal + 1 - bar)).mean()),
-        "`variances` are variances already: do not square them.",
-    )
-    reject(
-        equal(answer, (variances / (bar * variances + 1 - bar)).mean()),
-        "above the line stands alpha_bar times the variance, as below.",
-    )
-    reject(
-        equal(answer, (bar * variances / (1 - bar)).mean()),
-        "that is a signal-to-noise ratio. The loss is the signal's share of all of x_t.",
-    )
     signal = (1 - bar) * variances
     reject(
         equal(answer, (signal / (signal + bar)).mean()),
         "alpha_bar and 1 - alpha_bar are swapped: alpha_bar is the data's share.",
     )
-    reject(equal(answer, eps_loss.mean() ** 0.5), "the loss is a mean square: no root.")
     require(equal(answer, eps_loss.mean()), 'for "eps", at alpha_bar = 0.8, it is not right.')
     x_0, v = linear_loss(variances, bar, "x_0"), linear_loss(variances, bar, "v")
     said = "with x_t known, an error in x_0 moves eps by -alpha / sigma times as much"

@@ -63,14 +63,6 @@ def check_sigma_of(sigma_of: Callable[..., Any]) -> None:
                     " number t - 1.",
                 ),
                 (
-                    eta * ((1 - bar[s + 1]) / (1 - now) * (1 - now / bar[s + 1])).sqrt(),
-                    "t is read at its place, s one step late: the entry of s is number s - 1.",
-                ),
-                (
-                    eta * ((1 - then) / (1 - bar[t + 1]) * (1 - bar[t + 1] / then)).sqrt(),
-                    "s is read at its place, t one step late: the entry of t is number t - 1.",
-                ),
-                (
                     eta
                     * (
                         (1 - again[s - 1]) / (1 - again[t - 1]) * (1 - again[t - 1] / again[s - 1])
@@ -305,16 +297,6 @@ def check_mix(mix: Callable[..., Any]) -> None:
                 line / line.std(),
                 "you divide by the spread that this draw happened to have. Then every mix has the"
                 " same, which noise has not: divide by what is known of the weights.",
-            ),
-            (
-                line / line.std(correction=0),
-                "you divide by the spread that this draw happened to have. Then every mix has the"
-                " same, which noise has not: divide by what is known of the weights.",
-            ),
-            (line / line.norm(), "that has length 1. Noise of D numbers has about sqrt(D)."),
-            (
-                weights.softmax(0) @ noises,
-                "a softmax changes the shares, and does not give variance 1.",
             ),
             (
                 noises.mean(0) * 3**0.5,

@@ -116,32 +116,12 @@ def check_carried(carried: Callable[..., Any]) -> None:
                 "this keeps the variance itself. A longer step has a larger one, whatever u is.",
             ),
             (
-                1 + u * (new - 1),
-                "this is the variance over beta-tilde. v is its logarithm, over that of the ruler.",
-            ),
-            (
-                (1 + u * (new - 1)).log(),
-                "divide by the logarithm of the new ruler, ln(1 + k).",
-            ),
-            (
-                (1 + u * (new - 1)).log() / old.log(),
-                "the ruler below is still the old one.",
-            ),
-            (
                 move(1 / old, 1 / new),
                 "beta over beta-tilde is upside down: it is at least 1.",
             ),
             (
                 (1 + u * new).log() / (1 + new).log(),
                 "1 + k is the whole ratio of beta to beta-tilde, so k is one less.",
-            ),
-            (
-                (1 + old**v / old * (new - 1)).log() / new.log(),
-                "in u both 1s are missing: 1 + k u is a power of 1 + k.",
-            ),
-            (
-                move(old**0.5, new**0.5),
-                "the ruler is a ratio of variances, 1 - alpha_bar: no roots.",
             ),
             (
                 move(span(s - 1, t - 1), span(r - 1, t - 1)),

@@ -93,31 +93,20 @@ def check_timid(timid: Callable[..., Any]) -> None:
                 "the level changes nothing in your answer. Both"
                 " laws are noised: their variances become alpha_bar v + 1 - alpha_bar.",
             ),
-            (kl(ratio.square()), "v and drawn are variances already: do not square them."),
-            (kl(ratio.sqrt()), "v and drawn are variances already: no roots."),
             (
                 bar * kl(torch.full_like(bar, v / drawn)),
                 "the divergence does not shrink by"
                 " alpha_bar. Noise the two laws, then compare them.",
             ),
             (
-                bar**2 * kl(torch.full_like(bar, v / drawn)),
-                "that is so only where alpha_bar is small. Noise the two laws, then compare them.",
-            ),
-            (
                 kl((bar * v + (1 - bar).sqrt()) / (bar * drawn + (1 - bar).sqrt())),
                 "the noise has the variance 1 - alpha_bar: no root.",
-            ),
-            (
-                kl((bar.sqrt() * v + 1 - bar) / (bar.sqrt() * drawn + 1 - bar)),
-                "alpha_bar multiplies a variance: no root.",
             ),
             (
                 kl((v + 1 - bar) / (drawn + 1 - bar)),
                 "the picture shrinks as well: its variance is multiplied by alpha_bar.",
             ),
             ((ratio - 1) / 2, "the logarithm is missing."),
-            (-ratio.log() / 2, "only the logarithm is there: add half of the ratio, less one."),
             (
                 bar * (v - drawn) ** 2 / (2 * there),
                 "that is the formula of a shift. Here the means"

@@ -110,7 +110,6 @@ def check_unscaled(unscaled: Callable[..., Any]) -> None:
         def moved(factor: float) -> Tensor:
             return bar / (bar + factor * (1 - bar))
 
-        signal = deviation**2 * bar
         for wrong, why in (
             (bar, "that changes nothing: then latents of another size are noisy at another time."),
             (
@@ -124,28 +123,18 @@ def check_unscaled(unscaled: Callable[..., Any]) -> None:
                 " square.",
             ),
             (
-                moved(1 / deviation),
-                "the wrong way round, and the deviation enters by its square.",
-            ),
-            (
                 bar / deviation**2,
                 "you divide alpha_bar alone. The noise then has 1 - alpha_bar of the new one, so"
                 " the ratio is not the old one: write the two ratios down and solve.",
             ),
-            (signal, "alpha_bar times a variance may exceed 1. Write the two ratios and solve."),
             (
                 bar / (1 - bar) / deviation**2,
                 "that is the new alpha_bar / (1 - alpha_bar). Solve for alpha_bar itself.",
             ),
             (
-                moved(deviation**4),
-                "the deviation is squared once too often.",
-            ),
-            (
                 (bar.sqrt() / (bar.sqrt() + deviation * (1 - bar).sqrt())),
                 "alpha and sigma are roots: their *squares* add up to 1, not they themselves.",
             ),
-            (moved(deviation**2).sqrt(), "that is alpha. alpha_bar is its square."),
         ):
             inner = slice(1, -1)
             reject(equal(mine[inner], wrong[inner]), why)

@@ -83,15 +83,13 @@ def walk(
     power=2,
     start=1.0,
     last=1,
-    steps=lambda times: times,
-    of_signal=lambda bar: bar,
 ):
     """A whole walk down, with one of its parts changed."""
 
     def answer(beta, alpha_bar, s, added):
-        v = of_signal(alpha_bar) * s**2 + 1 - alpha_bar
+        v = alpha_bar * s**2 + 1 - alpha_bar
         variance = v[-1] if start is None else start
-        for t in steps(range(len(beta) - 1, last - 1, -1)):
+        for t in range(len(beta) - 1, last - 1, -1):
             variance = factor(beta[t], v[t], v[t - 1]) ** power * variance + added[t]
         return variance
 
@@ -211,27 +209,18 @@ WRONG = [
     (check_final_variance, lambda *given: walk()(*given) ** 0.5, "a standard deviation"),
     (check_final_variance, walk(power=1), "has the square"),
     (check_final_variance, lambda b, a, s, added: walk()(b, a, s, added**2), "as they are"),
-    (check_final_variance, lambda b, a, s, added: walk()(b, a, s, added.sqrt()), "as they are"),
     (check_final_variance, walk(lambda b, now, before: (1 - b) ** 0.5), "the way *up*"),
     (check_final_variance, walk(lambda b, now, before: (1 - b) ** -0.5), "undoes the shrinking"),
     (check_final_variance, walk(last=2), "ends at x_1"),
     (check_final_variance, walk(start=None), "pure noise of variance 1"),
     (check_final_variance, lambda b, a, s, added: walk()(b, a, s**0.5, added), "squared"),
     (check_final_variance, lambda b, a, s, added: walk()(b, a, 0, added), "signal as well"),
-    (check_final_variance, walk(of_signal=lambda bar: 1), "the signal shrinks"),
-    (
-        check_final_variance,
-        walk(lambda b, now, before: (1 - b) ** 0.5 * now / before),
-        "upside down",
-    ),
-    (check_final_variance, walk(lambda b, now, before: before / now), "the covariance of"),
-    (check_final_variance, walk(steps=lambda times: times[::-1]), "upwards"),
     (check_final_variance, lambda b, a, s, added: b, "one number"),
     (check_final_variance, lambda *given: 0.5, "ends with the variance"),
     (
         check_final_variance,
         lambda b, a, s, added: walk()(b, a, 0.4, added),
-        "right for one table",
+        "right for one case",
     ),
     (check_alpha_bar, lambda b: torch.cat([torch.ones(1), 1 - b.cumprod(0)]), "take that first"),
     (

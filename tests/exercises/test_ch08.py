@@ -94,13 +94,10 @@ def ruler(variances, share, bar):
 WRONG = [
     (check_start_left, lambda steps, d: d**steps, "without the warm-up"),
     (check_start_left, lambda steps, d: warmed(d, steps) ** steps, "the last decay for all"),
-    (check_start_left, lambda steps, d: warmed(d, steps - 1), "the last step alone"),
     (check_start_left, left(lambda d, n: (1 + n) / (10 + n)), "once the warm-up passes"),
-    (check_start_left, left(lambda d, n: max(d, (1 + n) / (10 + n))), "must not raise"),
     (check_start_left, left(lambda d, n: warmed(d, n + 1)), "keeps a tenth"),
     (check_start_left, lambda steps, d: left(warmed)(steps + 1, d), "one step too many"),
     (check_start_left, lambda steps, d: 1 - left(warmed)(steps, d), "all that came later"),
-    (check_start_left, lambda steps, d: 1 - d**steps, "came later, without"),
     (check_start_left, lambda steps, d: 0.0, "after 1 steps with decay 0.9999 it is 0.1"),
     (
         check_clipped_mean,
@@ -220,13 +217,7 @@ WRONG = [
         ),
         "DDIM's step",
     ),
-    (check_linear_loss, lambda v, bar, _: ruler(v, bar**0.5, bar), "no root"),
-    (check_linear_loss, lambda v, bar, _: ruler(v, bar**2, bar), "a share of the variance already"),
-    (check_linear_loss, lambda v, bar, _: ruler(v**2, bar, bar), "variances already"),
-    (check_linear_loss, lambda v, bar, _: ruler(v, bar, bar) / bar, "as below"),
-    (check_linear_loss, lambda v, bar, _: (bar * v / (1 - bar)).mean(), "signal-to-noise"),
     (check_linear_loss, lambda v, bar, _: ruler(v, 1 - bar, 1 - bar), "the data's share"),
-    (check_linear_loss, lambda v, bar, _: ruler(v, bar, bar) ** 0.5, "a mean square"),
     (check_linear_loss, lambda v, bar, _: linear()(v, bar, "eps"), "all three losses are alike"),
     (
         check_linear_loss,
@@ -239,6 +230,5 @@ WRONG = [
     (check_linear_loss, linear(lambda bar: bar + (1 - bar) ** 2 / bar), "were independent"),
     (check_linear_loss, linear(lambda bar: (2 * bar - 1) ** 2 / bar), "opposite signs"),
     (check_linear_loss, linear(lambda bar: bar), "one factor off"),
-    (check_linear_loss, linear(lambda bar: bar**-0.5), "one factor off"),
     (check_linear_loss, linear(lambda bar: 1), 'for "v" it is not right'),
 ]
