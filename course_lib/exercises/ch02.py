@@ -1,4 +1,4 @@
-"""The exercises of chapter 02: the KL term, a draw with gradients, a lost half, and collapse."""
+"""The exercises of chapter 2: the KL term, a draw with gradients, a lost half, and collapse."""
 
 import math
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The exercises of chapter 06: the annealed loop, the ladder's rule, evaluations, a noise scale."""
+"""The exercises of chapter 6: the annealed loop, the ladder's rule, evaluations, a noise scale."""
 
 from collections.abc import Callable
 from typing import Any

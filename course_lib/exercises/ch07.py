@@ -1,4 +1,4 @@
-"""The exercises of chapter 07: tables, posterior, conversions, five planted bugs, two extremes."""
+"""The exercises of chapter 7: tables, posterior, conversions, five planted bugs, two extremes."""
 
 from collections.abc import Callable
 from itertools import count, product
