@@ -16,6 +16,7 @@ from course_lib.weights import (
     load_or_train,
     load_weights,
     manifest,
+    over_seeds,
     recorded,
     save_weights,
     whole_file,
@@ -201,3 +202,9 @@ def test_what_a_script_recorded_is_read_back(tmp_path):
     (tmp_path / "speeds.json").write_text('{"fast": 3}')
     assert recorded("speeds", tmp_path) == {"fast": 3}
     assert set(recorded("time_ablation")["losses"]["blind"]) == {"0", "1", "2"}
+
+
+def test_a_number_is_the_mean_over_the_seeds_however_deep_it_stands():
+    record = {"0": {"oracle": {"all": 1.0}, "FD": 3}, "1": {"oracle": {"all": 0.5}, "FD": 4}}
+    assert over_seeds(record, "oracle", "all") == 0.75
+    assert over_seeds(record, "FD") == 3.5
