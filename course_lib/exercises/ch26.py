@@ -155,7 +155,8 @@ def check_kept(kept: Callable[..., Any]) -> None:
         cases.append((z @ turn.T + middle * turn[-1], share))
 
     def count(values: Tensor, share: float) -> int:
-        return int((_left(values) > share * values.sum()).sum()) + 1
+        left = values.sum() - values.cumsum(0)
+        return int((left > share * values.sum()).sum()) + 1
 
     def variances(z: Tensor) -> Tensor:
         return torch.linalg.svdvals(z - z.mean(0)).square()
@@ -168,46 +169,37 @@ def check_kept(kept: Callable[..., Any]) -> None:
     right = [count(variances(z), share) for z, share in cases]
     # A number alone may be wrong in many ways; all of them together are wrong in one.
     for mistake, why in (
+        (lambda z, p: count(variances(z), p) - 1, "one axis too few: more than the share is left."),
+        (lambda z, p: count(variances(z), p) + 1, "one axis too many: fewer would do."),
         (
-            lambda z, share: count(variances(z), share) - 1,
-            "one axis too few: what is left is still more than the share.",
-        ),
-        (
-            lambda z, share: count(variances(z), share) + 1,
-            "one axis too many: fewer would do.",
-        ),
-        (
-            lambda z, share: count(variances(z).sqrt(), share),
+            lambda z, p: count(variances(z).sqrt(), p),
             "singular values are spreads. Square them: shares are of variance.",
         ),
         (
-            lambda z, share: count(torch.linalg.svdvals(z).square(), share),
+            lambda z, p: count(torch.linalg.svdvals(z).square(), p),
             "take the mean away first: the first axis must not point at it.",
         ),
         (
-            lambda z, share: count(z.var(0).sort(descending=True).values, share),
-            "these are the given axes. Principal ones are turned.",
-        ),
-        (
-            lambda z, share: int((variances(z) > share * variances(z).sum()).sum()),
-            "this counts axes that hold more than the share each. Together counts.",
-        ),
-        (lambda z, share: len(z.T) - count(variances(z), share), "this is how many are dropped."),
-        (
-            lambda z, share: count(variances(z).flip(0), share),
-            "the axes of least variance were kept. Begin with those of most.",
-        ),
-        (
-            lambda z, share: count(variances(z), 1 - share),
-            "`share` is what may be lost, not what must be kept.",
-        ),
-        (
-            lambda z, share: count(torch.linalg.svdvals(z.T - z.mean(1)).square(), share),
-            "each vector lost its own mean. The mean to take away is over the vectors, dim=0"
+            lambda z, p: count(torch.linalg.svdvals(z.T - z.mean(1)).square(), p),
+            "each vector lost its own mean. Take away the mean of all vectors, over dim=0"
             " (torch.cov wants them as columns).",
         ),
         (
-            lambda z, share: int((_left(variances(z) / len(z)) > share).sum()) + 1,
+            lambda z, p: count(z.var(0).sort(descending=True).values, p),
+            "these are the given axes. Principal ones are turned.",
+        ),
+        (
+            lambda z, p: int((variances(z) > p * variances(z).sum()).sum()),
+            "this counts axes that hold more than the share each. Together counts.",
+        ),
+        (lambda z, p: len(z.T) - count(variances(z), p), "this is how many are dropped."),
+        (
+            lambda z, p: count(variances(z).flip(0), p),
+            "the axes of least variance were kept. Begin with those of most.",
+        ),
+        (lambda z, p: count(variances(z), 1 - p), "`share` may be lost. It must not be kept."),
+        (
+            lambda z, p: count(variances(z), float(p * len(z) / variances(z).sum())),
             "`share` is a share: compare what is left with `share` times the whole variance.",
         ),
     ):
@@ -218,11 +210,6 @@ def check_kept(kept: Callable[..., Any]) -> None:
             ours == own,
             f"to lose at most {share:g} of {len(z.T)} axes' variance: {own} axes, not {ours:g}.",
         )
-
-
-def _left(values: Tensor) -> Tensor:
-    """What is left after 1, 2, ... of the values."""
-    return values.sum() - values.cumsum(0)
 
 
 @exercise("a text diff")

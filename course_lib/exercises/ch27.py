@@ -155,63 +155,54 @@ def check_front(front: Callable[..., Any]) -> None:
         require(answer.dtype == torch.bool, "these are numbers. Return True and False.")
         found.append(answer.tolist())
 
-    def beats(near: Tensor, right: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        closer, no_worse = near[None] <= near[:, None], right[None] >= right[:, None]
-        return closer, no_worse, near[None] < near[:, None], right[None] > right[:, None]
+    def table(d: Tensor, a: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        closer, no_worse = d[None] <= d[:, None], a[None] >= a[:, None]
+        return closer, no_worse, d[None] < d[:, None], a[None] > a[:, None]
 
-    def unbeaten(near: Tensor, right: Tensor) -> Tensor:
-        closer, no_worse, nearer, better = beats(near, right)
-        return ~(closer & no_worse & (nearer | better)).any(1)
+    def rule(c: Tensor, n: Tensor, nearer: Tensor, better: Tensor) -> Tensor:
+        return c & n & (nearer | better)
+
+    def unbeaten(d: Tensor, a: Tensor, beats: Callable[..., Tensor] = rule) -> Tensor:
+        return ~beats(*table(d, a)).any(1)
 
     right = [unbeaten(*one).tolist() for one in given]
     # One case alone may be wrong in many ways; all of them together are wrong in one.
     for mistake, why in (
-        (lambda far, good: ~unbeaten(far, good), "these are the beaten ones."),
-        (lambda far, good: unbeaten(-far, good), "a large distance counts as good here."),
-        (lambda far, good: unbeaten(far, -good), "a small accuracy counts as good here."),
+        (lambda d, a: ~unbeaten(d, a), "these are the beaten ones."),
+        (lambda d, a: unbeaten(-d, a), "a large distance counts as good here."),
+        (lambda d, a: unbeaten(d, -a), "a small accuracy counts as good here."),
+        (lambda d, a: unbeaten(-d, -a), "this is the front on the other side: who beats whom?"),
         (
-            lambda far, good: unbeaten(-far, -good),
-            "this is the front on the other side, the worst of all: who beats whom?",
-        ),
-        (
-            lambda far, good: ~torch.logical_and(*beats(far, good)[2:]).any(1),
+            lambda d, a: unbeaten(d, a, lambda c, n, nearer, better: nearer & better),
             "equal in one and better in the other beats, too.",
         ),
         (
-            lambda far, good: ~(beats(far, good)[2] & beats(far, good)[1]).any(1),
+            lambda d, a: unbeaten(d, a, lambda c, no_worse, nearer, b: nearer & no_worse),
             "as near and more accurate beats, too.",
         ),
         (
-            lambda far, good: ~(beats(far, good)[0] & beats(far, good)[3]).any(1),
+            lambda d, a: unbeaten(d, a, lambda closer, n, f, better: closer & better),
             "as accurate and nearer beats, too.",
         ),
         (
-            lambda far, good: ~torch.logical_or(*beats(far, good)[2:]).any(1),
+            lambda d, a: unbeaten(d, a, lambda c, n, nearer, better: nearer | better),
             "worse in one is not beaten yet: to beat is to be at least as good in both.",
         ),
         (
-            lambda far, good: (
-                torch.logical_and(*beats(far, good)[:2]).sum(1) == 1  # itself alone
-            ),
+            lambda d, a: unbeaten(d, a, lambda c, n, *_: (c & n).fill_diagonal_(False)),
             "two equal settings do not beat each other: neither is better in one.",
         ),
+        (lambda d, a: a == a.max(), "only the most accurate. A nearer one may be unbeaten, too."),
+        (lambda d, a: d == d.min(), "only the nearest. A more accurate one may be unbeaten, too."),
         (
-            lambda far, good: good == good.max(),
-            "only the most accurate. A nearer one may be unbeaten, too.",
-        ),
-        (
-            lambda far, good: far == far.min(),
-            "only the nearest. A more accurate one may be unbeaten, too.",
-        ),
-        (
-            lambda far, good: (far == far.min()) | (good == good.max()),
+            lambda d, a: (d == d.min()) | (a == a.max()),
             "the two ends are not all: what lies between may be unbeaten, too.",
         ),
         (
-            lambda far, good: far > far.max(),
+            lambda d, a: d > d.max(),
             "nobody is left: a setting does not beat itself, nor its equal.",
         ),
-        (lambda far, good: far <= far.max(), "nobody is beaten here."),
+        (lambda d, a: d <= d.max(), "nobody is beaten here."),
     ):
         reject(found == [mistake(*one).tolist() for one in given] != right, why)
     for ours, own, (distance, accuracy) in zip(found, right, cases, strict=True):

@@ -147,7 +147,6 @@ WRONG = [
     (check_dynamic, lambda x, p: held(x, x.abs().quantile(p, 0, True).clamp(min=1)), "pixel by"),
     (check_dynamic, lambda x, p: dynamic(x, p**2), "it is not clip"),
     (check_dynamic, four_axes, "Count the axes"),
-    (check_to_train, lambda encoder, net: list(net.parameters()), "gradients"),
     (check_to_train, no_eval, "dropout"),
     (check_to_train, no_freeze, "gradients"),
     (
