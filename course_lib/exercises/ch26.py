@@ -20,14 +20,10 @@ def _unit(*shape: int) -> Tensor:
 @exercise("the loss of a prior")
 def check_prior_loss(prior_loss: Callable[..., Any]) -> None:
     """Exercise 1: squared error of the predicted vector, scaled by the root of its width."""
-    for n, d in ((6, 16), (5, 9)):
-        _one_prior_loss(prior_loss, n, d)
-
-
-def _one_prior_loss(prior_loss: Callable[..., Any], n: int, d: int) -> None:
+    n, d = 6, 16
     bar = cosine().alpha_bar.double()
     z, eps = _unit(n, d), torch.randn(n, d, dtype=torch.float64)
-    t = torch.tensor([1, 200, 400, 600, 800, 1000])[:n]
+    t = torch.tensor([1, 200, 400, 600, 800, 1000])
     share = torch.tensor(0.3, dtype=torch.float64, requires_grad=True)
     asked: list[tuple[Tensor, Tensor]] = []
 
@@ -58,12 +54,11 @@ def _one_prior_loss(prior_loss: Callable[..., Any], n: int, d: int) -> None:
         (x, "nothing was noised: the network saw the vector itself."),
     ):
         reject(equal(z_t, noised), why)
-    row = n // 2  # one time, so that the factors are numbers
-    parts = {"z": z[row], "eps": eps[row]}
-    taken = factors(z_t[row], right[row], parts) or " It is no mix of z and the eps that is given."
+    parts = {"z": z[3], "eps": eps[3]}  # one time, so that the factors are numbers
+    taken = factors(z_t[3], right[3], parts) or " It is no mix of z and the eps that is given."
     require(
         equal(z_t, right),
-        f"z_t is not √alpha_bar √d z + √(1 - alpha_bar) eps. At t = {t[row]}, d = {d}:{taken}",
+        f"z_t is not √alpha_bar √d z + √(1 - alpha_bar) eps. At t = {t[3]}:{taken}",
     )
     out = (share * z_t + 0.1).detach()
     require(found.ndim == 0, "return one number.")
@@ -117,10 +112,6 @@ def check_better(better: Callable[..., Any]) -> None:
         for wrong, why in (
             (drawn[products.argmin(0), rows], "these are the farthest: argmax, not argmin."),
             (drawn[0], "these are the first candidates, whatever the texts say."),
-            (
-                drawn[products[:2].argmax(0), rows],
-                "only the first two were compared. There may be more.",
-            ),
             (drawn[products.sum(1).argmax()], "one candidate was chosen for all texts together."),
             (drawn.mean(0), "this is the mean of the candidates, which is no vector of a picture."),
             (
@@ -198,10 +189,6 @@ def check_kept(kept: Callable[..., Any]) -> None:
             "the axes of least variance were kept. Begin with those of most.",
         ),
         (lambda z, p: count(variances(z), 1 - p), "`share` may be lost. It must not be kept."),
-        (
-            lambda z, p: count(variances(z), float(p * len(z) / variances(z).sum())),
-            "`share` is a share: compare what is left with `share` times the whole variance.",
-        ),
     ):
         wrong = [float(mistake(z, share)) for z, share in cases]
         reject(found == wrong != right, why)
@@ -251,7 +238,6 @@ def _one_turn(found: Tensor, z: Tensor, before: Tensor, after: Tensor, weight: f
         (mix(z, way, angle.rad2deg()) / angle.rad2deg().sin(), "sine takes the angle in radians."),
     ):
         reject(equal(found, wrong) and not equal(wrong, right), why)
-    require(bool(found.isfinite().all()), "arccos of more than 1 is no number: normalise first.")
     require(
         equal(found.norm(dim=1), torch.ones(len(z))),
         "the length must stay 1: normalise each row's difference, take arccos of its z · d.",
