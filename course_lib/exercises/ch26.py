@@ -188,7 +188,7 @@ def check_kept(kept: Callable[..., Any]) -> None:
             lambda z, p: count(variances(z).flip(0), p),
             "the axes of least variance were kept. Begin with those of most.",
         ),
-        (lambda z, p: count(variances(z), 1 - p), "`share` may be lost. It must not be kept."),
+        (lambda z, p: count(variances(z), 1 - p), "`share` is what may be lost, not what is kept."),
     ):
         wrong = [float(mistake(z, share)) for z, share in cases]
         reject(found == wrong != right, why)

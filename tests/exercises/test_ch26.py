@@ -150,7 +150,7 @@ WRONG = [
     (check_kept, large_axes, "Together counts"),
     (check_kept, lambda z, share: z.shape[1] - kept(z, share), "dropped"),
     (check_kept, least_first, "least variance"),
-    (check_kept, lambda z, share: kept(z, 1 - share), "must not be kept"),
+    (check_kept, lambda z, share: kept(z, 1 - share), "may be lost"),
     (check_kept, lambda z, share: torch.ones(3), "one whole number"),
     (check_kept, lambda z, share: kept(z.T - z.mean(1), share, centre=False), "its own mean"),
     (check_kept, lambda z, share: kept(z, share**0.5), "4 axes, not 2"),
