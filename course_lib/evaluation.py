@@ -2,7 +2,7 @@
 
 `evaluate(samples, against="fashion")` compares n samples with n test pictures, and then n training
 pictures, drawn at random, in the same way: what these score is the floor. A distance says nothing
-without its floor, and nothing beside one of another n. Built by hand in chapter 09.
+without its floor, and nothing beside one of another n. Built by hand in chapter 9.
 """
 
 import json

@@ -2,7 +2,7 @@
 
 Every number here depends on how many samples were drawn. So each is shown beside its floor: what
 the same metric says of real data against other real data, equally many (`with_floor`). Rows are
-feature vectors (`course_lib.features`) or points; sums are in float64. Built by hand in chapter 09.
+feature vectors (`course_lib.features`) or points; sums are in float64. Built by hand in chapter 9.
 """
 
 from collections.abc import Callable, Iterator
@@ -118,7 +118,7 @@ def expected_floor(covariance: Matrix, n: int, m: int) -> float:
     """What `frechet_distance` gives on average for n and m rows of one Gaussian, to order 1/n.
 
     With eigenvalues l_i of the covariance it is (sum_i l_i + sum_ij (1 + [i = j]) l_i l_j /
-    2 (l_i + l_j)) (1/n + 1/m): derived in chapter 09. About d^2 / 4 (1/n + 1/m) for d equal ones.
+    2 (l_i + l_j)) (1/n + 1/m): derived in chapter 9. About d^2 / 4 (1/n + 1/m) for d equal ones.
     """
     values = torch.linalg.eigvalsh(covariance.double()).clamp(min=1e-12)
     pairs = values[:, None] * values / (values[:, None] + values)

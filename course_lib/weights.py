@@ -7,7 +7,9 @@ Never pickle. A file whose hash is not the manifest's is refused by name.
 import gzip
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -34,6 +36,11 @@ def manifest(folder: Path = WEIGHTS) -> dict[str, dict[str, Any]]:
 def recorded(name: str, folder: Path = WEIGHTS.parent) -> dict[str, Any]:
     """What a committed script measured and wrote to `data/NAME.json`; it says itself how."""
     return json.loads((folder / f"{name}.json").read_text())
+
+
+def over_seeds(record: Mapping[str, Any], *keys: str) -> float:
+    """The mean over the seeds of a record, {seed: {key: ...}}, of the number under `keys`."""
+    return sum(reduce(getitem, keys, row) for row in record.values()) / len(record)
 
 
 def save_weights(

@@ -1,4 +1,4 @@
-"""What chapter 00 says about the rest of the course stays true as the course grows."""
+"""What chapter 0 says about the rest of the course stays true as the course grows."""
 
 import csv
 import re
@@ -26,7 +26,7 @@ def test_notation_table_is_the_books() -> None:
     with (ROOT / "book/notation.csv").open(encoding="utf-8") as file:
         rows = ["| " + " | ".join(row) + " |" for row in csv.reader(file)]
     shown = [line for line in one("## Notation").splitlines() if line.startswith("|")]
-    assert shown[:1] + shown[2:] == rows, "copy the rows of book/notation.csv into chapter 00"
+    assert shown[:1] + shown[2:] == rows, "copy the rows of book/notation.csv into chapter 0"
 
 
 @pytest.mark.parametrize("number", TITLES)

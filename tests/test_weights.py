@@ -16,6 +16,7 @@ from course_lib.weights import (
     load_or_train,
     load_weights,
     manifest,
+    over_seeds,
     recorded,
     save_weights,
     whole_file,
@@ -201,3 +202,8 @@ def test_what_a_script_recorded_is_read_back(tmp_path):
     (tmp_path / "speeds.json").write_text('{"fast": 3}')
     assert recorded("speeds", tmp_path) == {"fast": 3}
     assert set(recorded("time_ablation")["losses"]["blind"]) == {"0", "1", "2"}
+
+
+def test_a_mean_over_seeds():
+    record = {"0": {"oracle": {"all": 1.0}}, "1": {"oracle": {"all": 0.5}}}
+    assert over_seeds(record, "oracle", "all") == 0.75

@@ -1,4 +1,4 @@
-"""Draw the picture at the top of chapter 00: the walk of its twelve lines, at four of its times.
+"""Draw the picture at the top of chapter 0: the walk of its twelve lines, at four of its times.
 
 python -m tools.draw_noise_to_data      writes docs/noise_to_data.png
 """

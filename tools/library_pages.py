@@ -128,14 +128,15 @@ def parsed(cells: list[str]) -> ast.Module:
 
 @cache
 def declared(module: str) -> list[str]:
-    """Numbers of the chapters of which a module's docstring says that they build or derive it."""
+    """Chapters, as "07", of which a module's docstring says that they build or derive it."""
     doc = " ".join((ast.get_docstring(tree(module)) or "").split())
     said = [
         part
         for part in re.split(r"(?<=\.) ", doc)
         if re.search(r"[Bb]uil[dt]|by hand|[Dd]eriv", part)
     ]
-    return [number for part in said for number in re.findall(r"\b\d\d\b", part)]
+    lists = [part.partition("hapter")[2] for part in said]
+    return [number.zfill(2) for part in lists for number in re.findall(r"\b\d\d?\b", part)]
 
 
 @cache

@@ -3,7 +3,7 @@
 Bits are floats 0.0 and 1.0. The mean of a bit is the chance that it is one, so a denoiser has the
 contract it has everywhere: denoise(x_t, t) -> the mean of x_0 given x_t.
 Chances are float64: one step in 2,000 flips one bit in ten thousand, and 1 - p must keep its
-digits. Built by hand in chapter 04.
+digits. Built by hand in chapter 4.
 """
 
 import math

@@ -1,7 +1,7 @@
 """Denoisers whose answer is known: a mixture of Gaussians, and a finite data set.
 
 Every algorithm of the course is first run on one of these, so that what the algorithm does is
-separated from what a network learned. Built by hand in chapter 00.
+separated from what a network learned. Built by hand in chapter 0.
 """
 
 import math
@@ -121,7 +121,7 @@ class GaussianMixture:
     ) -> "GaussianMixture":
         """The exact law of x_s given one x_t, s < t: what every reverse step imitates.
 
-        x_t is keep x_s plus fresh noise, and x_s has the law `noised` (chapter 03). Data from one
+        x_t is keep x_s plus fresh noise, and x_s has the law `noised` (chapter 3). Data from one
         Gaussian has a Gaussian kernel at every step size; a mixture only in the limit s -> t.
         """
         (alpha_t, sigma_t), (alpha_s, sigma_s) = (

@@ -2,7 +2,7 @@
 
 The coefficients of a small step are differences of nearly equal numbers. They are formed in float64
 and take the precision of the data only then; Apple's MPS, which has no float64, keeps float32.
-Built by hand in chapters 04 and 07.
+Built by hand in chapters 4 and 7.
 """
 
 from typing import NamedTuple

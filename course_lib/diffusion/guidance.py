@@ -26,7 +26,7 @@ CONVENTIONS = {"ho": (-1.0, 0.0), "imagen": (0.0, 1.0), "lerp": (1.0, 0.0)}
 
 
 def clip(denoise: Denoise, low: float = -1.0, high: float = 1.0) -> Denoise:
-    """Keep the estimate of x_0 in the range of data (chapter 08 shows what this is worth).
+    """Keep the estimate of x_0 in the range of data (chapter 8 shows what this is worth).
 
     Raises ValueError unless low < high.
     """

@@ -2,7 +2,7 @@
 
 One move, the annealed walk of Song & Ermon 2019 (many moves at each of a falling ladder of noise
 levels, then the denoiser's answer), and the move that reaches the next level with just the noise
-which belongs there. Built by hand in chapter 06.
+which belongs there. Built by hand in chapter 6.
 """
 
 from collections.abc import Callable

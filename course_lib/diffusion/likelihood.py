@@ -1,4 +1,4 @@
-"""The variational bound, term by term, in bits per dimension. By hand in chapters 01, 03, 07."""
+"""The variational bound, term by term, in bits per dimension. By hand in chapters 1, 3, 7."""
 
 import math
 
@@ -164,7 +164,7 @@ def continuous_bits(
     steps between a and b grow finer: -SNR'(t) / 2 times the squared error in x_0, the
     continuous-time bound of Kingma et al. 2021. Times are floats, with 0 < sigma(t) and
     0 < alpha(t). The integral depends on a, b through the signal-to-noise ratios there only
-    (chapter 03).
+    (chapter 3).
     """
     alpha, sigma = schedule(t, like=x_0)
     error = (denoise(alpha * x_0 + sigma * eps, t) - x_0).square().flatten(1).mean(1)

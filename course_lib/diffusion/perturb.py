@@ -2,7 +2,7 @@
 
 To draw from p(x_0) r(x_0) / Z, every step of the reverse walk is multiplied by r and normalised.
 This is where guidance comes from: with r(x_t) = p(label | x_t) it is chapter 16's. Derived in
-chapter 04, with the condition under which it is exact.
+chapter 4, with the condition under which it is exact.
 """
 
 import torch

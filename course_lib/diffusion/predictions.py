@@ -2,7 +2,7 @@
 
 Two equations, x_t = alpha x_0 + sigma eps and out = a x_0 + b eps, give the two unknowns. With
 det = a sigma - b alpha the solution is x_0 = (sigma out - b x_t) / det.
-Derived and checked in chapter 07.
+Derived and checked in chapter 7.
 """
 
 from torch import Tensor

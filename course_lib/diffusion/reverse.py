@@ -1,7 +1,7 @@
 """The reverse step of 2015: a mean and a variance for every coordinate, both learned.
 
 No prediction of noise, no fixed variance: the network is asked for the Gaussian itself, and is
-trained on the bound K. Built by hand in chapter 04.
+trained on the bound K. Built by hand in chapter 4.
 """
 
 import math
@@ -95,7 +95,7 @@ def mean_denoiser(model: ReverseGaussian) -> Denoise:
     """The model's reverse steps, read as a denoiser on its own schedule.
 
     The true mean of x_{t-1} given x_t is (x_t + beta score) / sqrt(1 - beta), so that a mean tells
-    a score, and the score E[x_0 | x_t] = (x_t + sigma^2 score) / alpha (chapter 05). At t = 1,
+    a score, and the score E[x_0 | x_t] = (x_t + sigma^2 score) / alpha (chapter 5). At t = 1,
     which is not learned, the mirror's answer is alpha x_t: nearly right, for so little noise.
     """
     schedule = model.schedule

@@ -2,7 +2,7 @@
 
 A step is a pure function, step(denoise, schedule, x_t, t, s, ...) -> x_s. Its randomness is an
 argument: randn_like(x) gives the noise, torch's own by default, `seeded_randn_like(seed)` for noise
-that repeats. Built by hand in chapters 00 (Euler), 07 (ancestral), 14 (DDIM) and 19 (Heun).
+that repeats. Built by hand in chapters 0 (Euler), 7 (ancestral), 14 (DDIM) and 19 (Heun).
 """
 
 from collections.abc import Callable, Iterator

@@ -2,7 +2,7 @@
 
 t = 0 is data and larger is noisier, everywhere. A discrete schedule counts t = 1..T as the papers
 do and stores T + 1 values with alpha_bar[0] = 1, so that no first or last step is a special case.
-Built by hand in chapters 00 and 07.
+Built by hand in chapters 0 and 7.
 """
 
 import math
@@ -101,7 +101,7 @@ def linear(T: int = 1000, first: float = 1e-4, last: float = 0.02) -> DiscreteSc
     """DDPM's schedule: step noises rise linearly (Ho et al. 2020, section 4).
 
     The defaults belong to T = 1000. With fewer steps the same end points leave signal at t = T;
-    scale both by 1000 / T to keep the path (chapter 07 shows what happens if you forget).
+    scale both by 1000 / T to keep the path (chapter 7 shows what happens if you forget).
     """
     return from_betas(torch.linspace(first, last, T, dtype=torch.float64))
 

@@ -3,7 +3,7 @@
 A score is a function of points, score(x) -> the gradient of log p at x; a network with a time is
 one after `lambda x: net(x, t)`. Every loss sums over coordinates, keeps the papers' factor 1/2,
 gives one number per example, and can be differentiated for the parameters of the score.
-Built by hand in chapter 05.
+Built by hand in chapter 5.
 """
 
 from collections.abc import Callable

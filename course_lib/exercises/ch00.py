@@ -1,4 +1,4 @@
-"""The exercises of chapter 00: the noising line, the best guess, a step on the straight road."""
+"""The exercises of chapter 0: the noising line, the best guess, a step on the straight road."""
 
 import math
 from collections.abc import Callable

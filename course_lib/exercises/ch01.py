@@ -1,4 +1,4 @@
-"""The exercises of chapter 01: a divergence, a posterior, a denoiser, bits, a young average."""
+"""The exercises of chapter 1: a divergence, a posterior, a denoiser, bits, a young average."""
 
 import math
 from collections.abc import Callable

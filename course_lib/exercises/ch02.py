@@ -1,4 +1,4 @@
-"""The exercises of chapter 02: a prior's width, a tilted draw, a lost half, and collapse."""
+"""The exercises of chapter 2: a prior's width, a tilted draw, a lost half, and collapse."""
 
 from collections.abc import Callable
 from itertools import product

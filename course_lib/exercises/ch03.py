@@ -1,4 +1,4 @@
-"""The exercises of chapter 03: the posterior, a path's bound, a loss for any schedule, a term."""
+"""The exercises of chapter 3: the posterior, a path's bound, a loss for any schedule, a term."""
 
 import math
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The exercises of chapter 04: a bit's posterior, a row of Table 1, a half-plane, an entropy."""
+"""The exercises of chapter 4: a bit's posterior, a row of Table 1, a half-plane, an entropy."""
 
 import math
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The exercises of chapter 05: a trace, a sign, a circle, and the target of denoising."""
+"""The exercises of chapter 5: a trace, a sign, a circle, and the target of denoising."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""The exercises of chapter 06: the annealed loop, the ladder's rule, a budget, a noise scale."""
+"""The exercises of chapter 6: the annealed loop, the ladder's rule, a budget, a noise scale."""
 
 import math
 from collections.abc import Callable

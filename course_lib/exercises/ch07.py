@@ -1,4 +1,4 @@
-"""The exercises of chapter 07: tables, posterior, conversions, five bugs, a wrong variance."""
+"""The exercises of chapter 7: tables, posterior, conversions, five bugs, a wrong variance."""
 
 from collections.abc import Callable
 from itertools import count, product

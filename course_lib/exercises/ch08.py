@@ -1,4 +1,4 @@
-"""The exercises of chapter 08: averages, clipping, reading a loss, and finding copies."""
+"""The exercises of chapter 8: averages, clipping, reading a loss, and finding copies."""
 
 import math
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The exercises of chapter 09: Fréchet's formula, a mended distance, a cheat, enough samples."""
+"""The exercises of chapter 9: Fréchet's formula, a mended distance, a cheat, enough samples."""
 
 from collections.abc import Callable
 from math import ceil

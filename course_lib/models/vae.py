@@ -1,7 +1,7 @@
 """The variational autoencoder: an encoder guesses z from x, a decoder says how likely x is given z.
 
 p(z) = N(0, I) and q(z | x) = N(mean, diag(exp(log_var))). Everything is in nats and summed over the
-pixels and over the latent coordinates: a mean over either would silently change beta (chapter 02,
+pixels and over the latent coordinates: a mean over either would silently change beta (chapter 2,
 where all of this is built by hand).
 """
 

@@ -1,6 +1,6 @@
 """Attention as a soft look-up, and its use over the pixels of a feature map.
 
-Built by hand in chapter 20; chapters 08 and 12 use it inside the U-Net. A mask is True where a
+Built by hand in chapter 20; chapters 8 and 12 use it inside the U-Net. A mask is True where a
 query may look, as in PyTorch's kernel; a query that may look nowhere has no answer (NaN).
 """
 

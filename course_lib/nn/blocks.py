@@ -1,6 +1,6 @@
 """The pieces of a U-Net: a residual block that reads the time, and changes of resolution.
 
-Used from chapter 08 on; built up and ablated in chapters 12 and 13.
+Used from chapter 8 on; built up and ablated in chapters 12 and 13.
 """
 
 import torch

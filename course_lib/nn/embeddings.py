@@ -1,6 +1,6 @@
 """A number becomes a vector that a network can read: sinusoids, and random Fourier features.
 
-Built by hand in chapters 08 (sinusoids) and 13 (both, compared).
+Built by hand in chapters 8 (sinusoids) and 13 (both, compared).
 """
 
 import math

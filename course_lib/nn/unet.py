@@ -1,7 +1,7 @@
 """The course's one U-Net: down, across, and up again with the skips (Ronneberger et al. 2015).
 
 Its anatomy is DDPM's (Ho et al. 2020, appendix B), so that published weights fit by a key map
-(`models/published.py`). Built block by block in chapter 12; chapter 08 uses it whole.
+(`models/published.py`). Built block by block in chapter 12; chapter 8 uses it whole.
 """
 
 from collections.abc import Sequence

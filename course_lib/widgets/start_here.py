@@ -1,4 +1,4 @@
-"""The ten questions of chapter 00: what a reader knows and wants, and the route that fits."""
+"""The ten questions of chapter 0: what a reader knows and wants, and the route that fits."""
 
 from course_lib.widgets.quiz import Choice, Question, Quiz, Route
 
@@ -182,5 +182,5 @@ QUESTIONS = (
 
 
 def start_here_quiz() -> Quiz:
-    """Chapter 00's quiz: ten questions, each answer explained, and a recommended route."""
+    """Chapter 0's quiz: ten questions, each answer explained, and a recommended route."""
     return Quiz(QUESTIONS, ROUTES)

@@ -1,4 +1,4 @@
-"""Chapter 01: wrong answers are caught, each by its own diagnosis, and solutions pass."""
+"""Chapter 1: wrong answers are caught, each by its own diagnosis, and solutions pass."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Chapter 03: wrong answers are caught, each by its own diagnosis, and solutions pass."""
+"""Chapter 3: wrong answers are caught, each by its own diagnosis, and solutions pass."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Chapter 05: every solution passes, and the wrong answers that tests/test_exercises.py runs."""
+"""Chapter 5: every solution passes, and the wrong answers that tests/test_exercises.py runs."""
 
 import pytest
 import torch

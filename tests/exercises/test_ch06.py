@@ -1,4 +1,4 @@
-"""Chapter 06: wrong answers are caught, each by its own diagnosis, and solutions pass."""
+"""Chapter 6: wrong answers are caught, each by its own diagnosis, and solutions pass."""
 
 import math
 

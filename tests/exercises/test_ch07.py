@@ -1,4 +1,4 @@
-"""Chapter 07: wrong answers are caught, each by its own diagnosis, and solutions pass."""
+"""Chapter 7: wrong answers are caught, each by its own diagnosis, and solutions pass."""
 
 from itertools import product
 

@@ -1,5 +1,9 @@
 """Wrong answers that the checks of this chapter must catch, each by its own diagnosis."""
 
+import math
+
+import torch
+
 from course_lib.exercises.ch27 import check_bench, check_dynamic, check_front, check_to_train
 
 
@@ -8,7 +12,7 @@ def size_of(x, p):
 
 
 def held(x, s):
-    s = s if s.ndim in (0, 4) else s[:, None, None, None]
+    s = s if s.ndim != 1 else s.reshape(-1, *[1] * (x.ndim - 1))
     return x.clamp(-s, s) / s
 
 
@@ -17,12 +21,21 @@ def dynamic(x, p):
 
 
 def shaped(x, p):
-    return size_of(x, p).clamp(min=1)[:, None, None, None]
+    return size_of(x, p).clamp(min=1).reshape(-1, *[1] * (x.ndim - 1))
 
 
 def by_channel(x, p):
     s = x.abs().flatten(2).quantile(p, dim=2).clamp(min=1)[..., None, None]
     return x.clamp(-s, s) / s
+
+
+def by_rank(x, p):
+    sizes = x.flatten(1).abs().sort(dim=1).values  # a quantile that is one of the numbers
+    return held(x, sizes[:, math.ceil(p * len(sizes.T)) - 1].clamp(min=1))
+
+
+def four_axes(x, p):
+    return held(x, size_of(x, p).clamp(min=1)[:, None, None, None])
 
 
 def to_train(encoder, net):
@@ -54,16 +67,25 @@ def copies(encoder, net):
     return [one.clone() for one in to_train(encoder, net)]
 
 
+def outermost(encoder, net):
+    encoder.requires_grad_(False).training = False
+    return list(net.parameters())
+
+
 def half_frozen(encoder, net):
     given = to_train(encoder, net)
     net[0].requires_grad_(False)
     return given
 
 
-def beaten(far, good, strict=False):
+def beaten(far, good, how=lambda c, n, nearer, better: c & n & (nearer | better)):
     closer, no_worse = far[None] <= far[:, None], good[None] >= good[:, None]
     nearer, better = far[None] < far[:, None], good[None] > good[:, None]
-    return ((nearer & better) if strict else (closer & no_worse & (nearer | better))).any(1)
+    return how(closer, no_worse, nearer, better).any(1)
+
+
+def unless(how):
+    return lambda far, good: ~beaten(far, good, how)
 
 
 def front(far, good):
@@ -87,18 +109,13 @@ def means(mean):
     return lambda kinds, obeyed: bench(kinds, obeyed, mean=mean)
 
 
-def in_a_row(kinds, obeyed):
-    # Takes the kinds to stand one after the other, as in the first example.
-    own = {"count": obeyed[:8], "colour": obeyed[8:10], "place": obeyed[10:]}
-    found = {kind: sum(yes) / len(yes) for kind, yes in own.items()}
-    return found | {"mean": sum(found.values()) / 3}
-
-
 def test_right_answers_pass() -> None:
     assert check_dynamic(dynamic)
+    assert check_dynamic(by_rank)
     assert check_to_train(to_train)
     assert check_front(front)
     assert check_bench(bench)
+    assert check_bench(lambda *given: {k: torch.tensor(v) for k, v in bench(*given).items()})
 
 
 WRONG = [
@@ -107,11 +124,7 @@ WRONG = [
     (check_dynamic, lambda x, p: x.clamp(-shaped(x, p), shaped(x, p)), "divide by s"),
     (check_dynamic, lambda x, p: x / shaped(x, p), "before you divide"),
     (check_dynamic, lambda x, p: x.clamp(-1, 1) / shaped(x, p), "not to [-1, 1]"),
-    (
-        check_dynamic,
-        lambda x, p: held(x, x.abs().flatten().quantile(p).clamp(min=1)),
-        "whole batch",
-    ),
+    (check_dynamic, lambda x, p: held(x, x.abs().quantile(p).clamp(min=1)), "whole batch"),
     (check_dynamic, lambda x, p: held(x, x.flatten(1).quantile(p, 1).clamp(min=1)), "abs()"),
     (check_dynamic, lambda x, p: dynamic(x, 1 - p), "1 - p"),
     (check_dynamic, lambda x, p: dynamic(x, 1.0), "largest number"),
@@ -119,17 +132,17 @@ WRONG = [
     (check_dynamic, lambda x, p: dynamic(x, p)[:2], "same shape"),
     (check_dynamic, lambda x, p: 1.2 * x, "outside"),
     (check_dynamic, lambda x, p: 0.5 * dynamic(x, p), "stay as it is"),
-    (check_to_train, lambda encoder, net: list(net.parameters()), "gradients"),
+    (check_dynamic, lambda x, p: dynamic(x, p**2), "it is not clip"),
+    (check_dynamic, four_axes, "Count the axes"),
     (check_to_train, no_eval, "dropout"),
     (check_to_train, no_freeze, "gradients"),
-    (
-        check_to_train,
-        lambda encoder, net: [*encoder.parameters(), *net.parameters()],
-        "then it is trained",
-    ),
+    (check_to_train, lambda e, net: [*e.parameters(), *net.parameters()], "then it is trained"),
     (check_to_train, frozen_net, "network was frozen"),
     (check_to_train, lambda encoder, net: [net], "modules"),
     (check_to_train, lambda encoder, net: net.named_parameters(), "names"),
+    (check_to_train, lambda encoder, net: dict(net.named_parameters()), "no groups"),
+    (check_to_train, lambda encoder, net: net.parameters(), "a generator"),
+    (check_to_train, outermost, "every part"),
     (check_to_train, lambda encoder, net: [], "empty"),
     (check_to_train, copies, "no copies"),
     (check_to_train, half_frozen, "able to learn"),
@@ -139,14 +152,17 @@ WRONG = [
     (check_front, lambda far, good: front(-far, good), "large distance"),
     (check_front, lambda far, good: front(far, -good), "small accuracy"),
     (check_front, lambda far, good: front(-far, -good), "other side"),
-    (check_front, lambda far, good: ~beaten(far, good, strict=True), "equal in one"),
-    (check_front, lambda far, good: good == good.max(), "only the most accurate"),
-    (check_front, lambda far, good: far == far.min(), "only the nearest"),
+    (check_front, unless(lambda c, n, nearer, better: nearer & better), "equal in one"),
     (
         check_front,
-        lambda far, good: (far == far.min()) | (good == good.max()),
-        "two ends",
+        unless(lambda closer, n, f, better: closer & better),
+        "[False, True, False], not",
     ),
+    (check_front, lambda far, good: front(far, good).float(), "these are numbers"),
+    (check_front, lambda far, good: good >= good.mean(), "not [False, True"),
+    (check_front, lambda far, good: good == good.max(), "only the most accurate"),
+    (check_front, lambda far, good: far == far.min(), "only the nearest"),
+    (check_front, lambda d, a: (d == d.min()) | (a == a.max()), "two ends"),
     (check_front, lambda far, good: far > 100, "nobody is left"),
     (check_front, lambda far, good: far < 100, "nobody is beaten"),
     (check_front, lambda far, good: front(far, good).nonzero()[:, 0], "places"),
@@ -162,6 +178,11 @@ WRONG = [
     (check_bench, means(lambda values, obeyed: min(values)), "worst"),
     (check_bench, lambda kinds, obeyed: {"mean": 0.5}, "nothing is said"),
     (check_bench, lambda kinds, obeyed: [0.5], "a dict"),
-    (check_bench, in_a_row, "order"),
+    (
+        check_bench,
+        lambda kinds, obeyed: bench(["count"] * 8 + ["colour"] * 2 + ["place"] * 5, obeyed),
+        "another order",
+    ),
+    (check_bench, lambda *given: {k: v for k, v in bench(*given).items() if v}, "share is 0"),
     (check_bench, lambda kinds, obeyed: bench(kinds, obeyed) | {"all": 1.0}, "nothing but"),
 ]
