@@ -36,6 +36,11 @@ def main() -> int:
 
 def execute(path: Path) -> None:
     """Run all cells of one notebook and write it back."""
+    atomic_write(path, nbformat.writes(executed(path)).encode() + b"\n")
+
+
+def executed(path: Path) -> nbformat.NotebookNode:
+    """The notebook after all of its cells have run. Raises CellExecutionError if one fails."""
     notebook = nbformat.read(path, as_version=4)
     resources = {"metadata": {"path": str(path.parent)}}
     client = NotebookClient(
@@ -56,7 +61,7 @@ def execute(path: Path) -> None:
         "name": "python3",
     }
     nbformat.validate(notebook)
-    atomic_write(path, nbformat.writes(notebook).encode() + b"\n")
+    return notebook
 
 
 def drop_progress_bars(notebook: nbformat.NotebookNode) -> None:
