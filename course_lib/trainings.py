@@ -428,9 +428,10 @@ def _swept(f: int, steps: int) -> Training:
     )
 
 
-# Chapters 26 and 27: the same scenes by a system of each kind, each for a quarter of an hour of one
-# core, by the cost of a step: a diffusion of latents; unCLIP's prior, decoder and stage; Imagen's
-# base and first stage. Its last stage comes on top.
+# Chapters 26 and 27: the same scenes by a system of each kind, each with the steps that a quarter
+# of an hour of one quiet core pays for, by the cost of a step: a diffusion of latents; unCLIP's
+# prior, decoder and stage; Imagen's base and first stage. Its last stage comes on top. (The
+# manifest says how long they took beside other work.)
 LATENT_SCENES = 6000
 UNCLIP = {"prior": 1200, "decoder": 3600, "up": 3150}
 IMAGEN = {"16": 4400, "32": 2050, "64": 3000}
@@ -703,7 +704,7 @@ def pair_clip(in_order: bool = True) -> nn.Module:
 _DIGITS = TrainConfig(lr=2e-3, final_steps=500, total_steps=1500)
 _LONG = TrainConfig(lr=2e-3, final_steps=3000, total_steps=8000)
 _FASHION = TrainConfig(final_steps=2000, total_steps=7000, warmup_steps=200)
-# The largest distance between two pictures of each data set, rounded (chapter 06).
+# The largest distance between two pictures of each data set, rounded (chapter 6).
 DIGITS_WIDTH, FASHION_WIDTH = 10.0, 44.0
 
 _STYLE = TrainConfig(lr=1.5e-3, final_steps=480, total_steps=1600, ema_decay=0.998, grad_clip=1e9)
@@ -870,7 +871,7 @@ TRAININGS: dict[str, Callable[..., nn.Module]] = {
     "heartbeat_2015": Training(heartbeat_2015, heartbeat_2015_loss, heartbeats, 256, _BITS),
     "swiss_roll_2015": Training(swiss_roll_2015, bound_2015_loss, roll, 800, _ROLL),
     "fashion_2015": Training(fashion_2015, bound_2015_loss, garments, 128, _FASHION_2015),
-    # Four rows of chapter 08's table: what Ho et al. 2020 compare in their table 2.
+    # Four rows of chapter 8's table: what Ho et al. 2020 compare in their table 2.
     "digits_ddpm": Training(lambda: ddpm(digits_unet()), ddpm_loss, digits, 64, _DIGITS),
     "digits_ddpm_vlb": Training(lambda: ddpm(digits_unet()), ddpm_vlb_loss, digits, 64, _DIGITS),
     "digits_mean": Training(

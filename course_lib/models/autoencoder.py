@@ -6,7 +6,6 @@ section 3.1; Rombach et al. 2021, section 3.1). Chapter 23 builds all of it by h
 """
 
 from collections.abc import Callable, Sequence
-from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int, UInt8
@@ -213,7 +212,26 @@ def decoder(widths: Sequence[int], reads: int, blocks: int = 2) -> nn.Sequential
     )
 
 
-class Autoencoder(nn.Module):
+class FirstStage(nn.Module):
+    """What a latent space needs: `Autoencoder`, `Pixels` and `KLAutoencoder` are such.
+
+    f            how many pixels are as wide as a latent
+    bottleneck   it knows how many channels latents have
+    """
+
+    f: int
+    bottleneck: Plain
+
+    def encode(self, x: Images) -> Latents:
+        """Latents without chance."""
+        raise NotImplementedError
+
+    def decode(self, z: Latents) -> Images:
+        """Pictures of latents."""
+        raise NotImplementedError
+
+
+class Autoencoder(FirstStage):
     """Pictures in [-1, 1] to latents and back.
 
     widths       of the layers at 1/2, 1/4, ... of the picture's size; f is 2^len(widths)
@@ -261,7 +279,7 @@ class Autoencoder(nn.Module):
         return layer.weight
 
 
-class Pixels(nn.Module):
+class Pixels(FirstStage):
     """An autoencoder that does nothing: f = 1, and diffusion in its latents is one in pixels."""
 
     def __init__(self, channels: int = 3):
@@ -275,18 +293,6 @@ class Pixels(nn.Module):
         return z
 
 
-@runtime_checkable
-class Packs(Protocol):
-    """What a latent space needs of an autoencoder: `Autoencoder`, `Pixels`, `KLAutoencoder`."""
-
-    f: int
-    bottleneck: Plain
-
-    def encode(self, x: Images) -> Latents: ...
-
-    def decode(self, z: Latents) -> Images: ...
-
-
 class LatentSpace(nn.Module):
     """An autoencoder whose latents are scaled to variance 1, as the noise of diffusion has.
 
@@ -295,7 +301,7 @@ class LatentSpace(nn.Module):
 
     scale: Tensor
 
-    def __init__(self, autoencoder: Packs, scale: float | Tensor):
+    def __init__(self, autoencoder: FirstStage, scale: float | Tensor):
         super().__init__()
         self.autoencoder = autoencoder
         self.register_buffer("scale", torch.as_tensor(scale, dtype=torch.float32))

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from course_lib.core.types import Images
-from course_lib.models.autoencoder import Gaussian, Latents
+from course_lib.models.autoencoder import FirstStage, Gaussian, Latents
 from course_lib.nn.attention import SelfAttention2d
 from course_lib.nn.blocks import Downsample, ResBlock, Upsample, group_norm
 
@@ -81,7 +81,7 @@ class Decoder(nn.Module):
         return self.out(F.silu(self.norm(h)))
 
 
-class KLAutoencoder(nn.Module):
+class KLAutoencoder(FirstStage):
     """Pictures in [-1, 1] to unscaled latents and back; put it into a `LatentSpace` with the scale.
 
     channels   of the latents
