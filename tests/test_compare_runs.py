@@ -24,6 +24,8 @@ from compare_runs import alike, differences, texts, unit, value  # noqa: E402
         ("3 of 8", "4 of 8", False),
         ("took 12.5 s", "took 3 s", True),
         ("✓ means agree (below 1e-14)", "✓ means agree (below 1e-16)", True),
+        ("equal (largest difference 0)", "equal (largest difference below 1e-15)", True),
+        ("equal (largest difference 0)", "equal (largest difference 0.3)", False),
         ("0.1 0.2", "0.1", False),
         ("-0.10", "0.10", False),
         ("a      0.5", "a  0.5", True),

@@ -19,7 +19,9 @@ from nbclient.exceptions import CellExecutionError
 
 ROOT = Path(__file__).resolve().parent.parent
 VARIES = re.compile(
-    r"\d+(\.\d+)? ?(s|ms|seconds|minutes)\b|below 1e-\d+|0x[0-9a-f]+|<Figure[^>]*>", re.IGNORECASE
+    r"\d+(\.\d+)? ?(s|ms|seconds|minutes)\b|0x[0-9a-f]+|<Figure[^>]*>"
+    r"|(largest difference )?below 1e-\d+|largest difference 0(?!\.)",
+    re.IGNORECASE,
 )
 NUMBER = re.compile(r"-?\d+(?:,\d{3})*(?:\.\d+)?(?:e[-+]?\d+)?")
 
