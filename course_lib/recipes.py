@@ -82,7 +82,7 @@ def heartbeat_2015(T: int = 2000) -> BitDenoiser:
 def heartbeat_2015_loss(model: BitDenoiser, x_0: Points) -> Float[Tensor, ""]:
     """What can be learned of -K, in bits per sequence (Sohl-Dickstein et al. 2015, eq. 14)."""
     T, n = model.schedule.T, len(x_0)
-    u = (torch.arange(n) + torch.rand(n)) / n
+    u = (torch.arange(n, device=x_0.device) + torch.rand(n, device=x_0.device)) / n
     t = (u * (T - 1)).long().clamp(max=T - 2) + 2  # 2..T: the first step is fixed
     x_t = torch.bernoulli(discrete.marginal(model.schedule, x_0, t)).to(x_0.dtype)
     return discrete.step_bits(model, model.schedule, x_0, x_t, t).mean() * (T - 1)

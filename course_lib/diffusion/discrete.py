@@ -126,7 +126,7 @@ def ends_bits(schedule: BinomialSchedule, x_0: Data) -> PerExample:
     The middle term is a last step that mirrors the first one instead of being learned. Exact, on
     average over the data, where the mean activity of the data is the schedule's rate.
     """
-    first, last = (torch.full((len(x_0),), t) for t in (1, schedule.T))
+    first, last = (torch.full((len(x_0),), t, device=x_0.device) for t in (1, schedule.T))
     entropy = entropy_bits(marginal(schedule, x_0, last))
     entropy = entropy - entropy_bits(marginal(schedule, x_0, first))
     null = entropy_bits(torch.tensor(schedule.rate))
@@ -144,7 +144,7 @@ def walk_back(
     yield x
     for t in range(schedule.T, 0, -1):
         with torch.no_grad():
-            chance = reverse(denoise, schedule, x, torch.full((len(x),), t))
+            chance = reverse(denoise, schedule, x, torch.full((len(x),), t, device=x.device))
         x = torch.bernoulli(chance, generator=generator).to(x_T.dtype)
         yield x
 
@@ -179,4 +179,4 @@ class BitDenoiser(nn.Module):
 
 def _like(table: Tensor, t: Time, x: Data) -> Tensor:
     """The table's entries at t, shaped to multiply x."""
-    return table[t].view((-1,) + (1,) * (x.ndim - 1))
+    return table.to(t.device)[t].view((-1,) + (1,) * (x.ndim - 1))

@@ -159,7 +159,8 @@ def chain(
     if len(levels) != len(stages):
         raise ValueError(f"{len(stages)} stages need as many levels, got {list(levels)}")
     stops = [*levels, 0] if truncated else [0] * (len(stages) + 1)
-    x = randn_like(torch.empty(n, 1, side, side))
+    device = next((p.device for p in base.parameters()), None)  # an exact one has none
+    x = randn_like(torch.empty(n, 1, side, side, device=device))
     x = sample(step, clip(base), base.schedule, x, spaced_times(base.schedule, steps, stops[0]))
     yield x
     for model, s, stop in zip(stages, levels, stops[1:], strict=True):

@@ -174,7 +174,8 @@ class EndTower(nn.Module):
 
     def forward(self, tokens: Ids) -> Float[Tensor, "n dim"]:
         end = (tokens == END).int().argmax(1)
-        return self.head(self.read(tokens)[torch.arange(len(tokens)), end])
+        row = torch.arange(len(tokens), device=tokens.device)
+        return self.head(self.read(tokens)[row, end])
 
 
 def bag_tower(vocabulary: int, dim: int = 64, width: int = 32) -> nn.Module:
