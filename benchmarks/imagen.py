@@ -2,6 +2,8 @@
 
     python benchmarks/imagen.py                     every row and seed; goes on where it stopped
     python benchmarks/imagen.py --only systems --seeds 1 --out look.json
+    python benchmarks/imagen.py --only cost_gpu --out gpu.json     on a machine with a GPU,
+    python benchmarks/imagen.py --only cost_gpu --take gpu.json    and here, what it found
 
 Chapter 27 reads the file. Rows, for the 72 captions of the small world unless said otherwise:
 
@@ -14,11 +16,13 @@ level/S                the stage, when the small picture is noised to S
 systems/NAME/SCALE     three systems of a quarter of an hour: oracle, distance, CLIP score
 drawbench/NAME         all 120 prompts of `drawbench`, by kind, by each system at guidance 2
 cost/NAME              seconds and memory of a picture on one thread, and parameters
+cost_gpu/NAME          seconds and memory on a GPU, if there is one, and which
 
 And pictures for the captions by each system, two noises each, guidance 2, to data/samples.
 """
 
 import argparse
+import json
 import resource
 import statistics
 import subprocess
@@ -29,6 +33,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import gpu
 import torch
 from torch import Tensor
 from world import (
@@ -43,7 +48,9 @@ from world import (
     distance,
     imagen,
     model,
+    move,
     score,
+    stand_in,
 )
 
 from course_lib.core.tensors import to_pixels, to_unit
@@ -175,6 +182,27 @@ def cost(name: str, rounds: int = 5) -> dict[str, float]:
     }
 
 
+def cost_gpu(name: str, rounds: int = 5) -> dict[str, Any]:
+    """Seconds of a picture on a GPU, alone and among others; memory of a thousand at once."""
+    text, draw = captions()[0].text, SYSTEMS[name]
+    for part in PARTS[name]:
+        stand_in(part)
+    move(name, gpu.CUDA)
+    taken = {
+        count: gpu.seconds(partial(draw, [text] * count, scale=2.0), rounds) / count
+        for count in (1, 16, 256)
+    }
+    memory, _ = gpu.most_bytes(partial(draw, [text] * 1000, steps=1))
+    move(name, torch.device("cpu"))
+    return {
+        "seconds, alone": round(taken[1], 4),
+        "seconds, of 16": round(taken[16], 5),
+        "seconds, of 256": round(taken[256], 6),
+        "MB for 1,000": round(memory / 1e6),
+        "on": gpu.which(),
+    }
+
+
 def peak() -> float:
     """The largest memory of this process so far, in MB."""
     size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -194,10 +222,11 @@ def main() -> None:
     """Measure what is not in the file yet."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=NUMBERS)
-    kinds = ("features", "threshold", "level", "systems", "drawbench", "cost", "samples")
-    parser.add_argument("--only", choices=kinds)
+    kinds = ("features", "threshold", "level", "systems", "drawbench", "cost", "cost_gpu")
+    parser.add_argument("--only", choices=(*kinds, "samples"))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--samples", type=Path, default=SAMPLES, help="where the pictures go")
+    parser.add_argument("--take", type=Path, help="a file of `cost_gpu` from elsewhere")
     parser.add_argument("--memory", help=argparse.SUPPRESS)
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -229,6 +258,11 @@ def main() -> None:
                 book.enter(f"threshold/{how}/{scale:g}/{seed}", partial(held, how, scale, seed))
     for name in rows("cost", SYSTEMS):
         book.enter(f"cost/{name}", partial(cost, name))
+    taken = json.loads(options.take.read_text())["cost_gpu"] if options.take else {}
+    on_a_gpu = SYSTEMS if torch.cuda.is_available() else ()
+    for name in rows("cost_gpu", taken or on_a_gpu):
+        measure = partial(taken.get, name) if taken else partial(cost_gpu, name)
+        book.enter(f"cost_gpu/{name}", measure)
     for name in rows("samples", SYSTEMS):
         made = SYSTEMS[name]([one.text for one in captions()[2::13]], scale=2.0)
         sheet = {"sd": "scenes_latent"}.get(name, f"scenes_{name}")

@@ -37,11 +37,15 @@ from course_lib.models.latent import imagine as draw_latents
 from course_lib.models.unclip import decode, draw_vectors
 from course_lib.trainings import (
     CAPTION_LENGTH,
+    TRAININGS,
+    Training,
     at_hand,
     caption_tokenizer,
+    clip_of,
     clip_texts,
     scene_space,
 )
+from course_lib.weights import manifest
 
 STEPS = 16
 ROOT = Path(__file__).resolve().parent.parent
@@ -63,14 +67,39 @@ def ids(texts: Sequence[str]) -> Tensor:
     return caption_tokenizer().batch(texts, CAPTION_LENGTH)
 
 
+_STAND_INS: dict[str, Denoiser] = {}
+
+
 def model(name: str) -> Denoiser:
-    """A trained denoiser."""
-    found = at_hand(name)
+    """A trained denoiser, or what stands in for it."""
+    found = _STAND_INS[name] if name in _STAND_INS else at_hand(name)
     assert isinstance(found, Denoiser)
     return found
 
 
+def stand_in(name: str) -> None:
+    """From now on random weights, if this model is not shipped: it costs the same untrained."""
+    if name not in manifest():
+        training = TRAININGS[name]
+        assert isinstance(training, Training)
+        made = training.model().eval().requires_grad_(False)
+        assert isinstance(made, Denoiser)
+        _STAND_INS[name] = made
+
+
 # ---- the three systems ------------------------------------------------------------------------
+
+
+def place(name: str) -> torch.device:
+    """Where a trained model lies: what a system is told goes there, and it draws there."""
+    return next(model(name).parameters()).device
+
+
+def move(name: str, device: torch.device) -> None:
+    """Take a system to a device, with the ready-made model that it leans on."""
+    leans_on = {"sd": lambda: [scene_space(2)], "unclip": lambda: [clip_of()]}
+    for part in [*map(model, PARTS[name]), *leans_on.get(name, list)()]:
+        part.to(device)
 
 
 def sd(texts: Sequence[str], scale: float = 2.0, seed: int = 0, steps: int = STEPS) -> Tensor:
@@ -78,7 +107,7 @@ def sd(texts: Sequence[str], scale: float = 2.0, seed: int = 0, steps: int = STE
     return draw_latents(
         model("scenes_latent"),
         scene_space(2),
-        ids(texts),
+        ids(texts).to(place("scenes_latent")),
         side=32,
         scale=scale,
         steps=steps,
@@ -90,7 +119,7 @@ def vectors_for(
     texts: Sequence[str], seed: int = 0, candidates: int = 2, scale: float = 1.0, steps: int = STEPS
 ) -> Tensor:
     """Image vectors by the diffusion prior."""
-    told = clip_texts(ids(texts))
+    told = clip_texts(ids(texts).to(place("unclip_prior")))
     return draw_vectors(
         model("unclip_prior"), *told, candidates=candidates, scale=scale, steps=steps, seed=seed
     )
@@ -107,12 +136,12 @@ def pictures_of(
 ) -> Tensor:
     """32 x 32 pictures of vectors, with captions or without, by unCLIP's decoder and stage."""
     tokens = empty(ids(["a"] * len(vectors))) if texts is None else ids(texts)
-    like = torch.empty(len(vectors), 3, 16, 16)
+    tokens, like = tokens.to(vectors.device), vectors.new_empty(len(vectors), 3, 16, 16)
     small = decode(
         model(decoder), vectors, tokens, like, scale=scale, steps=steps, seed=10_000 + seed
     )
     randn_like, up = seeded_randn_like(20_000 + seed), model("unclip_up")
-    now = torch.full((len(small),), level)
+    now = torch.full((len(small),), level, device=small.device)
     low_res = augment(up.schedule, small, now, randn_like)
     return grow(up, low_res, 32, level, steps=steps, randn_like=randn_like)
 
@@ -137,7 +166,7 @@ def imagen(
     level: int = 100,
 ) -> Tensor:
     """By a base and a stage on frozen states."""
-    states, there = frozen_states(texts)
+    states, there = (told.to(place("imagen_16")) for told in frozen_states(texts))
     *_, made = draw_states(
         model("imagen_16"),
         [model("imagen_32")],
