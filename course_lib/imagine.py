@@ -7,7 +7,6 @@ them back.
 
 import io
 import json
-import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -24,7 +23,7 @@ from torch import Tensor
 from course_lib.core.noise import shared_randn_like
 from course_lib.core.tensors import atomic_write, to_pixels
 from course_lib.core.types import Data
-from course_lib.data.emoji import COLOURS, STYLES, load_emoji, prompt
+from course_lib.data.emoji import COLOURS, STYLES, load_emoji, prompt, with_article
 from course_lib.diffusion.samplers import ddim_step
 from course_lib.models.latent import LENGTH
 from course_lib.models.text_to_image import TextToImage, draw, emoji_system
@@ -82,22 +81,19 @@ def painter() -> TextToImage:
 
 @cache
 def known_pieces() -> frozenset[int]:
-    """The pieces of all that the painter was told of: labels, designs, grounds."""
-    told = [concept.label for concept in load_emoji("train", groups=GROUPS).concepts]
+    """The pieces of all that the painter was told of: labels, other words, designs, grounds."""
+    shown = set(load_emoji("train", groups=GROUPS).concepts)
+    words = [word for concept in shown for word in (concept.label, *concept.tags)]
+    told = words + [with_article(word) for word in words]
     told += [prompt("", style, ground) for style in STYLES for ground in COLOURS]
     return frozenset(piece for text in set(told) for piece in prompt_tokenizer().encode(text))
 
 
-def as_labelled(prompt: str) -> str:
-    """The prompt as the labels are that the painter has learned: "a red apple" is "red apple"."""
-    return re.sub(r"(^\s*|: )(an?|the) ", r"\1", prompt, flags=re.IGNORECASE)
-
-
 def notes(settings: Settings) -> list[str]:
     """What the painter will not read of the prompts, or has never met, in words."""
-    told = remarks(prompt_tokenizer(), as_labelled(settings.prompt), LENGTH, known_pieces())
+    told = remarks(prompt_tokenizer(), settings.prompt, LENGTH, known_pieces())
     if settings.negative:
-        more = remarks(prompt_tokenizer(), as_labelled(settings.negative), LENGTH, known_pieces())
+        more = remarks(prompt_tokenizer(), settings.negative, LENGTH, known_pieces())
         told += [f"of the negative prompt: {one}" for one in more]
     return told
 
@@ -127,10 +123,10 @@ def imagine(
     pictures = [
         draw(
             system,
-            [as_labelled(settings.prompt)],
+            [settings.prompt],
             height=SIDE,
             width=SIDE,
-            negative=as_labelled(settings.negative),
+            negative=settings.negative,
             scale=settings.guidance_scale,
             steps=settings.steps,
             randn_like=shared_randn_like(settings.seed + n),

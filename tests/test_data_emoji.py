@@ -19,6 +19,7 @@ from course_lib.data.emoji import (
     load_emoji,
     shown_on,
     to_sheet,
+    with_article,
 )
 
 WHITE = (255, 255, 255)
@@ -169,6 +170,24 @@ def test_colours_stand_where_the_eye_has_them(rgb, expected):
 
 
 # ---- words --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("label", "spoken"),
+    [
+        ("red apple", "a red apple"),
+        ("elephant", "an elephant"),
+        ("Ogre", "an Ogre"),
+        ("grapes", "grapes"),
+        ("wine glass", "a wine glass"),
+        ("octopus", "an octopus"),
+        ("rhinoceros", "a rhinoceros"),
+        ("smiling face with hearts", "a smiling face with hearts"),
+        ("clinking beer mugs", "clinking beer mugs"),
+    ],
+)
+def test_labels_as_one_would_say_them(label, spoken):
+    assert with_article(label) == spoken
 
 
 def test_labels_lie_near_labels_that_mean_alike():

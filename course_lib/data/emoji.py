@@ -187,8 +187,17 @@ def prompt(label: str, style: str = "", ground: str = "") -> str:
     if ground and ground not in COLOURS:
         raise ValueError(f"unknown ground {ground!r}; known are {', '.join(COLOURS)}")
     before = f"{style} style: " if style else ""
-    article = "an" if ground[:1] in tuple("aeiou") else "a"
-    return before + label + (f" on {article} {ground} background" if ground else "")
+    return before + label + (f" on {_article(ground)} {ground} background" if ground else "")
+
+
+def with_article(label: str) -> str:
+    """The label as one would speak of it: "red apple" is "a red apple", "grapes" stay "grapes"."""
+    many = label.split(" with ")[0].endswith("s") and not label.endswith(("ss", "us", "os"))
+    return label if many else f"{_article(label)} {label}"
+
+
+def _article(noun: str) -> str:
+    return "an" if noun[:1].lower() in tuple("aeiou") else "a"
 
 
 @cache

@@ -75,6 +75,7 @@ class TokenUNet(nn.Module):
     pooled                     whether the mean of the states is added to the time's vector, so that
                                every block knows the gist of the text and not attention alone
     inject                     how blocks read that vector: "add" or "scale_shift" (nn/blocks.py)
+    dropout                    the share of each block's features that training hides
     """
 
     def __init__(
@@ -93,6 +94,7 @@ class TokenUNet(nn.Module):
         places: bool = True,
         pooled: bool = False,
         inject: str = "add",
+        dropout: float = 0.0,
     ):
         super().__init__()
         self.places = places
@@ -115,6 +117,7 @@ class TokenUNet(nn.Module):
             heads=heads,
             groups=8,
             inject=inject,
+            dropout=dropout,
             context_dim=dim,
         )
         self.gist = nn.Linear(dim, self.unet.embedding_dim) if pooled else None

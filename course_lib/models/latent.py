@@ -25,10 +25,15 @@ Open = Bool[Tensor, "some 1 rows columns"]
 LENGTH = 24  # of a prompt in pieces, START and END included
 
 
-def latent_reader(vocabulary: int, channels: int, widths: Sequence[int] = (64, 96)) -> Denoiser:
+def latent_reader(
+    vocabulary: int, channels: int, widths: Sequence[int] = (64, 96), dropout: float = 0.0
+) -> Denoiser:
     """A denoiser of latents that reads prompts; it predicts v, on the cosine schedule.
 
     Words come in twice: pixels look at each piece, and the gist scales and shifts every block.
+
+    dropout   the share of each block's features that training hides, where pictures are few and
+              would be learned by heart
     """
     net = TokenUNet(
         vocabulary,
@@ -38,6 +43,7 @@ def latent_reader(vocabulary: int, channels: int, widths: Sequence[int] = (64, 9
         dim=96,
         pooled=True,
         inject="scale_shift",
+        dropout=dropout,
     )
     return reader(net)
 

@@ -8,14 +8,11 @@ const TOLD = "emoji"; // the tokenizer's merges, the pieces met in training, the
 
 // ---- the painter, equal to course_lib.imagine.imagine --------------------------------------------
 
-// The prompt as the labels are that the painter has learned: "a red apple" is "red apple".
-export const asLabelled = (prompt) => prompt.replace(/(^\s*|: )(an?|the) /gi, "$1");
-
 // A picture [3, side, side] in about [-1, 1] from noise, for a prompt and away from a negative one.
 export async function draws(run, told, { prompt, negative, guidance, steps }, noise, tell = () => {}) {
   const { row } = tokenizer(told.merges), path = schedule(told.betas), shape = [1, ...told.latents];
   const read = async (text) => {
-    const found = await run.emoji_text({ tokens: [row(asLabelled(text), told.length), [1, told.length]] });
+    const found = await run.emoji_text({ tokens: [row(text, told.length), [1, told.length]] });
     const shaped = (name, ...more) => [found[name], [1, ...more]];
     return { context: shaped("context", told.length, found.context.length / told.length), there: shaped("there", told.length), gist: shaped("gist", found.gist.length) };
   };
@@ -40,7 +37,7 @@ export async function draws(run, told, { prompt, negative, guidance, steps }, no
 
 // What the painter will not read of the prompts, in words, as course_lib.imagine.notes says it.
 export function notes(told, { prompt, negative }) {
-  const about = (text) => tokenizer(told.merges).remarks(asLabelled(text), told.length, told.known);
+  const about = (text) => tokenizer(told.merges).remarks(text, told.length, told.known);
   return [...about(prompt), ...(negative ? about(negative).map((one) => `of the negative prompt: ${one}`) : [])];
 }
 
