@@ -53,13 +53,14 @@ def save_weights(
 ) -> Path:
     """Write a module's weights and enter them, with `about` and their sha256, in the manifest.
 
-    bits   of each stored number. 32: as it is. 16: half precision. 8: matrices and kernels as whole
-           numbers from -127 to 127 times a scale for each block of 32 (8.5 bits in all), the rest,
-           biases and norms, in half precision. ValueError for another number
+    bits   of each stored number. 32: as it is. 16: half precision. 5 to 8: matrices and kernels as
+           whole numbers, in 8 bits up to 127, times a scale for each block of 32 (`eight_bits`),
+           the rest, biases and norms, in half precision. ValueError for another number
 
     What 8 bits lose is not visible: the loss of the garments' DDPM rises by less than a thousandth.
+    With 5 a file is a third shorter, and the loss of text to emoji rises by a fiftieth.
     """
-    one_of(bits, (8, 16, 32), "number of bits")
+    one_of(bits, (5, 6, 7, 8, 16, 32), "number of bits")
     tensors = {key: value.detach().cpu().contiguous() for key, value in module.state_dict().items()}
     content = gzip.compress(save(_rounded(tensors, bits)), mtime=0)  # no clock in the hash
     path = folder / (name + SUFFIX)
@@ -79,8 +80,8 @@ def _rounded(tensors: dict[str, Tensor], bits: int) -> dict[str, Tensor]:
     for key, value in tensors.items():
         if bits == 32 or not value.is_floating_point():
             stored[key] = value
-        elif bits == 8 and value.dim() > 1:
-            stored[key], stored[key + SCALE] = quantise(value)
+        elif bits <= 8 and value.dim() > 1:
+            stored[key], stored[key + SCALE] = quantise(value, bits)
         else:
             stored[key] = value.half()
     return stored

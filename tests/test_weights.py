@@ -74,20 +74,38 @@ def test_eight_bits_come_back_to_half_a_scale_and_a_second_time_as_they_were(shi
     st.lists(st.integers(1, 7), min_size=1, max_size=4),
     st.integers(0, 2**32 - 1),
     st.floats(-20, 4),
+    st.integers(2, 8),
 )
-@example([3, 5, 7], 0, -200)  # so small that half a scale is nothing: all become 0
-def test_a_block_is_rounded_by_half_its_scale(shape, seed, power):
+@example([3, 5, 7], 0, -200, 8)  # so small that half a scale is nothing: all become 0
+def test_a_block_is_rounded_by_half_its_scale(shape, seed, power, bits):
     value = 10**power * torch.randn(shape, generator=torch.Generator().manual_seed(seed))
-    whole, scale = quantise(value)
-    assert whole.shape == value.shape and whole.dtype == torch.int8
+    whole, scale = quantise(value, bits)
+    top = 2 ** (bits - 1) - 1
+    assert whole.shape == value.shape and whole.dtype == torch.int8 and whole.abs().max() <= top
     back = dequantise(whole, scale)
     each = scale.float().repeat_interleave(32)[: value.numel()].reshape(shape)
     # Half a scale, and for the largest of a block what the scale itself lost in 16 bits.
-    assert ((back - value).abs() <= 0.5 * each + 127 * 2**-11 * each + 127 * 2**-25).all()
+    assert ((back - value).abs() <= 0.5 * each + top * 2**-11 * each + top * 2**-25).all()
+
+
+@pytest.mark.parametrize("bits", [1, 9])
+def test_whole_numbers_of_no_use_are_refused(bits):
+    with pytest.raises(ValueError, match=f"2 to 8 bits, got {bits}"):
+        quantise(torch.ones(3), bits)
+
+
+def test_fewer_bits_make_a_shorter_file(tmp_path):
+    big = nn.Linear(200, 200)
+    sizes = [
+        save_weights("w", big, {}, bits=bits, folder=tmp_path).stat().st_size for bits in (5, 8)
+    ]
+    assert sizes[0] < 0.75 * sizes[1]
+    found = load_weights("w", nn.Linear(200, 200), tmp_path).weight  # the last one: 8 bits
+    assert (found - big.weight).abs().max() < big.weight.abs().max() / 200
 
 
 def test_another_number_of_bits_is_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"number of bits 4. Use one of: 8, 16, 32"):
+    with pytest.raises(ValueError, match=r"number of bits 4. Use one of: 5, 6, 7, 8, 16, 32"):
         save_weights("small", net(), {}, bits=4, folder=tmp_path)
 
 

@@ -73,7 +73,7 @@ def main() -> int:
             apart = (shipped(x, y) - model(x, y)).abs().max() / model(x, y).mean()
         print(f"shipped against converted: {float(apart):.2%} of a distance")
         return int(apart > 0.02)
-    path = save_weights("lpips", model, ABOUT)
+    path = save_weights("lpips", model, ABOUT, bits=7)
     print(f"{path.name}: {path.stat().st_size / 1e6:.2f} MB")
     return 0
 

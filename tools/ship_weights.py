@@ -242,7 +242,7 @@ def main(arguments: list[str] | None = None) -> int:
         return fail(f"no {checkpoint}. Make it: course train {options.name}")
     training = MODELS[options.name]
     model, record = averaged(training.model(), checkpoint)
-    model = training.blended(model).get_submodule(training.part)
+    model = model.get_submodule(training.part)
     if isinstance(model, NoisyClassifier):
         found: dict[str, Any] = {"accuracy": accuracy(model)}
         return ship_whole(options, training, model, record, fashion_reference(), found)
@@ -257,7 +257,7 @@ def main(arguments: list[str] | None = None) -> int:
     if options.name.startswith("world_clip"):
         named = {"named": world_named(model)}
         return ship_whole(options, training, model, record, learnt_from(training), named)
-    if options.name in ("emoji_sketch", "emoji_latent"):
+    if options.name == "emoji_latent":
         return ship_painter(options, training, model, record)
     if isinstance(model, Denoiser) and isinstance(model.net, Inpainter):
         # Judged by its edits: benchmarks/glide.py.
@@ -346,25 +346,15 @@ def ship_reader(
     side = reference.test.shape[-1]
     found: dict[str, Any] = {"obeyed": obedience(model, side, options.seed), "repeats": []}
     if options.name != "scenes_first":  # the others go on from there
-        found |= went_on(options, training, record, reference, "scenes_first")
+        about = (options.name, training, record, reference, options.hardware)
+        first, made = MODELS["scenes_first"], origin(*about)["made"]
+        before = f"{first.config.total_steps:,} steps of {first.batch}"
+        found |= {"from": "scenes_first", "made": f"{made}, from scenes_first on ({before})"}
     for folder in options.repeats:
         other, run = averaged(MODELS[options.name].model(), folder / CHECKPOINT)
         again = {"seed": run["config"]["seed"]} | obedience(other, side, options.seed)
         found["repeats"].append(again)
     return ship_whole(options, training, model, record, reference, found)
-
-
-def went_on(
-    options: argparse.Namespace,
-    training: Training,
-    record: dict[str, Any],
-    reference: Reference,
-    start: str,
-) -> dict[str, str]:
-    """For the manifest: that the run began where another ended, and how long that one was."""
-    made = origin(options.name, training, record, reference, options.hardware)["made"]
-    before = f"{MODELS[start].config.total_steps:,} steps of {MODELS[start].batch}"
-    return {"from": start, "made": f"{made}, from {start} on ({before})"}
 
 
 def ship_painter(
@@ -374,11 +364,7 @@ def ship_painter(
     latents = training.data()
     digest = hashlib.sha256(latents.numpy().tobytes()).hexdigest()
     reference = Reference("emoji train, latents of emoji_kl_4", digest, latents)
-    found: dict[str, Any] = {
-        "prompted": prompted(model.to(pick_device(options.device)), options.seed)
-    }
-    if options.name != "emoji_sketch":
-        found |= went_on(options, training, record, reference, "emoji_sketch")
+    found = {"prompted": prompted(model.to(pick_device(options.device)), options.seed)}
     return ship_whole(options, training, model, record, reference, found)
 
 
@@ -592,7 +578,7 @@ def ship_whole(
 ) -> int:
     """Write weights and manifest: where the model comes from, and what was measured of it."""
     about = origin(options.name, training, record, reference, options.hardware) | measured
-    path = save_weights(options.name, model, about, folder=options.folder)
+    path = save_weights(options.name, model, about, bits=options.bits, folder=options.folder)
     print(json.dumps(about, indent=2, ensure_ascii=False))
     print(f"{path.name}: {path.stat().st_size / 1e6:.2f} MB")
     return 0
@@ -799,6 +785,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
     parser.add_argument("--bf16", action="store_true", help="sample in bf16; for CPUs with AMX")
     parser.add_argument("--hardware", default="one CPU thread", help="what it was trained on")
+    parser.add_argument("--bits", type=int, default=8, help="of each weight, 5 to 8 (8)")
     parser.add_argument("--folder", type=Path, default=WEIGHTS, help="where to put the weights")
     parser.add_argument("--replace", action="store_true", help="replace weights that are there")
     options = parser.parse_args(arguments)

@@ -1,4 +1,4 @@
-"""Numbers in 8 bits: whole ones from -127 to 127, and a scale for each block of 32 of them."""
+"""Numbers in 8 bits or fewer: whole ones, and a scale for each block of 32 of them."""
 
 import torch
 from torch import Tensor
@@ -7,17 +7,23 @@ from torch.nn import functional as F
 BLOCK = 32  # numbers that share one scale
 
 
-def quantise(value: Tensor) -> tuple[Tensor, Tensor]:
-    """`value` as whole numbers -127 to 127 in its own shape, and a scale for each block of 32.
+def quantise(value: Tensor, bits: int = 8) -> tuple[Tensor, Tensor]:
+    """`value` as whole numbers in its own shape, and a scale for each block of 32.
 
     A block is 32 numbers that follow each other in memory, whichever rows they belong to; the last
-    one may be shorter. The largest of a block becomes 127 or -127.
+    one may be shorter. The largest of a block becomes 127 or -127 in 8 bits, 15 or -15 in 5. Bytes
+    hold them all the same: it is gzip that makes the narrower ones shorter.
+
+    Raises ValueError unless there are 2 to 8 bits.
     """
+    if not 2 <= bits <= 8:
+        raise ValueError(f"whole numbers are kept in 2 to 8 bits, got {bits}")
+    top = 2 ** (bits - 1) - 1
     flat = value.float().flatten()
     blocks = F.pad(flat, (0, -len(flat) % BLOCK)).unflatten(0, (-1, BLOCK))
-    scale = (blocks.abs().amax(1) / 127).half()
+    scale = (blocks.abs().amax(1) / top).half()
     divisor = torch.where(scale > 0, scale, 1).float()
-    whole = (blocks / divisor[:, None]).round().clamp(-127, 127)
+    whole = (blocks / divisor[:, None]).round().clamp(-top, top)
     return whole.flatten()[: len(flat)].reshape(value.shape).to(torch.int8), scale
 
 

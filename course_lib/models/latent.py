@@ -26,7 +26,7 @@ LENGTH = 24  # of a prompt in pieces, START and END included
 
 
 def latent_reader(
-    vocabulary: int, channels: int, widths: Sequence[int] = (64, 96), dropout: float = 0.0
+    vocabulary: int, channels: int, widths: Sequence[int] = (80, 128), dropout: float = 0.0
 ) -> Denoiser:
     """A denoiser of latents that reads prompts; it predicts v, on the cosine schedule.
 
