@@ -317,10 +317,6 @@ def check_clock_error(clock_error: Callable[..., Any]) -> None:
                 "you give each coordinate the mean variance. The flat ones know much more.",
             ),
             (
-                (2 * (share**2).mean()) ** -0.5,
-                "a mean over the coordinates: what independent ones know adds up.",
-            ),
-            (
                 ((variances + square) ** 2).sum().sqrt() / (2**0.5 * many * square),
                 "this is a guess from the length of x. Better ones weigh each coordinate.",
             ),

@@ -146,7 +146,6 @@ def check_elsewhere(elsewhere: Callable[..., Any]) -> None:
             (x_s, "this is x_s: r changes nothing."),
             (along(x_t, x_s, times), "the walk is straight, but neither in x nor over t."),
             (along(x_t, x_s, n), "it is x / alpha that is straight over n, not x itself."),
-            (along(x_t, x_s, sigma), "it is x / alpha that is straight, over n = sigma / alpha."),
             (alpha[r] * along(z_t, z_s, times), "x / alpha is straight over n, not over t."),
             (alpha[r] * along(z_t, z_s, sigma), "x / alpha is straight over n = sigma / alpha."),
             (alpha[r] * along(z_t, z_s, n**2), "n is a ratio of spreads: its root is missing."),
@@ -158,7 +157,6 @@ def check_elsewhere(elsewhere: Callable[..., Any]) -> None:
             (along(z_t, z_s, n), "this is x / alpha, the straight coordinate. Come back: alpha_r."),
             (x_0, "this is the network's guess of x_0. Now noise it, to the level of r."),
             (alpha[r] * x_0, "the noise is gone: add what x_t holds of it, with the level of r."),
-            (eps, "this is the noise in x_t. Put it and x_0 together at r."),
             (
                 alpha[r] * (z_s + along(z_t, z_s, n) - z_t),
                 "n counts from t, and you begin at s: take the two from one place.",
@@ -167,7 +165,6 @@ def check_elsewhere(elsewhere: Callable[..., Any]) -> None:
                 alpha[r] * (z_t + (n[s] - n[t]) / (n[r] - n[t]) * (z_s - z_t)),
                 "the fraction is upside down: at r = s it must be 1, and at r = t it is 0.",
             ),
-            (alpha[r] * (2 * z_t - along(z_t, z_s, n)), "a sign: at r = s this is not x_s."),
             (alpha[r] * x_0 + sigma[t] * eps, "the noise stays at t: both must move to r."),
             (
                 (bar[r] / bar[t]).sqrt() * x_t + (1 - bar[r] / bar[t]).clamp(min=0).sqrt() * eps,
