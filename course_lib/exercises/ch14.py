@@ -154,6 +154,11 @@ def check_elsewhere(elsewhere: Callable[..., Any]) -> None:
                 bar[r] * along(x_t / bar[t], x_s / bar[s], (1 - bar) / bar),
                 "the roots are missing: alpha_bar is a variance, signal and noise take its root.",
             ),
+            (
+                alpha[r - 1]
+                * along(x_t / alpha[t - 1], x_s / alpha[s - 1], n, (t - 1, s - 1, r - 1)),
+                "this table begins with time 0: the entry of time t is `alpha_bar[t]`.",
+            ),
             (along(z_t, z_s, n), "this is x / alpha, the straight coordinate. Come back: alpha_r."),
             (x_0, "this is the network's guess of x_0. Now noise it, to the level of r."),
             (alpha[r] * x_0, "the noise is gone: add what x_t holds of it, with the level of r."),

@@ -39,7 +39,6 @@ def check_for_larger(for_larger: Callable[..., Any]) -> None:
             (1 - n * (1 - bar), "only the noise has grown: signal and noise must add up to 1."),
             (bar**n, "this takes each step n times, which does not divide the SNR by n."),
             (bar / (1 - bar) / n, "this is the SNR. The alpha_bar that has it is asked."),
-            (1 - right, "this is the share of the noise, 1 - alpha_bar."),
             (right.sqrt(), "this is alpha, the root. alpha_bar is asked."),
             (ratio / (ratio + factor), "SNR and alpha_bar are of variances: no roots."),
             (after(4), "`factor` changes nothing: it is an argument."),

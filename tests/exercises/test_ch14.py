@@ -194,6 +194,7 @@ WRONG = [
         "roots are missing",
     ),
     (check_elsewhere, line(n, back=False), "Come back"),
+    (check_elsewhere, lambda x, y, bar, *at: elsewhere(x, y, bar.roll(1), *at), "begins with time"),
     (check_elsewhere, of_said(lambda x, e, *at: x), "guess of x_0"),
     (check_elsewhere, of_said(lambda x, e, a, b, t, s, r: a[r] * x), "noise is gone"),
     (

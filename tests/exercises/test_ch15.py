@@ -99,7 +99,6 @@ WRONG = [
     (check_for_larger, lambda bar, f: 1 - f**2 * (1 - bar), "add up to 1"),
     (check_for_larger, lambda bar, f: bar ** (f**2), "takes each step n times"),
     (check_for_larger, lambda bar, f: bar / (1 - bar) / f**2, "this is the SNR"),
-    (check_for_larger, lambda *at: 1 - for_larger(*at), "share of the noise"),
     (check_for_larger, lambda *at: for_larger(*at).sqrt(), "this is alpha, the root"),
     (check_for_larger, from_snr, "nan at t = 0"),
     (check_for_larger, lambda bar, f: 1 / (1 + f * ((1 - bar) / bar).sqrt()), "no roots"),
