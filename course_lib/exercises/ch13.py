@@ -1,4 +1,4 @@
-"""The exercises of chapter 13: wavelengths, one formula, a block that wakes up, mixed styles."""
+"""The exercises of chapter 13: wavelengths, one formula, a block that wakes up, a clock."""
 
 import math
 from collections.abc import Callable
@@ -255,59 +255,75 @@ def _starts_and_wakes(
     )
 
 
-@exercise("coarse styles up to the crossover, fine ones from there on")
-def check_mixed(mixed: Callable[..., Any]) -> None:
-    """Exercise 4: the styles of a picture with the form of one and the finish of another."""
-    a, b = torch.randn(2, 3, 6, 5)
-    for crossover in (2, 5, 0, 6):
-        answer = torch.as_tensor(mixed(a, b, crossover))
+@exercise("a clock made of the coordinates that pictures leave alone")
+def check_clock_error(clock_error: Callable[..., Any]) -> None:
+    """Exercise 4: the Cramer-Rao bound on ln sigma behind a Gaussian picture."""
+    for numbers, sigma in (
+        ([4.0, 1.0, 0.25, 0.04, 0.0], 0.5),
+        ([9.0, 2.0, 0.5, 0.1, 0.1, 0.01, 0.3], 1.7),
+        ([0.0] * 8, 0.3),
+    ):
+        variances = torch.tensor(numbers, dtype=torch.float64)
+        found = torch.as_tensor(clock_error(variances, sigma)).double()
+        require(found.numel() == 1, "one number is wanted: all coordinates have the same sigma.")
+        found = found.reshape(())
+        square, many = sigma**2, len(numbers)
+
+        def bound(share: Tensor, n: float = 2) -> Tensor:
+            return (n * (share**2).sum()) ** -0.5
+
+        share = square / (variances + square)  # of the noise in each coordinate's variance
+        right, info = bound(share), 2 * (share**2).sum()
+        for wrong, why in (
+            (
+                torch.tensor((2 * many) ** -0.5),
+                "this is the clock of pure noise. Here a coordinate's variance is not sigma^2.",
+            ),
+            (
+                (2 * share.sum()) ** -0.5,
+                "a coordinate's share of noise is a factor of the derivative. The information is"
+                " the derivative's variance: the share is squared.",
+            ),
+            (info, "this is the Fisher information. The deviation is one over its root."),
+            (1 / info, "this is a variance, one over the information. A deviation is its root."),
+            (
+                bound(share, 1),
+                "a factor of 2 is missing: the square of a standard normal has variance 2.",
+            ),
+            (
+                bound(share, 0.5),
+                "twice too large: per ln sigma a variance of sigma^2 changes by 2 sigma^2, per"
+                " ln sigma^2 by half of that.",
+            ),
+            (sigma * right, "this is the deviation of sigma. That of its logarithm is asked."),
+            (
+                bound(1 / (variances + square)),
+                "this is the clock of sigma^2: chain rule, d sigma^2 / d ln sigma = 2 sigma^2.",
+            ),
+            (
+                bound(square / (variances**2 + square)),
+                "`variances` are variances already: do not square them.",
+            ),
+            (
+                bound(sigma / (variances + sigma)),
+                "sigma is a deviation: the noise has the variance sigma^2.",
+            ),
+            (
+                bound(1 - share),
+                "these are the picture's shares. Where it varies, the noise is hard to see.",
+            ),
+            (
+                bound(square / (variances.mean() + square) + 0 * variances),
+                "you give each coordinate the mean variance. The flat ones know much more.",
+            ),
+            (
+                ((variances + square) ** 2).sum().sqrt() / (2**0.5 * many * square),
+                "this is a guess from the length of x. Better ones weigh each coordinate.",
+            ),
+        ):
+            reject(equal(found, wrong, 1e-5) and not equal(wrong, right, 1e-5), why)
         require(
-            answer.shape == a.shape,
-            f"styles of shape {list(a.shape)} go in, so the same shape comes out, not"
-            f" {list(answer.shape)}: each layer has one style.",
+            equal(found, right, 1e-5),
+            "not the bound. What variance has coordinate i of x, and by how much does it change"
+            " with ln sigma? Then steps (1) to (3) of section 6.",
         )
-        if crossover in (2, 5):
-            _reject_usual(answer, a, b, crossover)
-        require(
-            equal(answer, torch.cat([a[:, :crossover], b[:, crossover:]], 1)),
-            f"with crossover {crossover}, layers below it are not those of the coarse picture and"
-            " the others those of the fine one.",
-        )
-    a, b = torch.randn(2, 2, 8, 3)
-    require(
-        equal(mixed(a, b, 3), torch.cat([a[:, :3], b[:, 3:]], 1)),
-        "right for 6 layers, and not for 8: how many there are, the styles themselves say.",
-    )
-    given = {"coarse": a.requires_grad_(), "fine": b.requires_grad_()}
-    _require_gradients(mixed(a, b, 3), given)
-
-
-def _reject_usual(answer: Tensor, a: Tensor, b: Tensor, crossover: int) -> None:
-    def switched(at: int, axis: int = 1) -> Tensor:
-        first = torch.arange(a.shape[axis]) < at
-        return torch.where(first.view([-1 if i == axis else 1 for i in range(3)]), a, b)
-
-    reject(
-        equal(answer, torch.where(switched(crossover) == a, b, a)),
-        "coarse and fine are swapped: the first layers belong to the coarse picture.",
-    )
-    for other, many in ((crossover + 1, "many"), (crossover - 1, "few")):
-        reject(
-            equal(answer, switched(other)),
-            f"one layer too {many} is coarse: layers 0 to crossover - 1 are.",
-        )
-    for axis, what in ((0, "pictures of the batch"), (2, "numbers of a style")):
-        reject(
-            equal(answer, switched(crossover, axis)),
-            f"you switch between {what}. The layers are the second axis.",
-        )
-    for other in range(7):
-        reject(
-            other != crossover and equal(answer, switched(other)),
-            f"with crossover {crossover} you switch after {other} layers: use the argument.",
-        )
-    reject(
-        not bool(((answer == a) | (answer == b)).all()),
-        "some layers have neither source's style of that layer. Mixing switches between the two: no"
-        " averages, and each style keeps its place.",
-    )

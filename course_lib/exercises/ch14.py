@@ -1,4 +1,4 @@
-"""The exercises of chapter 14: a dial, the way up, the excess of sigma-hat, and a mix."""
+"""The exercises of chapter 14: a dial, a step not taken, the excess of sigma-hat, and a mix."""
 
 from collections.abc import Callable
 from typing import Any
@@ -119,73 +119,66 @@ def check_sigma_of(sigma_of: Callable[..., Any]) -> None:
     require(equal(sigma_of(bar[1:], 700, 300, 1.0), right, 1e-6), own)
 
 
-@exercise("the way up undoes the way down")
-def check_step_up(step_up: Callable[..., Any]) -> None:
-    """Exercise 2: one step of inversion, with the indices where they belong."""
-    x_s, eps = torch.randn(2, 2, 3, dtype=torch.float64)
-    s, t = 200, 260
+@exercise("one step shows what the network said, and so all steps from there")
+def check_elsewhere(elsewhere: Callable[..., Any]) -> None:
+    """Exercise 2: where a deterministic step from t to s would have ended at r."""
+    x_0, eps = torch.randn(2, 2, 3, dtype=torch.float64)
+    for bar, t, s, r in (
+        (linear().alpha_bar, 260, 200, 400),
+        (linear().alpha_bar, 260, 200, 60),
+        (linear().alpha_bar, 500, 0, 250),
+        (cosine().alpha_bar, 700, 300, 0),
+    ):
+        alpha, sigma = bar.sqrt(), (1 - bar).sqrt()
+        x_t, x_s, right = (alpha[i] * x_0 + sigma[i] * eps for i in (t, s, r))
+        z_t, z_s, n = x_t / alpha[t], x_s / alpha[s], sigma / alpha
 
-    def at(bar: Tensor, picture: int, noise: int, then: int, grain: int) -> Tensor:
-        # x_0 from x_s with the factors of two times, then put back with those of two others
-        x_0 = (x_s - (1 - bar[noise]).sqrt() * eps) / bar[picture].sqrt()
-        return bar[then].sqrt() * x_0 + (1 - bar[grain]).sqrt() * eps
+        def along(a: Tensor, b: Tensor, clock: Tensor, at: tuple[int, ...] = (t, s, r)) -> Tensor:
+            now, then, other = clock[list(at)]
+            return a + (other - now) / (then - now) * (b - a)
 
-    bar = linear().alpha_bar
-    now, then = bar[t], bar[s]
-    n_s, n_t = ((1 - bar[i]).sqrt() / bar[i].sqrt() for i in (s, t))
-    right = now.sqrt() * (x_s / then.sqrt() + (n_t - n_s) * eps)
-    x_0 = (x_s - (1 - then).sqrt() * eps) / then.sqrt()
-    found = step_up(x_s, eps, bar, s, t)
-    require(torch.as_tensor(found).shape == x_s.shape, "return a tensor of the shape of x_s.")
-    mistakes = [
-        (at(bar, t, t, s, s), "this walks down: s is now the time you have, t the one you want."),
-        (x_s, "nothing moved: taken out and put back at the same level. x_s has the level of s."),
-        (
-            now.sqrt() * x_s + (1 - now).sqrt() * eps,
-            "this adds noise to x_s as if it were x_0. First find the x_0 in x_s.",
-        ),
-        (
-            (now / then).sqrt() * x_s + (1 - now / then).sqrt() * eps,
-            "this is a step of the noising chain, as if eps were fresh. It is the noise that x_s"
-            " already holds: take it out at s, put it back at t.",
-        ),
-        (
-            x_s / then.sqrt() + (n_t - n_s) * eps,
-            "this is x / sqrt(alpha_bar), the coordinate in which the step is straight. Come back.",
-        ),
-        (
-            now.sqrt() * (x_s / then.sqrt() - (n_t - n_s) * eps),
-            "the noise has the wrong sign: on the way up it grows.",
-        ),
-        (
-            now * (x_s - (1 - then) * eps) / then + (1 - now) * eps,
-            "the roots are missing: alpha_bar is a variance, x_0 and eps take its root.",
-        ),
-        (
-            at(bar, s, t, t, t),
-            "x_0 comes out with the noise level of t. In x_s there is that of s.",
-        ),
-        (at(bar, s, s, t, s), "the picture moves to t, its noise stays at s: both must move."),
-        (
-            now.sqrt() * (x_s + (1 - then).sqrt() * eps) / then.sqrt() + (1 - now).sqrt() * eps,
-            "a sign: to find x_0, subtract the noise from x_s.",
-        ),
-        (
-            now.sqrt() * (x_s - (1 - then).sqrt() * eps) + (1 - now).sqrt() * eps,
-            "x_s without its noise is alpha_s x_0. Divide by alpha_s to have x_0.",
-        ),
-        (x_0, "this is the x_0 in x_s. Now put it and the noise together at time t."),
-        (now.sqrt() * x_0, "the noise is gone: add it back, with the level of t."),
-        (
-            now.sqrt() * x_0.clamp(-1, 1) + (1 - now).sqrt() * eps,
-            "this clips x_0. What is cut off cannot be found again on the way down.",
-        ),
-    ]
-    _refuse(found, right, mistakes)
-    why = "x_t is not alpha_t x_0 + sigma_t eps with the x_0 and eps of x_s."
-    require(equal(found, right), why)
-    bar = cosine().alpha_bar
-    require(equal(step_up(x_s, eps, bar, s, t), at(bar, s, s, t, t)), OWN_TABLE)
+        found = elsewhere(x_t, x_s, bar, t, s, r)
+        require(torch.as_tensor(found).shape == x_t.shape, "return a tensor of the shape of x_t.")
+        reject(_not_a_number(found), "there is nan in it: a root of less than 0, or 0 / 0.")
+        times = torch.arange(len(bar)).double()
+        mistakes = [
+            (x_t, "this is x_t: nothing moved."),
+            (x_s, "this is x_s: r changes nothing."),
+            (along(x_t, x_s, times), "the walk is straight, but neither in x nor over t."),
+            (along(x_t, x_s, n), "it is x / alpha that is straight over n, not x itself."),
+            (alpha[r] * along(z_t, z_s, times), "x / alpha is straight over n, not over t."),
+            (alpha[r] * along(z_t, z_s, sigma), "x / alpha is straight over n = sigma / alpha."),
+            (alpha[r] * along(z_t, z_s, n**2), "n is a ratio of spreads: its root is missing."),
+            (alpha[r] * along(z_t, z_s, n.log()), "it is straight over n, not over its logarithm."),
+            (
+                bar[r] * along(x_t / bar[t], x_s / bar[s], (1 - bar) / bar),
+                "the roots are missing: alpha_bar is a variance, signal and noise take its root.",
+            ),
+            (
+                alpha[r - 1]
+                * along(x_t / alpha[t - 1], x_s / alpha[s - 1], n, (t - 1, s - 1, r - 1)),
+                "this table begins with time 0: the entry of time t is `alpha_bar[t]`.",
+            ),
+            (along(z_t, z_s, n), "this is x / alpha, the straight coordinate. Come back: alpha_r."),
+            (x_0, "this is the network's guess of x_0. Now noise it, to the level of r."),
+            (alpha[r] * x_0, "the noise is gone: add what x_t holds of it, with the level of r."),
+            (
+                alpha[r] * (z_s + along(z_t, z_s, n) - z_t),
+                "n counts from t, and you begin at s: take the two from one place.",
+            ),
+            (
+                alpha[r] * (z_t + (n[s] - n[t]) / (n[r] - n[t]) * (z_s - z_t)),
+                "the fraction is upside down: at r = s it must be 1, and at r = t it is 0.",
+            ),
+            (alpha[r] * x_0 + sigma[t] * eps, "the noise stays at t: both must move to r."),
+            (
+                (bar[r] / bar[t]).sqrt() * x_t + (1 - bar[r] / bar[t]).clamp(min=0).sqrt() * eps,
+                "this noises x_t as if eps were fresh. It is the noise that x_t already holds.",
+            ),
+        ]
+        _refuse(found, right, mistakes)
+        why = "x_r is not alpha_r x_0 + sigma_r eps with the x_0 and eps that x_t and x_s share."
+        require(equal(found, right), OWN_TABLE if r == 0 else why)
 
 
 @exercise("what sigma-hat leaves behind")

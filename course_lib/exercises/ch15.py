@@ -1,77 +1,60 @@
-"""The exercises of chapter 15: capped betas, a v carried over, respacing, Min-SNR, leftover."""
+"""The exercises of chapter 15: larger pictures, a v carried over, respacing, Min-SNR, leftover."""
 
-import math
 from collections.abc import Callable
 from typing import Any
 
 import torch
 
-from course_lib.diffusion.schedules import cosine, linear
+from course_lib.diffusion.schedules import cosine, linear, zero_terminal
 from course_lib.exercises.checking import equal, exercise, reject, require
-
-
-@exercise("step noises from a cosine, the last ones capped")
-def check_betas_of(betas_of: Callable[..., Any]) -> None:
-    """Exercise 1: beta_1 ... beta_T from alpha_bar_0 ... alpha_bar_T."""
-    u = torch.linspace(0, 1, 101, dtype=torch.float64)
-    bar = torch.cos((u + 0.008) / 1.008 * math.pi / 2).square()
-    bar = bar / bar[0]
-    kept = bar[1:] / bar[:-1]
-    free = 1 - kept
-    right = free.clamp(max=0.999)
-    found = betas_of(bar)
-    reject(equal(found, free, 1e-6), "nothing is capped: the last step erases all there is.")
-    reject(
-        equal(found, torch.cat([torch.zeros(1).double(), right])),
-        "one too many: beta_1 is the first, and t = 0 has no step.",
-    )
-    reject(equal(found, free[:-1]), "one too few: the capped one belongs to the chain.")
-    at = torch.as_tensor(found).double()
-    require(at.shape == right.shape, "one beta for each step is wanted: 100 for 101 alpha_bars.")
-    usual = (
-        (1 - bar[1:], "1 - alpha_bar_t is all the noise up to t, not one step's."),
-        (kept, "this is what a step keeps. beta is what it adds."),
-        (1 - kept.sqrt(), "no roots here: alpha_bar is a product of variances, 1 - beta."),
-        (right.sqrt(), "this is a standard deviation. beta is a variance."),
-        (
-            1 - bar[:-1] / bar[1:],
-            "the fraction is upside down: alpha_bar falls, so these are below 0.",
-        ),
-        (
-            bar[:-1] / bar[1:] - 1,
-            "divided by what is left after the step. A step loses a share of what was there"
-            " before.",
-        ),
-        (
-            bar[:-1] - bar[1:],
-            "a difference of alpha_bars. A step loses a share of what is left: divide.",
-        ),
-        (-kept.log(), "a logarithm is near, for small betas. The share itself is wanted."),
-        (
-            free * (1 - bar[:-1]) / (1 - bar[1:]),
-            "this is beta-tilde, of the posterior. beta is of the forward step.",
-        ),
-        (right.flip(0), "the order is turned round: beta_1 comes first."),
-    )
-    for values, why in usual:
-        capped = (values, values.clamp(max=0.999))
-        reject(any(equal(found, one, 1e-6) for one in capped), why)
-    reject(
-        equal(at[:80], right[:80], 1e-6) and abs(float(at.max()) - 0.999) > 1e-6,
-        "the cap is 0.999.",
-    )
-    require(equal(found, right, 1e-6), "the values are not 1 - alpha_bar_t / alpha_bar_(t-1).")
-    gentle = linear(40, 0.01, 0.3)
-    require(
-        equal(betas_of(gentle.alpha_bar), gentle.beta[1:], 1e-6),
-        "right for this cosine only. On a chain that nowhere erases so much nothing is capped.",
-    )
-
 
 OWN_TABLE = (
     "right for one table of alpha_bar and wrong for another: does your function use a name of the"
     " notebook, or numbers of its own, instead of its argument `alpha_bar`?"
 )
+
+
+@exercise("more pixels hide more noise, so a larger picture gets more")
+def check_for_larger(for_larger: Callable[..., Any]) -> None:
+    """Exercise 1: the alpha_bar of larger pictures whose small copies look as noisy as before."""
+    for bar, factor in (
+        (cosine(100).alpha_bar, 2),
+        (linear(100).alpha_bar, 2),
+        (zero_terminal(linear(200)).alpha_bar, 3),
+    ):
+        found = torch.as_tensor(for_larger(bar, factor)).double()
+        require(found.shape == bar.shape, f"for times 0 to T one alpha_bar each: {len(bar)}.")
+
+        def after(times: float, bar: torch.Tensor = bar) -> torch.Tensor:
+            return bar / (bar + times * (1 - bar))  # the SNR divided by `times`
+
+        n, ratio = factor**2, (bar / (1 - bar)).sqrt()
+        right = after(n)
+        for wrong, why in (
+            (bar, "nothing has changed. The mean of a block has less noise than one pixel."),
+            (after(1 / n), "the wrong way: a mean hides noise, so the larger picture needs more."),
+            (after(factor), "a block has factor x factor pixels, not factor."),
+            (after(n**2), "an SNR is a ratio of variances already: it falls by n once, not by n²."),
+            (bar / n, "this divides alpha_bar, and t = 0 is noisy now. Divide the SNR."),
+            (1 - n * (1 - bar), "only the noise has grown: signal and noise must add up to 1."),
+            (bar**n, "this takes each step n times, which does not divide the SNR by n."),
+            (bar / (1 - bar) / n, "this is the SNR. The alpha_bar that has it is asked."),
+            (right.sqrt(), "this is alpha, the root. alpha_bar is asked."),
+            (ratio / (ratio + factor), "SNR and alpha_bar are of variances: no roots."),
+            (after(4), "`factor` changes nothing: it is an argument."),
+        ):
+            alike = equal(found[1:], wrong[1:], 1e-5)
+            reject(alike and not equal(wrong[1:], right[1:], 1e-5), why)
+        reject(
+            equal(found[1:], right[1:], 1e-5) and bool(found.isnan().any()),
+            "right, but nan at t = 0, where the SNR is infinite. Clear the fraction: multiply above"
+            " and below by 1 - alpha_bar.",
+        )
+        require(
+            equal(found, right, 1e-5),
+            "the mean of a block has not the old SNR. What does a mean of n pixels do to signal and"
+            " noise? (And does your function use its own argument `alpha_bar`?)",
+        )
 
 
 @exercise("one uncertainty, and a v of its own for each length of the step")

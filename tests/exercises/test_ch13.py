@@ -8,8 +8,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from course_lib.exercises.ch13 import (
+    check_clock_error,
     check_embed_waves,
-    check_mixed,
     check_start_as_nothing,
     check_steer,
 )
@@ -103,15 +103,24 @@ def by_hand(power=0.5, unbiased=False):
     return steered
 
 
-def mixed(a, b, crossover):
-    return torch.cat([a[:, :crossover], b[:, crossover:]], dim=1)
+def share(lam, sigma):
+    return sigma**2 / (lam + sigma**2)
+
+
+def bound(shares, n=2):
+    return (n * (shares**2).sum()) ** -0.5
+
+
+def clock_error(lam, sigma):
+    return bound(share(lam, sigma))
 
 
 def test_right_answers_pass() -> None:
     assert check_embed_waves(embed_waves)
     assert check_steer(steer)
     assert check_start_as_nothing(start_as_nothing)
-    assert check_mixed(mixed)
+    assert check_clock_error(clock_error)
+    assert check_clock_error(lambda lam, sigma: [float(clock_error(lam.float(), sigma))])
 
 
 def test_either_zero_is_right_and_both_are_not() -> None:
@@ -222,19 +231,27 @@ WRONG = [
         only("read.weight", "read.bias", "conv.weight", "conv.bias"),
         "the block is dead",
     ),
-    (check_mixed, lambda a, b, k: mixed(b, a, k), "swapped"),
-    (check_mixed, lambda a, b, k: mixed(a, b, k + 1), "one layer too many"),
-    (check_mixed, lambda a, b, k: mixed(a, b, max(k - 1, 0)), "one layer too few"),
-    (check_mixed, lambda a, b, k: (a + b) / 2, "averages"),
-    (check_mixed, lambda a, b, k: torch.lerp(b, a, k / 6), "averages"),
-    (check_mixed, lambda a, b, k: torch.cat([a[:, :k], b[:, : 6 - k]], 1), "keeps its place"),
-    (check_mixed, lambda a, b, k: torch.cat([a[:, :k], b], 1), "not [3, 8, 5]"),
-    (check_mixed, lambda a, b, k: torch.cat([a[:k], b[k:]]), "second axis"),
-    (check_mixed, lambda a, b, k: torch.cat([a[..., :k], b[..., k:]], 2), "second axis"),
-    (check_mixed, lambda a, b, k: mixed(a, b, 4), "use the argument"),
-    (check_mixed, lambda a, b, k: a, "use the argument"),
-    (check_mixed, lambda a, b, k: mixed(a, b, k or 1), "with crossover 0"),
-    (check_mixed, lambda a, b, k: mixed(a, b, min(k, 5)), "with crossover 6"),
-    (check_mixed, lambda a, b, k: torch.cat([a[:, :k], b[:, k:6]], 1), "not for 8"),
-    (check_mixed, lambda a, b, k: mixed(a, b, k).detach(), "answer is detached"),
+    (check_clock_error, lambda lam, sigma: (2 * len(lam)) ** -0.5, "clock of pure noise"),
+    (check_clock_error, lambda *at: (2 * share(*at).sum()) ** -0.5, "the share is squared."),
+    (check_clock_error, lambda *at: clock_error(*at) ** -2, "this is the Fisher information"),
+    (check_clock_error, lambda *at: clock_error(*at) ** 2, "this is a variance"),
+    (check_clock_error, lambda *at: bound(share(*at), 1), "factor of 2 is missing"),
+    (check_clock_error, lambda *at: bound(share(*at), 0.5), "twice too large"),
+    (check_clock_error, lambda lam, sigma: sigma * clock_error(lam, sigma), "of sigma. That of"),
+    (check_clock_error, lambda lam, sigma: bound(1 / (lam + sigma**2)), "the clock of sigma^2"),
+    (check_clock_error, lambda lam, sigma: clock_error(lam**2, sigma), "variances already"),
+    (check_clock_error, lambda lam, sigma: clock_error(lam, sigma**0.5), "sigma is a deviation"),
+    (check_clock_error, lambda *at: bound(1 - share(*at)), "the picture's shares"),
+    (
+        check_clock_error,
+        lambda lam, sigma: clock_error(lam.mean().expand_as(lam), sigma),
+        "the mean variance",
+    ),
+    (
+        check_clock_error,
+        lambda lam, sigma: (lam + sigma**2).norm() / (2**0.5 * len(lam) * sigma**2),
+        "from the length of x",
+    ),
+    (check_clock_error, lambda *at: 0.5**0.5 / share(*at), "one number is wanted"),
+    (check_clock_error, lambda lam, sigma: lam.sum() ** -0.5, "steps (1) to (3)"),
 ]

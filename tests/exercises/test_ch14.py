@@ -3,7 +3,7 @@
 import torch
 
 from course_lib.diffusion.schedules import linear
-from course_lib.exercises.ch14 import check_excess, check_mix, check_sigma_of, check_step_up
+from course_lib.exercises.ch14 import check_elsewhere, check_excess, check_mix, check_sigma_of
 
 
 def tilde(bar, t, s):
@@ -19,9 +19,55 @@ def on(table):
     return torch.cat([table.new_ones(1), table])
 
 
-def step_up(x, eps, bar, s, t):
-    x_0 = (x - (1 - bar[s]).sqrt() * eps) / bar[s].sqrt()
-    return bar[t].sqrt() * x_0 + (1 - bar[t]).sqrt() * eps
+def levels(bar):
+    return bar.sqrt(), (1 - bar).sqrt()
+
+
+def said(x_t, x_s, bar, t, s):
+    """The x_0 and eps that two states of a deterministic walk share."""
+    alpha, sigma = levels(bar)
+    eps = (x_s / alpha[s] - x_t / alpha[t]) / (sigma[s] / alpha[s] - sigma[t] / alpha[t])
+    return (x_t - sigma[t] * eps) / alpha[t], eps
+
+
+def put(x_0, eps, bar, at):
+    alpha, sigma = levels(bar)
+    return alpha[at] * x_0 + sigma[at] * eps
+
+
+def elsewhere(x_t, x_s, bar, t, s, r):
+    return put(*said(x_t, x_s, bar, t, s), bar, r)
+
+
+def line(clock, straight=True, back=True):
+    """Straight over a clock, in x / alpha or in x itself."""
+
+    def answer(x_t, x_s, bar, t, s, r):
+        alpha, at = bar.sqrt(), clock(bar)
+        a, b = (x_t / alpha[t], x_s / alpha[s]) if straight else (x_t, x_s)
+        return (alpha[r] if back else 1) * (a + (at[r] - at[t]) / (at[s] - at[t]) * (b - a))
+
+    return answer
+
+
+def time(bar):
+    return torch.arange(len(bar)).double()
+
+
+def n(bar):
+    return ((1 - bar) / bar).sqrt()
+
+
+def straight(answer):
+    """An answer in x / alpha from the two states and n at the three times."""
+    return lambda x, y, bar, t, s, r: (
+        bar[r].sqrt() * answer(x / bar[t].sqrt(), y / bar[s].sqrt(), *n(bar)[[t, s, r]])
+    )
+
+
+def of_said(answer):
+    """An answer from x_0, eps, the levels and the three times."""
+    return lambda x_t, x_s, bar, t, s, r: answer(*said(x_t, x_s, bar, t, s), *levels(bar), t, s, r)
 
 
 def excess(bar, t, s, variance):
@@ -37,14 +83,6 @@ def exact(bar, t, s, variance):
     return marginal(bar, s, variance) / marginal(bar, t, variance) * (1 - bar[t] / bar[s])
 
 
-def put(x_0, eps, bar, t):
-    return bar[t].sqrt() * x_0 + (1 - bar[t]).sqrt() * eps
-
-
-def levels(bar, s, t):
-    return tuple(((1 - bar[i]) / bar[i]).sqrt() for i in (s, t))
-
-
 def wrong(answer):
     return lambda table, t, s, eta: answer(on(table), t, s, eta)
 
@@ -54,7 +92,9 @@ def test_right_answers_pass() -> None:
     assert check_sigma_of(
         lambda table, *told: float(sigma_of(on(table), *told))
     )  # a plain number will do
-    assert check_step_up(step_up)
+    assert check_elsewhere(elsewhere)
+    assert check_elsewhere(line(n))
+    assert check_elsewhere(lambda x, y, *at: elsewhere(x.float(), y.float(), *at).tolist())
     assert check_excess(excess)
     assert check_mix(lambda e, w: w @ e / w.norm())
     assert check_mix(
@@ -135,77 +175,47 @@ WRONG = [
         lambda _, t, s, eta: sigma_of(linear().alpha_bar, t, s, eta),
         "`alphas_cumprod`",
     ),
-    (check_step_up, lambda x, e, bar, s, t: step_up(x, e, bar, t, s), "walks down"),
+    (check_elsewhere, lambda x, y, *at: x, "nothing moved"),
+    (check_elsewhere, lambda x, y, *at: y, "r changes nothing"),
+    (check_elsewhere, lambda *at: elsewhere(*at).mean(), "the shape of x_t"),
+    (check_elsewhere, line(time, False, False), "neither in x nor over t"),
+    (check_elsewhere, line(n, False, False), "not x itself"),
+    (check_elsewhere, line(time), "over n, not over t"),
+    (check_elsewhere, line(lambda bar: levels(bar)[1]), "is straight over n = sigma"),
+    (check_elsewhere, line(lambda bar: n(bar) ** 2), "its root is missing"),
+    (check_elsewhere, line(lambda bar: n(bar).log()), "not over its logarithm"),
+    (check_elsewhere, lambda x, y, bar, t, *at: (bar[t] - 1).sqrt() * x, "there is nan"),
+    (check_elsewhere, lambda x, y, bar, t, s, r: elsewhere(x, y, bar, t, r, s), "is not alpha_r"),
     (
-        check_step_up,
-        lambda x, e, bar, s, t: bar[t].sqrt() * x + (1 - bar[t]).sqrt() * e,
-        "as if it were x_0",
-    ),
-    (
-        check_step_up,
-        lambda x, e, bar, s, t: step_up(x, e, bar, s, t) / bar[t].sqrt(),
-        "Come back",
-    ),
-    (
-        check_step_up,
-        lambda x, e, bar, s, t: (
-            bar[t].sqrt() * (x / bar[s].sqrt() - (levels(bar, s, t)[1] - levels(bar, s, t)[0]) * e)
+        check_elsewhere,
+        lambda x, y, bar, t, s, r: (
+            bar[r] * line(lambda bar: 1 / bar, False, False)(x / bar[t], y / bar[s], bar, t, s, r)
         ),
-        "wrong sign",
-    ),
-    (
-        check_step_up,
-        lambda x, e, bar, s, t: bar[t] * (x - (1 - bar[s]) * e) / bar[s] + (1 - bar[t]) * e,
         "roots are missing",
     ),
-    (check_step_up, lambda x, e, bar, s, t: x, "nothing moved"),
-    (check_step_up, lambda x, e, bar, s, t: step_up(x, e, bar, s - 1, t - 1), "not alpha_t x_0"),
+    (check_elsewhere, line(n, back=False), "Come back"),
+    (check_elsewhere, lambda x, y, bar, *at: elsewhere(x, y, bar.roll(1), *at), "begins with time"),
+    (check_elsewhere, of_said(lambda x, e, *at: x), "guess of x_0"),
+    (check_elsewhere, of_said(lambda x, e, a, b, t, s, r: a[r] * x), "noise is gone"),
     (
-        check_step_up,
-        lambda x, e, bar, s, t: (bar[t] / bar[s]).sqrt() * x + (1 - bar[t] / bar[s]).sqrt() * e,
-        "the noising chain",
+        check_elsewhere,
+        straight(lambda a, b, t, s, r: b + (r - t) / (s - t) * (b - a)),
+        "begin at s",
     ),
+    (check_elsewhere, straight(lambda a, b, t, s, r: a + (s - t) / (r - t) * (b - a)), "upside"),
     (
-        check_step_up,
-        lambda x, e, bar, s, t: put((x - (1 - bar[t]).sqrt() * e) / bar[s].sqrt(), e, bar, t),
-        "there is that of s",
-    ),
-    (
-        check_step_up,
-        lambda x, e, bar, s, t: (
-            step_up(x, e, bar, s, t) + ((1 - bar[s]).sqrt() - (1 - bar[t]).sqrt()) * e
+        check_elsewhere,
+        lambda x, y, bar, t, s, r: (
+            (bar[r] / bar[t]).sqrt() * x + (1 - bar[r] / bar[t]).sqrt() * said(x, y, bar, t, s)[1]
         ),
-        "both must move",
+        "as if eps were fresh",
     ),
+    (check_elsewhere, of_said(lambda x, e, a, b, t, s, r: a[r] * x + b[t] * e), "stays at t"),
     (
-        check_step_up,
-        lambda x, e, bar, s, t: put((x + (1 - bar[s]).sqrt() * e) / bar[s].sqrt(), e, bar, t),
-        "subtract the noise",
+        check_elsewhere,
+        lambda x, y, bar, t, s, r: elsewhere(x, y, linear().alpha_bar, t, s, r),
+        "argument `alpha_bar`",
     ),
-    (
-        check_step_up,
-        lambda x, e, bar, s, t: put(x - (1 - bar[s]).sqrt() * e, e, bar, t),
-        "Divide by alpha_s",
-    ),
-    (
-        check_step_up,
-        lambda x, e, bar, s, t: (x - (1 - bar[s]).sqrt() * e) / bar[s].sqrt(),
-        "Now put it",
-    ),
-    (
-        check_step_up,
-        lambda x, e, bar, s, t: step_up(x, e, bar, s, t) - (1 - bar[t]).sqrt() * e,
-        "the noise is gone",
-    ),
-    (
-        check_step_up,
-        lambda x, e, bar, s, t: put(
-            ((x - (1 - bar[s]).sqrt() * e) / bar[s].sqrt()).clamp(-1, 1), e, bar, t
-        ),
-        "this clips",
-    ),
-    (check_step_up, lambda x, e, bar, s, t: step_up(x, e, bar, s, t).mean(), "shape of x_s"),
-    (check_step_up, lambda x, e, bar, s, t: step_up(x, e, linear().alpha_bar, s, t), "argument"),
     (
         check_excess,
         lambda bar, t, s, v: bar[s] * (1 - bar[t] / bar[s]) ** 2 / (1 - bar[t]),

@@ -1,21 +1,24 @@
 """Wrong answers that the checks of this chapter must catch, each by its own diagnosis."""
 
-from itertools import pairwise
-
 import torch
 
 from course_lib.diffusion.schedules import linear
 from course_lib.exercises.ch15 import (
-    check_betas_of,
     check_carried,
+    check_for_larger,
     check_min_snr,
     check_respaced_betas,
     check_spread_kept,
 )
 
 
-def betas_of(bar):
-    return (1 - bar[1:] / bar[:-1]).clamp(max=0.999)
+def for_larger(bar, factor):
+    return bar / (bar + factor**2 * (1 - bar))
+
+
+def from_snr(bar, factor):
+    snr = bar / (1 - bar) / factor**2
+    return snr / (1 + snr)
 
 
 def u_for(v, ruler):
@@ -71,7 +74,8 @@ def spread_kept(bar, pixels, spread):
 
 
 def test_right_answers_pass() -> None:
-    assert check_betas_of(betas_of)
+    assert check_for_larger(for_larger)
+    assert check_for_larger(lambda bar, f: torch.sigmoid((bar / (1 - bar) / f**2).log()))
     assert check_carried(carried)
     assert check_carried(lambda v, *at: torch.tensor([float(carried(one, *at)) for one in v]))
     assert check_respaced_betas(respaced_betas)
@@ -80,49 +84,32 @@ def test_right_answers_pass() -> None:
 
 
 def test_right_answers_in_single_precision_and_as_lists_pass() -> None:
-    assert check_betas_of(lambda bar: [min(1 - float(b / a), 0.999) for a, b in pairwise(bar)])
-    assert check_betas_of(lambda bar: betas_of(bar).float())
+    assert check_for_larger(lambda bar, f: for_larger(bar.float(), f).tolist())
     assert check_respaced_betas(lambda *at: respaced_betas(*at).tolist())
     assert check_spread_kept(lambda *at: torch.tensor(spread_kept(*at)))
 
 
 # check, a wrong answer, words that its diagnosis must contain; tests/test_exercises.py runs them
 WRONG = [
-    (check_betas_of, lambda bar: 1 - bar[1:] / bar[:-1], "nothing is capped"),
-    (check_betas_of, lambda bar: 1 - bar[1:], "all the noise up to t"),
-    (check_betas_of, lambda bar: bar[1:] / bar[:-1], "what a step keeps"),
-    (check_betas_of, lambda bar: 1 - (bar[1:] / bar[:-1]).sqrt(), "no roots here"),
-    (check_betas_of, lambda bar: torch.cat([0 * bar[:1], betas_of(bar)]), "one too many"),
-    (check_betas_of, lambda bar: (1 - bar[1:] / bar[:-1])[:-1], "one too few"),
-    (check_betas_of, lambda bar: bar[1:], "not 1 - alpha_bar_t"),
-    (check_betas_of, lambda bar: (bar[:-1] / bar[1:] - 1).clamp(max=0.999), "after the step"),
-    (check_betas_of, lambda bar: betas_of(bar).sqrt(), "a standard deviation"),
-    (check_betas_of, lambda bar: betas_of(bar).flip(0), "turned round"),
-    (check_betas_of, lambda bar: (1 - bar[1:]).clamp(max=0.999), "all the noise up to t"),
-    (check_betas_of, lambda bar: (bar[1:] / bar[:-1]).clamp(max=0.999), "what a step keeps"),
-    (check_betas_of, lambda bar: (-bar.log().diff()).clamp(max=0.999), "a logarithm is near"),
+    (check_for_larger, lambda bar, f: bar, "nothing has changed"),
+    (check_for_larger, lambda bar, f: for_larger(bar, 1 / f), "the wrong way"),
+    (check_for_larger, lambda bar, f: for_larger(bar, f**0.5), "factor x factor"),
+    (check_for_larger, lambda bar, f: for_larger(bar, f**2), "not by n²"),
+    (check_for_larger, lambda bar, f: bar / f**2, "Divide the SNR"),
+    (check_for_larger, lambda bar, f: 1 - f**2 * (1 - bar), "add up to 1"),
+    (check_for_larger, lambda bar, f: bar ** (f**2), "takes each step n times"),
+    (check_for_larger, lambda bar, f: bar / (1 - bar) / f**2, "this is the SNR"),
+    (check_for_larger, lambda *at: for_larger(*at).sqrt(), "this is alpha, the root"),
+    (check_for_larger, from_snr, "nan at t = 0"),
+    (check_for_larger, lambda bar, f: 1 / (1 + f * ((1 - bar) / bar).sqrt()), "no roots"),
+    (check_for_larger, lambda bar, f: for_larger(bar, 2), "`factor` changes nothing"),
+    (check_for_larger, lambda bar, f: for_larger(bar, f)[1:], "one alpha_bar each"),
+    (check_for_larger, lambda bar, f: 1 - (1 - bar) ** (1 / f), "has not the old SNR"),
     (
-        check_betas_of,
-        lambda bar: ((1 - bar[1:] / bar[:-1]) * (1 - bar[:-1]) / (1 - bar[1:])).clamp(max=0.999),
-        "beta-tilde",
+        check_for_larger,
+        lambda bar, f: for_larger(linear(len(bar) - 1).alpha_bar, f),
+        "its own argument",
     ),
-    (
-        check_betas_of,
-        lambda bar: torch.cat([(1 - bar[1:] / bar[:-1])[:-1], bar[:1] * 0.999]),
-        "right for this cosine only",
-    ),
-    (check_betas_of, lambda bar: 0.999, "one beta for each step"),
-    (check_betas_of, lambda bar: (1 - bar / bar.roll(1)).clamp(max=0.999), "one beta for each"),
-    (check_betas_of, lambda bar: 1 - (bar[1:] / bar[:-1]).clamp(max=0.999), "not 1 - alpha_bar_t"),
-    (check_betas_of, lambda bar: 1 - bar.cumprod(0)[1:], "not 1 - alpha_bar_t"),
-    (
-        check_betas_of,
-        lambda bar: (1 - (bar[1:] / bar[:-1]).sqrt()).clamp(max=0.999),
-        "no roots here",
-    ),
-    (check_betas_of, lambda bar: (1 - bar[:-1] / bar[1:]).clamp(max=0.999), "upside down"),
-    (check_betas_of, lambda bar: bar[:-1] - bar[1:], "a difference"),
-    (check_betas_of, lambda bar: betas_of(bar).clamp(max=0.99), "the cap is 0.999"),
     (check_carried, lambda v, *at: v, "that changes nothing"),
     (check_carried, lambda v, *at: u_of(v, *at), "this is u"),
     (check_carried, lambda v, *at: v_of(v, *at), "in the place of u"),
