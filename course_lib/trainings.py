@@ -326,8 +326,7 @@ def lpips(first: Images, second: Images) -> Float[Tensor, " batch"]:
     return _eye().to(first.device)(first, second)
 
 
-# What chapter 24's model draws: three kinds of things, so that each is seen often enough in the
-# time that a laptop has.
+# What chapter 24's model draws: three kinds of things, so that each is seen often enough.
 GROUPS = ("smileys-emotion", "animals-nature", "food-drink")
 VIEWS = 24  # of each drawing
 
@@ -1058,7 +1057,7 @@ TRAININGS: dict[str, Callable[..., nn.Module]] = {
     "emoji_vq_4": _autoencodes(4, "vq", AutoencoderLoss(lpips, critic=0.5, start=1000)),
     "emoji_vq_8": _autoencodes(8, "vq", AutoencoderLoss(lpips, critic=0.5, start=1000)),
     "emoji_mse_8": _autoencodes(8, "vq", AutoencoderLoss(pixels=F.mse_loss)),
-    # Chapter 24: text to emoji in these latents. Nine minutes of a GPU, some days of a laptop.
+    # Chapter 24: text to emoji in these latents. Nine minutes of a GPU, about a day of a laptop.
     "emoji_latent": Training(
         lambda: latent_reader(len(prompt_tokenizer()), 4, dropout=0.1),
         latent_loss,
