@@ -23,7 +23,7 @@ from torch import nn
 from course_lib.core.noise import normals, shared_randn_like
 from course_lib.diffusion.denoiser import Denoiser
 from course_lib.diffusion.schedules import cosine, edm, linear, spaced_times
-from course_lib.imagine import Settings, as_labelled, imagine, known_pieces, notes, painter
+from course_lib.imagine import Settings, imagine, known_pieces, notes, painter
 from course_lib.models import tokenizer
 from course_lib.models.latent import LENGTH
 from course_lib.models.text_to_image import draw
@@ -365,7 +365,7 @@ console.log(JSON.stringify(found));
         negative, guidance, steps, seed = wish
         noise, size = shared_randn_like(seed), {"height": 64, "width": 64}
         wish = {"negative": negative, "scale": guidance, "steps": steps, "randn_like": noise}
-        picture = draw(painter(), [as_labelled(prompt)], **size, **wish).flatten().numpy()
+        picture = draw(painter(), [prompt], **size, **wish).flatten().numpy()
         assert np.abs(np.clip(page, -1, 1) - picture).max() < 1e-3, prompt
         # What `course imagine` and the widget in a notebook draw: of a level, half may be rounded.
         (made,) = imagine(Settings(prompt, negative, guidance, steps, seed))

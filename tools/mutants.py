@@ -109,6 +109,7 @@ TESTS = {
     "data/scenes.py": ["tests/test_data_scenes.py"],
     "data/oracle.py": ["tests/test_data_scenes.py"],
     "data/emoji.py": ["tests/test_data_emoji.py"],
+    "data/prompted.py": ["tests/test_prompted.py"],
     "models/minilm.py": ["tests/test_models_minilm.py"],
     "nn/perceptual.py": ["tests/test_nn_perceptual.py"],
 }
@@ -1773,7 +1774,11 @@ MUTANTS = [
         "no scale",
     ),
     # weights in 8 bits, words and captioned data
-    Mutant("core/eight_bits.py", ".amax(1) / 127", ".amax(1) / 100", "the largest is cut"),
+    Mutant("core/eight_bits.py", ".amax(1) / top", ".amax(1) / 100", "the largest is cut"),
+    Mutant("data/prompted.py", "math.sin(angle)", "-math.sin(angle)", "turned the other way"),
+    Mutant("data/prompted.py", "(1 - cosine) / 3", "(1 - cosine) / 2", "greys are not kept"),
+    Mutant("data/prompted.py", "found[wanted] < 0.5", "found[wanted] < 0", "any colour will do"),
+    Mutant("data/prompted.py", "name not in colours and", "", "a ground that hides it"),
     Mutant("core/eight_bits.py", "blocks.abs().amax", "blocks.amax", "negative ones unscaled"),
     Mutant("core/eight_bits.py", "whole.float() * each", "whole.float() / each", "inverse"),
     Mutant("weights.py", "value.dim() > 1", "value.dim() > 0", "biases in 8 bits"),
