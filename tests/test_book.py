@@ -19,6 +19,7 @@ from tools.new_chapter import with_chapter
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "book"))
 import chapters  # noqa: E402
+import formulas  # noqa: E402
 
 CONFIG = yaml.safe_load((ROOT / "jupyter_book.yml").read_text(encoding="utf-8"))
 
@@ -92,6 +93,16 @@ def test_the_notation_has_one_row_for_each_name():
     names = [name for row in rows[1:] for name in re.findall(r"`([^`]+)`", row[2])]
     assert len(names) == len(set(names)) > 15
     assert {"x_0", "x_t", "eps", "alpha", "sigma", "alpha_bar", "beta", "t", "s"} <= set(names)
+
+
+def test_a_formula_knows_its_width_and_keeps_its_comma():
+    # In em of MathJax's size, as a browser has set them: 20.37 pixels each.
+    for tex, pixels in ((r"1-\bar\alpha_t", 53.3), ("x_t", 16.8), ("T = 1000", 82.2)):
+        assert formulas.width(tex) == pytest.approx(pixels / 20.37, rel=0.15)
+    context = {"body": r'<p><span class="math notranslate nohighlight">\(t &gt; 0\)</span>, so</p>'}
+    formulas.prepare(None, "page", "page.html", context, None)
+    found = re.fullmatch(r'<p><span class="tied">(<span .*</span>),</span> so</p>', context["body"])
+    assert found and 'style="--w:2' in found[1]
 
 
 def test_a_widget_is_taken_as_a_notebook_saved_it(tmp_path):

@@ -1,8 +1,12 @@
 // Typesets what the reader sees first, and then the rest, some equations at a time: one can scroll
 // and click meanwhile, where MathJax would do all at once. (jupyter_book.yml has it wait for this.)
-(async () => {
+const typeset = async () => {
   if (!window.MathJax?.startup?.promise) return;
   await MathJax.startup.promise;
+  // Its letters first: set in another font, the lines would move once more when they come.
+  document.head.append(MathJax.chtmlStylesheet());
+  const letters = ["MJXZERO", "MJXTEX", "MJXTEX-I"].map((name) => document.fonts.load(`1em ${name}`));
+  await Promise.race([Promise.allSettled(letters), new Promise((go) => setTimeout(go, 3000))]);
   const some = 12; // each time, the whole page is laid out anew
   const pause = () => new Promise((go) => (window.requestIdleCallback ?? setTimeout)(go, { timeout: 500 }));
   const seen = (node) => {
@@ -16,4 +20,6 @@
     await pause();
     await MathJax.typesetPromise(rest.slice(i, i + some));
   }
-})();
+};
+// Whatever is not set by now shows its source: see layout.html.
+typeset().finally(() => document.documentElement.classList.remove("math-waits"));
