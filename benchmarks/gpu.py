@@ -34,7 +34,7 @@ def seconds(work: Callable[[], object], rounds: int) -> float:
 def most_bytes(work: Callable[[], object]) -> tuple[int, int]:
     """The largest sum of all tensors at one time, weights included, and what was reserved for them.
 
-    Reserved is what another program finds missing, but for CUDA itself (some 0.5 GB).
+    Reserved is what another program finds missing, but for CUDA itself.
     """
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats()

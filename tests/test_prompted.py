@@ -8,7 +8,9 @@ import torch
 
 from course_lib.data.emoji import COLOURS, colour_shares, load_emoji
 from course_lib.data.prompted import HUES, UNSEEN, recoloured, turned, view
-from course_lib.trainings import GROUPS
+from course_lib.trainings import GROUPS, TRAININGS, VIEWS, Training
+from course_lib.weights import manifest, recorded
+from tools.draw_prompts import INVENTED
 
 
 @pytest.fixture(scope="module")
@@ -110,3 +112,25 @@ def test_what_is_asked_for_later_is_never_shown(label):
         for seed in range(30)
     }
     assert f"{UNSEEN[label]} {label}" not in said and len(said) > 2
+
+
+def test_the_sheet_asks_for_what_is_never_shown():
+    asked = {f"{colour} {label}" for label, colour in UNSEEN.items()}
+    assert asked <= set(INVENTED)
+    # "apple" needs no entry: the data's apples are "red" and "green", which stay as they are.
+    apples = {c.label for c in load_emoji("all").concepts if c.label.endswith(" apple")}
+    assert set(INVENTED) & {"purple apple"} and apples == {"red apple", "green apple"}
+
+
+def test_what_chapter_24_says_of_its_attempts():
+    now, before = manifest()["emoji_latent"], recorded("measured/emoji_sketch")
+    drawings = len(load_emoji("train", groups=GROUPS))
+    assert round(before["steps"] * before["batch"] / drawings) == 240
+    assert round(now["images_seen"] / (before["steps"] * before["batch"])) == 3
+    assert VIEWS == 24 and round(now["seconds"] / 60) == 9
+    painter = TRAININGS["emoji_latent"]
+    assert isinstance(painter, Training)
+    assert {one.p for one in painter.model().modules() if isinstance(one, torch.nn.Dropout)} == {
+        0.1
+    }
+    assert (painter.batch, painter.config.total_steps) == (now["batch"], now["steps"])
