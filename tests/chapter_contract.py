@@ -36,6 +36,7 @@ HEAD = {
 }
 MACHINE_PATH = re.compile(r"/(home|root|tmp|Users|private|work|workspace)/|[A-Z]:\\\\?Users")
 TROUBLE = re.compile(r"\w*Warning\b|Traceback \(most recent call last\)")
+TABLE = re.compile(r"(\w+\.)?table\(")
 COLUMNS = 88  # of code that fit on the page and in JupyterLab; `ruff format --line-length 88`
 VIEW = "application/vnd.jupyter.widget-view+json"
 
@@ -149,6 +150,15 @@ def wrong_outputs(notebook: NotebookNode) -> Iterator[str]:
                 yield f"code cell {number} shows a path of the machine: {path[0]!r}"
         if "NBVAL_CHECK_OUTPUT" in cell.source and not cell.outputs:
             yield f"code cell {number} is to be compared with its output but has none"
+
+
+def wrong_tables(notebook: NotebookNode) -> Iterator[str]:
+    """A table is the value of its cell: before the last line it is made and never seen."""
+    for number, cell in enumerate(code(notebook), 1):
+        body = ast.parse(cell.source).body
+        lost = [node for line in body for node in ast.walk(line) if node is not body[-1]]
+        if any(isinstance(n, ast.Expr) and TABLE.match(ast.unparse(n)) for n in lost):
+            yield f"code cell {number} makes a table that is not shown: put `plot.table` last"
 
 
 def wrong_widgets(notebook: NotebookNode) -> Iterator[str]:

@@ -21,6 +21,7 @@ from chapter_contract import (
     wrong_pictures,
     wrong_profile,
     wrong_scoreboard,
+    wrong_tables,
     wrong_widgets,
 )
 from nbformat import NotebookNode
@@ -31,7 +32,14 @@ CHAPTERS = sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
 LESSONS = [path for path in CHAPTERS if path.stem != "00_start_here"]  # that one is a front door
 SOLUTIONS = sorted((NOTEBOOKS / "solutions").glob("[0-9][0-9]_*.ipynb"))
 
-FOR_ALL = [wrong_parameters, wrong_cells, wrong_outputs, wrong_widgets, wrong_pictures]
+FOR_ALL = [
+    wrong_parameters,
+    wrong_cells,
+    wrong_outputs,
+    wrong_tables,
+    wrong_widgets,
+    wrong_pictures,
+]
 FOR_LESSONS = [wrong_headings, wrong_scoreboard, wrong_profile, wrong_end]
 
 
