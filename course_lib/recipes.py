@@ -191,7 +191,7 @@ class ImportanceVLB(nn.Module):
 def noisy_labels_loss(
     model: NoisyClassifier, x_0: Images, label: Int[Tensor, " batch"]
 ) -> Float[Tensor, ""]:
-    """Cross-entropy at all of DDPM's times (Dhariwal & Nichol 2021, section 4.1)."""
+    """Cross-entropy at all of DDPM's times (Dhariwal & Nichol 2021, section 4.3)."""
     schedule = linear()
     t = stratified_times(schedule, len(x_0), x_0.device)
     alpha, sigma = schedule(t, like=x_0)

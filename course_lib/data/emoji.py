@@ -162,9 +162,10 @@ class Emoji:
         return torch.from_numpy(flat).permute(0, 3, 1, 2).contiguous() / 127.5 - 1
 
     def cut_outs(self, size: int = SIDE) -> UInt8[Tensor, "n 4 size size"]:
-        """Red, green, blue times cover, and cover, 0 to 255: on a ground g, colour + (1 - cover) g.
+        """Red, green, blue times cover, and cover, 0 to 255; ready for any ground.
 
-        So a ground may be chosen after shrinking, which is by blocks, as in `shown_on`.
+        On a ground g it is colour + (1 - cover / 255) g. So g may be chosen after shrinking, which
+        is by blocks, as in `shown_on`.
         """
         black = shown_on(self.images, (0, 0, 0), size)
         cover = 255 - (shown_on(self.images, (255, 255, 255), size) - black)[..., :1]

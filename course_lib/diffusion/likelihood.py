@@ -62,9 +62,10 @@ def with_open_ends(x: Data, below: Data, inside: Data, above: Data, half: float)
 
 
 def prior_bits(schedule: DiscreteSchedule, x_0: Data) -> PerExample:
-    """L_T: bits per dimension paid because x_T is not quite N(0, I) (Ho et al. 2020, eq. 5).
+    """L_T: bits per dimension paid because x_T given x_0 is not quite N(0, I).
 
-    About 1e-5 for DDPM's schedule and image-like data; large if signal is left at t = T.
+    Ho et al. 2020, eq. 5. About 1e-5 for DDPM's schedule and image-like data; large if signal is
+    left at t = T.
     """
     t = torch.full((len(x_0),), schedule.T, device=x_0.device)
     alpha, sigma = schedule(t, like=x_0)

@@ -1,6 +1,6 @@
 """A classifier that can read noised pictures: the way down of a U-Net, and one linear layer.
 
-After Dhariwal & Nichol 2021, section 4.1, where attention pools the features; here their mean does.
+After Dhariwal & Nichol 2021, section 4.3, where attention pools the features; here their mean does.
 Built in chapter 16.
 """
 
