@@ -36,7 +36,7 @@ HEAD = {
 }
 MACHINE_PATH = re.compile(r"/(home|root|tmp|Users|private|work|workspace)/|[A-Z]:\\\\?Users")
 TROUBLE = re.compile(r"\w*Warning\b|Traceback \(most recent call last\)")
-TABLE = re.compile(r"(\w+\.)?table\(")
+PLOT = re.compile(r"plot\.(?!use_style)")
 COLUMNS = 88  # of code that fit on the page and in JupyterLab; `ruff format --line-length 88`
 VIEW = "application/vnd.jupyter.widget-view+json"
 
@@ -152,13 +152,13 @@ def wrong_outputs(notebook: NotebookNode) -> Iterator[str]:
             yield f"code cell {number} is to be compared with its output but has none"
 
 
-def wrong_tables(notebook: NotebookNode) -> Iterator[str]:
-    """A table is the value of its cell: before the last line it is made and never seen."""
+def wrong_plots(notebook: NotebookNode) -> Iterator[str]:
+    """A picture or a table is its cell's value: made before the last line, it is never seen."""
     for number, cell in enumerate(code(notebook), 1):
         body = ast.parse(cell.source).body
         lost = [node for line in body for node in ast.walk(line) if node is not body[-1]]
-        if any(isinstance(n, ast.Expr) and TABLE.match(ast.unparse(n)) for n in lost):
-            yield f"code cell {number} makes a table that is not shown: put `plot.table` last"
+        if any(isinstance(n, ast.Expr) and PLOT.match(ast.unparse(n)) for n in lost):
+            yield f"code cell {number} draws what is not shown: put the call of `plot` last"
 
 
 def wrong_widgets(notebook: NotebookNode) -> Iterator[str]:

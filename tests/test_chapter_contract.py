@@ -15,9 +15,9 @@ from chapter_contract import (
     wrong_outputs,
     wrong_parameters,
     wrong_pictures,
+    wrong_plots,
     wrong_profile,
     wrong_scoreboard,
-    wrong_tables,
     wrong_widgets,
 )
 from nbformat import NotebookNode
@@ -93,7 +93,7 @@ def exercises(notebook: NotebookNode) -> list[str]:
 
 
 RULES = [head, exercises, wrong_headings, wrong_scoreboard, wrong_end, wrong_parameters]
-RULES += [wrong_profile, wrong_cells, wrong_outputs, wrong_tables, wrong_widgets, wrong_pictures]
+RULES += [wrong_profile, wrong_cells, wrong_outputs, wrong_plots, wrong_widgets, wrong_pictures]
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -183,8 +183,8 @@ BROKEN = [
     (wrong_outputs, show("Traceback (most recent call last):"), "'Traceback"),
     (wrong_outputs, show("saved to /home/me/x"), "'/home/'"),
     (wrong_outputs, replace("import torch", "# NBVAL_CHECK_OUTPUT"), "has none"),
-    (wrong_tables, replace("import torch", "plot.table(x)\nassert x"), "a table that is not shown"),
-    (wrong_tables, replace("import torch", "for x in y:\n    table(x)"), "put `plot.table` last"),
+    (wrong_plots, replace("import torch", "plot.table(x)\nassert x"), "draws what is not shown"),
+    (wrong_plots, replace("import torch", "for x in y:\n    plot.lines(x)"), "put the call"),
     (wrong_widgets, no_widget, "no widget"),
     (wrong_widgets, forget_widget_state, "is not saved"),
     (wrong_widgets, age_widget, "older code"),

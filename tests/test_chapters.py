@@ -19,9 +19,9 @@ from chapter_contract import (
     wrong_outputs,
     wrong_parameters,
     wrong_pictures,
+    wrong_plots,
     wrong_profile,
     wrong_scoreboard,
-    wrong_tables,
     wrong_widgets,
 )
 from nbformat import NotebookNode
@@ -36,7 +36,7 @@ FOR_ALL = [
     wrong_parameters,
     wrong_cells,
     wrong_outputs,
-    wrong_tables,
+    wrong_plots,
     wrong_widgets,
     wrong_pictures,
 ]
@@ -97,7 +97,7 @@ def test_exercises(path: Path) -> None:
 
 @named(SOLUTIONS)
 def test_solutions(path: Path) -> None:
-    assert not list(wrong_outputs(read(path)))
+    assert not [*wrong_outputs(read(path)), *wrong_plots(read(path))]
     assert (NOTEBOOKS / path.name).exists()
 
 
