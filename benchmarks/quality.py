@@ -20,7 +20,7 @@ import argparse
 import json
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -144,11 +144,12 @@ def walk_in_between(
 ) -> Tensor:
     """Steps that ask between the schedule's times walk on the noise levels of those same times."""
     levels = model.schedule.snr(spaced_times(model.schedule, sampler.steps)).rsqrt()
-    denoise = clip(on_schedule(Denoiser(net, model.schedule), edm))
+    ve = replace(edm, t_max=float(levels[0]))  # DDPM's chain starts above EDM's last level
+    denoise = clip(on_schedule(Denoiser(net, model.schedule), ve))
     churn = partial(churn_step, churn=CHURN, randn_like=fresh)
     step = midpoint_step if sampler.name == "2s" else churn
     alpha, _ = model.schedule(torch.full((len(x_T),), model.schedule.T), like=x_T)
-    return sample(step, denoise, edm, x_T / alpha, levels)
+    return sample(step, denoise, ve, x_T / alpha, levels)
 
 
 def scheduler_of(name: str) -> tuple[Any, dict[str, Any]]:

@@ -160,3 +160,15 @@ def test_a_model_serves_whole_times_of_another_table():
     moved = on_schedule(Denoiser(Says(eps), linear(), "eps"), short)(x, t)
     alpha, _ = short(t, like=x)
     torch.testing.assert_close(moved, alpha * x, rtol=2e-3, atol=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("own", "predicts", "answer"),
+    [(linear(), "eps", lambda x_t, t: x_t), (cosine_vp, "x_0", lambda x_t, t: 0 * x_t)],
+    ids=["linear", "cosine_vp"],
+)
+def test_where_all_signal_is_gone_another_schedule_gets_a_finite_answer(own, predicts, answer):
+    # Of data of variance 1 the mean of x_0 is then alpha x_t: next to nothing.
+    model = Denoiser(Says(answer), own, predicts)
+    found = on_schedule(model, rectified)(torch.randn(64, 1), torch.ones(64))
+    assert found.isfinite().all() and found.abs().max() < 0.05

@@ -342,3 +342,12 @@ def test_a_stage_told_only_noise_is_the_plain_denoiser_and_one_told_all_repeats_
     told = blind(x_t, t, low_res=torch.randn(4, 1).double(), aug_t=none + 1000)
     plain = mixture.denoiser(schedule)(x_t, t)
     torch.testing.assert_close(told, plain, atol=2e-3, rtol=0)
+
+
+@pytest.mark.parametrize("dim", [2, 16, 64])
+def test_covariances_of_single_precision_are_taken_and_noised(dim):
+    torch.manual_seed(0)
+    for rank in (1, dim):
+        a = torch.randn(20, dim, rank)
+        law = GaussianMixture(torch.zeros(20, dim), a @ a.transpose(1, 2))
+        law.noised(0.7, 0.7).posterior(torch.zeros(dim), 0.7, 0.7)

@@ -217,3 +217,19 @@ def test_thresholds_are_those_of_diffusers():
 def test_a_percentile_is_a_share(share):
     with pytest.raises(ValueError, match="share"):
         guidance.dynamic_threshold(says(torch.zeros(1)), share)
+
+
+def test_rescaling_is_finite_where_no_signal_is_left():
+    schedule = schedules.zero_terminal(schedules.linear())
+    x, t = torch.randn(4, 2), torch.full((4,), 1000)
+    told = guidance.rescale(lambda x, t: 0 * x + 2, lambda x, t: 0 * x, schedule)(x, t)
+    torch.testing.assert_close(told, torch.full((4, 2), 2.0))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_a_dynamic_threshold_takes_half_precision(dtype):
+    x = torch.linspace(-3, 3, 64).view(2, 32)
+    held = guidance.dynamic_threshold(lambda x, t: x)
+    found = held(x.to(dtype), torch.ones(2))
+    assert found.dtype == dtype
+    torch.testing.assert_close(found.float(), held(x, torch.ones(2)), atol=0.02, rtol=0)

@@ -8,7 +8,7 @@ import torch
 from course_lib.data import points
 from course_lib.diffusion import ode, sde
 from course_lib.diffusion.exact import GaussianMixture
-from course_lib.diffusion.schedules import cosine_vp
+from course_lib.diffusion.schedules import cosine_vp, rectified
 
 SCHEDULES = {"vp": sde.vp(), "ve": sde.ve(), "sub-VP": sde.sub_vp()}
 START = {"vp": 1e-4, "ve": 1e-6, "sub-VP": 1e-4}
@@ -150,3 +150,12 @@ def test_log_prob_by_hutchinson_is_right_on_average():
     )
     truth = float(PLANE.log_prob(x[:1]))
     assert float(found.mean()) == pytest.approx(truth, abs=4 * float(found.std()) / 20 + 0.02)
+
+
+def test_an_end_without_signal_is_refused():
+    law = GaussianMixture(torch.zeros(1, 1), torch.ones(1))
+    denoise, x = law.denoiser(rectified), torch.zeros(2, 1)
+    with pytest.raises(ValueError, match=r"at t = 1 alpha is next to 0.* such as at 0.999"):
+        ode.log_prob(denoise, rectified, x, 0.01)
+    with pytest.raises(ValueError, match="alpha is next to 0"):
+        ode.flow(denoise, rectified, x, 1.0, 0.01)

@@ -378,3 +378,10 @@ def test_a_network_is_given_times_in_its_own_precision(dtype):
 def test_times_must_decrease_to_zero_or_above(times):
     with pytest.raises(ValueError, match="times must decrease strictly to 0 or above, got"):
         sample(ddim_step, lambda x, t: x, cosine_vp, torch.zeros(1, 2), torch.tensor(times))
+
+
+@pytest.mark.parametrize("eta", [-0.1, 1.1])
+def test_ddim_takes_no_eta_beyond_the_ancestral_step(eta):
+    x, t, s = torch.randn(4, 2), torch.full((4,), 500), torch.full((4,), 400)
+    with pytest.raises(ValueError, match=f"eta must lie between 0 .* got {eta}"):
+        ddim_step(lambda x, t: x, linear(), x, t, s, eta=eta)

@@ -17,6 +17,7 @@ from course_lib.diffusion.schedules import (
     linear,
     scaled_linear,
     spaced_times,
+    zero_terminal,
 )
 from course_lib.diffusion.solvers import (
     ADAMS,
@@ -178,6 +179,16 @@ def test_churn_leaves_the_law_of_gaussian_data_alone(path):
     assert abs(float(found.std() / deviation[-1]) - 1) < 0.03
 
 
+def test_churn_stops_at_the_last_level_and_leaves_alone_what_is_above_it():
+    # The denoiser has no time for more noise, so none may be put on top.
+    law, noise = GaussianMixture(float64([0.0]), float64(1.0)), seeded_randn_like(0)
+    for level in (80.0, 157.0):
+        x = (1 + level**2) ** 0.5 * noise(torch.zeros(10_000, 1, dtype=torch.float64))
+        t, s = float64(*[level] * len(x)), float64(*[60.0] * len(x))
+        found = churn_step(law.denoiser(edm), edm, x, t, s, churn=0.4, randn_like=noise)
+        torch.testing.assert_close(found, heun_step(law.denoiser(edm), edm, x, t, s))
+
+
 def test_churn_of_zero_is_heun_and_a_negative_one_is_refused():
     schedule, law = cosine_vp, mixture()
     x, t, s = torch.randn(4, 2, dtype=torch.float64), float64(*[0.6] * 4), float64(*[0.5] * 4)
@@ -246,3 +257,10 @@ def test_plms_with_one_noise_is_ddim_and_starts_afresh():
     assert len(step._known) == 1
     zero = sample(PLMS(), denoise, schedule, x, torch.tensor([700, 0]))  # no noise to ask for at 0
     assert bool(torch.isfinite(zero).all())
+
+
+def test_plms_says_where_no_signal_is_left():
+    schedule = zero_terminal(linear())
+    x, t, s = torch.randn(4, 2), torch.full((4,), 1000), torch.full((4,), 900)
+    with pytest.raises(ValueError, match="divides by alpha, which is 0 at t = 1000"):
+        PLMS()(lambda x, t: 0 * x, schedule, x, t, s)

@@ -128,3 +128,9 @@ def test_shift_moves_whole_pictures_by_whole_pixels():
     assert (moved == 1).flatten(1).sum(1).eq(1).all()
     places = {tuple(place) for place in (moved[:, 0] == 1).nonzero()[:, 1:].tolist()}
     assert places == {(row, column) for row in range(2, 7) for column in range(2, 7)}
+
+
+def test_an_error_leaves_no_inference_mode_behind():
+    with pytest.raises(RuntimeError) as kept:  # noqa: F841  as IPython keeps the traceback
+        features(torch.zeros(4, 3, 28, 28))
+    assert not torch.is_inference_mode_enabled()

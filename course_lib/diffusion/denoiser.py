@@ -43,19 +43,24 @@ def on_schedule(model: Denoiser, schedule: NoiseSchedule) -> Denoise:
 
     What a denoiser knows depends on the signal-to-noise ratio alone: x_t / alpha is x_0 plus noise
     of that ratio on any schedule. So x_t is rescaled and the network asked at the time where it
-    met this ratio in training; beyond its levels, at the nearest one it knows.
+    met this ratio in training. Where there is more noise than it ever met, x_t is shrunk until the
+    noise has the size of its last level.
     """
     own = model.schedule
+    last = torch.tensor([own.T if isinstance(own, DiscreteSchedule) else own.t_max])
 
     def denoise(x_t: Data, t: Time) -> Data:
         whole = isinstance(schedule, DiscreteSchedule) or t.device.type == "mps"
-        level = schedule.log_snr(t if whole else t.double())
+        now, noise = schedule(t, like=x_t)
+        met = schedule.log_snr(t if whole else t.double())
+        level = met.clamp(min=float(own.log_snr(last)))
         time = time_at(own, level)
         if isinstance(own, DiscreteSchedule):  # its tables know no times in between
             alpha, sigma = (shaped(torch.sigmoid(c * level).sqrt(), x_t) for c in (1, -1))
         else:
             alpha, sigma = own(time, like=x_t)
-        y = alpha / schedule(t, like=x_t)[0] * x_t
+        past = (shaped(met, x_t) < shaped(level, x_t)) | (now == 0)
+        y = torch.where(past, sigma / noise, alpha / now) * x_t
         return x_0_from(model.predicts, model.net(y, time.to(x_t.dtype)), y, alpha, sigma)
 
     return denoise

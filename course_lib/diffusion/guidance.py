@@ -54,8 +54,10 @@ def dynamic_threshold(denoise: Denoise, percentile: float = 0.995) -> Denoise:
 
     def thresholded(x_t: Tensor, t: Tensor) -> Tensor:
         x_0 = denoise(x_t, t)
-        s = torch.quantile(x_0.flatten(1).abs(), percentile, dim=1).clamp(min=1)
-        s = s.view((-1,) + (1,) * (x_0.ndim - 1))
+        sizes = x_0.flatten(1).abs()
+        sizes = sizes.to(torch.promote_types(sizes.dtype, torch.float32))  # no quantile of halves
+        s = torch.quantile(sizes, percentile, dim=1)
+        s = s.clamp(min=1).to(x_0.dtype).view((-1,) + (1,) * (x_0.ndim - 1))
         return x_0.clamp(-s, s) / s
 
     return thresholded
@@ -217,10 +219,12 @@ def rescale(guided: Denoise, plain: Denoise, schedule: NoiseSchedule, phi: float
 
     def rescaled(x_t: Data, t: Time) -> Data:
         alpha, sigma = schedule(t, like=x_t)
-        eps, calm = (eps_from(one(x_t, t), x_t, alpha, sigma) for one in (guided, plain))
+        x_0 = guided(x_t, t)
+        eps, calm = (eps_from(one, x_t, alpha, sigma) for one in (x_0, plain(x_t, t)))
         axes = tuple(range(1, x_t.ndim))
         ratio = calm.std(axes, keepdim=True) / eps.std(axes, keepdim=True)
-        return (x_t - sigma * (phi * ratio + 1 - phi) * eps) / alpha
+        told = (x_t - sigma * (phi * ratio + 1 - phi) * eps) / alpha
+        return torch.where(alpha > 0, told, x_0)  # with no signal left both eps are x_t itself
 
     return rescaled
 

@@ -91,8 +91,9 @@ def flow(
 ) -> Solution:
     """Take x along the probability-flow ODE: towards noise it encodes, towards data it samples.
 
-    The lower of the two times must have sigma > 0.
+    The lower of the two times must have sigma > 0, the higher one alpha > 0 (ValueError).
     """
+    _with_signal(schedule, max(start, end))
     velocity = _velocity(denoise, schedule)
     with torch.no_grad():
         return solve(velocity, x, start, end, rtol=rtol, atol=atol)
@@ -115,11 +116,12 @@ def log_prob(
     flow, not for the data's.
 
     start       a little above 0, where sigma > 0
-    end         t_max of the schedule if not given
+    end         t_max of the schedule if not given; alpha must be above 0 there (ValueError)
     divergence  `exact_divergence` if not given, one backward pass for each coordinate; an estimate
                 such as `hutchinson(probe)` costs one
     """
     end = schedule.t_max if end is None else end
+    _with_signal(schedule, end)
     divergence = divergence or exact_divergence
     velocity = _velocity(denoise, schedule)
 
@@ -133,6 +135,14 @@ def log_prob(
     sigma = float(schedule.sigma(torch.tensor([end], dtype=torch.float64)))
     nats = 0.5 * (code / sigma).square() + math.log(sigma) + 0.5 * math.log(2 * math.pi)
     return gathered - nats.sum(1)
+
+
+def _with_signal(schedule: NoiseSchedule, t: float) -> None:
+    if not float(schedule.alpha(torch.tensor([t], dtype=torch.float64))) > 1e-6:
+        raise ValueError(
+            f"at t = {t:g} alpha is next to 0, and its logarithm falls without end: stop a little"
+            f" earlier, such as at {0.999 * t:g}"
+        )
 
 
 def exact_divergence(velocity: Callable[[Tensor], Tensor], x: Data) -> tuple[Data, PerExample]:

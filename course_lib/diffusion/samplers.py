@@ -61,7 +61,11 @@ def ddim_step(
     """Keep the direction of the noise and shrink it (Song, Meng & Ermon 2020, eq. 12 and 16).
 
     eta   0 is deterministic, 1 is DDPM's ancestral step with the small variance
+
+    Raises ValueError unless 0 <= eta <= 1: beyond, more noise goes in than s has.
     """
+    if not 0 <= eta <= 1:
+        raise ValueError(f"eta must lie between 0 (no fresh noise) and 1 (ancestral), got {eta}")
     (alpha_t, sigma_t), (alpha_s, sigma_s) = schedule(t, like=x_t), schedule(s, like=x_t)
     x_0 = denoise(x_t, t)
     eps = eps_from(x_0, x_t, alpha_t, sigma_t)
@@ -130,9 +134,14 @@ def _scaled(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """x_t and both noise levels divided by alpha, and alpha(s) to come back with."""
     (alpha_t, sigma_t), (alpha_s, sigma_s) = schedule(t, like=x_t), schedule(s, like=x_t)
-    if bool((alpha_t < 1e-6).any()):
+    refuse_no_signal(alpha_t, t)
+    return x_t / alpha_t, sigma_t / alpha_t, sigma_s / alpha_s, alpha_s
+
+
+def refuse_no_signal(alpha: Tensor, t: Time) -> None:
+    """Raise ValueError where a step that divides by alpha(t) has nothing left to divide by."""
+    if bool((alpha < 1e-6).any()):
         raise ValueError(
-            f"this step divides by alpha, which is {float(alpha_t.min()):g} at t = {t.max():g}."
+            f"this step divides by alpha, which is {float(alpha.min()):g} at t = {t.max():g}."
             " Start a little before all signal is gone, or take the first step with ddim_step"
         )
-    return x_t / alpha_t, sigma_t / alpha_t, sigma_s / alpha_s, alpha_s

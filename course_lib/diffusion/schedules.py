@@ -137,7 +137,8 @@ def from_log_snr(log_snr: Callable[[Tensor], Tensor]) -> NoiseSchedule:
 # Continuous schedules: times are floats.
 # Variance preserving with angle t pi / 2: the cosine schedule without its offset.
 cosine_vp = NoiseSchedule(
-    lambda t: torch.cos(t * math.pi / 2), lambda t: torch.sin(t * math.pi / 2)
+    lambda t: torch.cos(t * math.pi / 2).clamp(min=0),  # in float32 the last one is -4e-8
+    lambda t: torch.sin(t * math.pi / 2),
 )
 # Liu et al. 2022; Lipman et al. 2022: a straight line from data to noise. Their time is 1 - t.
 rectified = NoiseSchedule(lambda t: 1 - t, lambda t: t)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from course_lib.core.types import Data, Denoise, RandnLike, Time
 from course_lib.diffusion.predictions import eps_from
-from course_lib.diffusion.samplers import ddim_step, heun_step
+from course_lib.diffusion.samplers import ddim_step, heun_step, refuse_no_signal
 from course_lib.diffusion.schedules import NoiseSchedule, shaped, time_at
 
 
@@ -117,6 +117,7 @@ class PLMS:
 def _along(eps: Data, schedule: NoiseSchedule, x_t: Data, t: Time, s: Time) -> Data:
     """DDIM's step with this noise."""
     (alpha_t, sigma_t), (alpha_s, sigma_s) = schedule(t, like=x_t), schedule(s, like=x_t)
+    refuse_no_signal(alpha_t, t)
     return alpha_s * (x_t - sigma_t * eps) / alpha_t + sigma_s * eps
 
 
@@ -151,8 +152,8 @@ def churn_step(
 ) -> Data:
     """Put a little noise back, then one step of Heun (Karras et al. 2022, algorithm 2).
 
-    churn    the noise level sigma / alpha rises by this share first: their gamma, which they keep
-             at sqrt(2) - 1 or below. 0 is Heun's step
+    churn    the noise level sigma / alpha rises by this share first, at most to the schedule's
+             last: their gamma, which they keep at sqrt(2) - 1 or below. 0 is Heun's step
     spread   standard deviation of that noise, their S_noise
 
     Needs times in between, so a continuous schedule. Raises ValueError for a negative churn.
@@ -161,9 +162,10 @@ def churn_step(
         raise ValueError(f"churn must be 0 or more, got {churn}: noise is put back, not taken out")
     if churn == 0:
         return heun_step(denoise, schedule, x_t, t, s)
-    level = schedule.snr(t).rsqrt()
-    raised = (1 + churn) * level
-    up = time_at(schedule, -2 * raised.log()).to(t.dtype)
+    level, top = (schedule.snr(at).rsqrt() for at in (t, torch.full_like(t, schedule.t_max)))
+    # Above the last level there is no time to tell the denoiser: what starts there keeps its level.
+    raised = torch.maximum(level, torch.minimum((1 + churn) * level, top))
+    up = torch.where(raised > level, time_at(schedule, -2 * raised.log()).to(t.dtype), t)
     alpha_t, _ = schedule(t, like=x_t)
     alpha_up, _ = schedule(up, like=x_t)
     added = spread * shaped((raised.square() - level.square()).sqrt(), x_t)
