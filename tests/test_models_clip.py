@@ -161,6 +161,11 @@ def test_k_must_be_a_number_of_columns(k: int):
         recall_at(torch.zeros(2, 3), k)
 
 
+def test_scores_that_are_no_numbers_have_no_recall():
+    with pytest.raises(ValueError, match="not finite"):
+        recall_at(torch.full((3, 5), float("nan")))
+
+
 def test_of_two_texts_the_nearer_one_is_believed_and_rounding_is_no_opinion():
     u = torch.tensor([[1.0, 0]]).expand(4, 2)
     right = torch.tensor([[9.0, 1], [1, 2], [1, 1], [1, 1.000001]])
