@@ -123,7 +123,7 @@ class Trainer:
         if self.config.final_steps and steps > self.config.total_steps:
             raise ValueError(
                 f"the learning rate reaches 0 after {self.config.total_steps} steps, got {steps}."
-                " Give the config larger total_steps"
+                f" Take at most {self.config.total_steps}, or a config with larger total_steps"
             )
         if checkpoint is not None and Path(checkpoint).exists():
             self.load(checkpoint)

@@ -76,6 +76,7 @@ def test_failing_chapter_is_told_in_one_line(
         (["train", "nothing"], "fashion_ddpm"),
         (["train", "digits_ddpm", "--device", "tpu"], "auto, "),
         (["train", "digits_ddpm", "--precision", "fp8"], "auto, fp32, bf16"),
+        (["train", "digits_ddpm", "--steps", "20000"], "at most 1500"),
     ],
 )
 def test_wrong_request_lists_what_is_valid(
