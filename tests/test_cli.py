@@ -215,6 +215,20 @@ def test_check_finds_a_damaged_weights_file(
     assert "git checkout -- data/weights/toy.safetensors.gz" in problem
 
 
+@pytest.mark.parametrize("name", ["emoji/noto.webp", "emoji/concepts.jsonl.gz", "samples/"])
+def test_check_finds_damaged_data(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from course_lib.data import files, samples
+
+    wrong = {"sha256": "0" * 64, "pixels_sha256": "0" * 64}
+    if name == "samples/":
+        entries = {one: entry | wrong for one, entry in samples.index().items()}
+        monkeypatch.setattr(samples, "index", lambda *_: entries)
+    else:
+        sound = files.checksums()
+        monkeypatch.setattr(files, "checksums", lambda: sound | {name: wrong})
+    assert f"git checkout -- data/{name}" in check.data().problem
+
+
 @pytest.mark.parametrize("name", ["Python", "packages", "PyTorch", "device", "data", "JupyterLab"])
 def test_this_machine_passes(name: str) -> None:
     assert check.look_safely(check.LOOKS[name]).problem == ""
