@@ -215,7 +215,7 @@ def test_check_finds_a_damaged_weights_file(
     assert "git checkout -- data/weights/toy.safetensors.gz" in problem
 
 
-@pytest.mark.parametrize("name", ["emoji/noto.webp", "emoji/concepts.jsonl.gz", "samples/"])
+@pytest.mark.parametrize("name", ["emoji/noto.webp", "samples/"])
 def test_check_finds_damaged_data(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from course_lib.data import files, samples
 

@@ -193,31 +193,22 @@ def test_an_impossible_size_is_refused_before_anything_is_drawn(painter, runs, m
     assert cli.main(["imagine", "cat", "--enlarge", "33"]) == 2
 
 
-def test_a_name_that_another_run_takes_meanwhile_is_left_to_it(painter, runs, tmp_path, capsys):
-    taken, draws = [runs / "001.png", tmp_path / "mine.png"], imagine.imagine
-
-    def slow(*given):
-        for path in taken:
-            path.parent.mkdir(exist_ok=True)
-            path.write_text("theirs")
-        return draws(*given)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(imagine, "imagine", slow)
-        assert cli.main(["imagine", "cat", "--steps", "1"]) == 0
-        assert settings_in(runs / "002.png")[0].prompt == "cat"
-        taken[1].unlink()
-        assert cli.main(["imagine", "cat", "--steps", "1", "--out", str(taken[1])]) == 2
-    assert "is there already" in capsys.readouterr().err
-    assert all(path.read_text() == "theirs" for path in taken)
+def test_a_name_that_another_run_takes_meanwhile_is_left_to_it(painter, runs, monkeypatch):
+    first, draws = runs / "001.png", imagine.imagine
+    runs.mkdir()
+    monkeypatch.setattr(
+        imagine, "imagine", lambda *given: (first.write_text("1"), draws(*given))[1]
+    )
+    assert cli.main(["imagine", "cat", "--steps", "1"]) == 0
+    assert settings_in(runs / "002.png")[0].prompt == "cat"
+    first.unlink()
+    assert cli.main(["imagine", "cat", "--steps", "1", "--out", str(first)]) == 2
+    assert first.read_text() == "1"
 
 
 def test_a_picture_that_cannot_be_written_leaves_no_file(painter, tmp_path, monkeypatch):
-    def full(*_):
-        raise OSError("no space left")
-
-    monkeypatch.setattr(imagine, "atomic_write", full)
-    with pytest.raises(OSError, match="no space"):
+    monkeypatch.setattr(imagine, "atomic_write", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
         save_png(tmp_path / "a.png", sheet(imagine.imagine(WISH)), WISH)
     assert not any(tmp_path.iterdir())
 

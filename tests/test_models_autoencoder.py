@@ -159,7 +159,6 @@ def test_the_nearest_code_is_the_nearest_in_bf16_too():
     quantiser.codebook.data.normal_()
     with torch.autocast("cpu", torch.bfloat16):
         ids = quantiser.nearest(h)
-        assert quantiser.nearest(h.bfloat16()).shape == ids.shape
     assert torch.equal(ids, quantiser.nearest(h))
 
 
