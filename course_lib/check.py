@@ -112,16 +112,24 @@ def nvidia_gpu() -> str:
 
 
 def data() -> Finding:
-    """Each committed data set is there and decodes to the pixels that were committed."""
+    """Each committed data set, and each sheet of recorded samples, is what was committed."""
     from course_lib.data.digits import load_digits
     from course_lib.data.fashion_mnist import load_fashion_mnist
+    from course_lib.data.files import checksums, read_whole
+    from course_lib.data.samples import index, load_samples
 
     try:
         loads = load_fashion_mnist, load_digits
         pictures = [len(load(split)[0]) for load in loads for split in ("train", "test")]
+        others = [name for name in checksums() if not name.startswith("fashion_mnist")]
+        for name in others:  # emoji and states of prompts, as files: decoding takes seconds
+            read_whole(name)
+        for name in index():
+            load_samples(name)
     except (RuntimeError, OSError) as error:
         return Finding("", str(error))  # it says how to mend it
-    return Finding(f"{sum(pictures):,} pictures (Fashion-MNIST, digits), checksums right")
+    words = f"{sum(pictures):,} pictures (Fashion-MNIST, digits), {len(others)} files of emoji and"
+    return Finding(f"{words} prompts, {len(index())} sheets of samples: checksums right")
 
 
 def weights() -> Finding:

@@ -3,7 +3,7 @@
     course lab                         open the course in JupyterLab
     course run 07 --profile cpu        execute a chapter into runs/, leaving the notebook as it is
     course run 07 -p seed 3            ... with a parameter of its own
-    course train NAME --steps 20000    train one of the course's models into runs/
+    course train NAME --steps 500      train one of the course's models into runs/
     course imagine "a red apple"       draw a prompt with the course's text-to-emoji model
     course book                        render the website
     course check                       what works on this machine, and how to mend the rest
@@ -73,7 +73,7 @@ def make_parser() -> argparse.ArgumentParser:
 
     train_ = command("train", train, "train a model into runs/; goes on where it stopped")
     train_.add_argument("name", help="which model; an unknown name lists them")
-    train_.add_argument("--steps", type=positive, help="training steps (default: the recipe's)")
+    train_.add_argument("--steps", type=positive, help="at most the recipe's (default: all)")
     train_.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
     train_.add_argument("--precision", default="auto", help="auto, fp32 or bf16")
     train_.add_argument(
@@ -166,16 +166,26 @@ def imagine(options: argparse.Namespace) -> int:
 
     try:
         settings, count = wished(options)
-        path = options.out or next_free(RUNS / "imagine", ".png")
-        if path.exists():
-            raise WrongRequest(f"{path} is there already. Name another file: --out FILE")
+        if options.out and options.out.exists():
+            raise WrongRequest(f"{options.out} is there already. Name another file: --out FILE")
+        if options.enlarge > painting.MOST_ENLARGED:
+            most = painting.MOST_ENLARGED
+            raise WrongRequest(f"pictures cannot be enlarged by {options.enlarge} (1 to {most})")
         for note in painting.notes(settings):
             print(f"course: {note}", file=sys.stderr)
         painting.painter()
         with tqdm(total=count * settings.steps, desc="drawing", leave=False) as bar:
             pictures = painting.imagine(settings, count, lambda *_: bar.update())
-        painting.save_png(path, painting.sheet(pictures, options.enlarge), settings, count)
-    except (ValueError, FileNotFoundError) as problem:
+        sheet = painting.sheet(pictures, options.enlarge)
+        while True:  # another run may take the free name first
+            path = options.out or next_free(RUNS / "imagine", ".png")
+            try:
+                painting.save_png(path, sheet, settings, count)
+                break
+            except FileExistsError:
+                if options.out:
+                    raise
+    except (ValueError, FileNotFoundError, FileExistsError) as problem:
         raise WrongRequest(str(problem)) from problem
     print(path)
     return 0

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 SIDE = 64  # pixels
 ACROSS = 4  # pictures in a row of a sheet
-MOST_STEPS, MOST_GUIDANCE = 1000, 20.0
+MOST_STEPS, MOST_GUIDANCE, MOST_ENLARGED = 1000, 20.0, 32
 KEY = "course imagine"  # of the text chunk in a PNG
 
 Picture = UInt8[Tensor, "3 height width"]
@@ -152,7 +152,7 @@ def sheet(pictures: UInt8[Tensor, "n 3 side side"], enlarge: int = 1) -> Picture
 
     Raises ValueError for no pictures, or for enlarge outside of 1..32.
     """
-    if not len(pictures) or not 1 <= enlarge <= 32:
+    if not len(pictures) or not 1 <= enlarge <= MOST_ENLARGED:
         raise ValueError(f"got {len(pictures)} pictures to be enlarged by {enlarge} (1 to 32)")
     across = min(ACROSS, len(pictures))
     free = -len(pictures) % across
@@ -168,8 +168,6 @@ def save_png(path: str | Path, picture: Picture, settings: Settings, count: int 
     Raises FileExistsError rather than overwrite.
     """
     path = Path(path)
-    if path.exists():
-        raise FileExistsError(f"{path} is there already, and is left as it is")
     about = PngInfo()
     record = asdict(settings) | {"count": count, "model": painter().name}
     about.add_itxt(KEY, json.dumps(record, ensure_ascii=False))
@@ -177,7 +175,15 @@ def save_png(path: str | Path, picture: Picture, settings: Settings, count: int 
     pixels = np.ascontiguousarray(picture.permute(1, 2, 0).numpy())
     Image.fromarray(pixels).save(packed, "PNG", optimize=True, pnginfo=about)
     path.parent.mkdir(parents=True, exist_ok=True)
-    atomic_write(path, packed.getvalue())
+    try:
+        path.touch(exist_ok=False)  # the name is ours before the file is: no other run takes it
+    except FileExistsError as error:
+        raise FileExistsError(f"{path} is there already, and is left as it is") from error
+    try:
+        atomic_write(path, packed.getvalue())
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
 
 
 def settings_in(path: str | Path) -> tuple[Settings, int]:

@@ -78,7 +78,8 @@ def with_floor(
             "many: with fewer examples most of these metrics come out larger"
         )
     value, floor = float(metric(samples, real_a)), float(metric(real_b, real_a))
-    name = name or metric.__name__.replace("_", " ")
+    named = getattr(metric, "func", metric)  # what a `partial` is of
+    name = name or getattr(named, "__name__", type(named).__name__).replace("_", " ")
     return Measured(value, floor, len(samples), SHORT.get(name, name))
 
 

@@ -99,6 +99,8 @@ def show_rows(
     if len(shapes) != 1:
         raise ValueError(f"rows must have one shape, got {sorted(shapes) or 'no rows'}")
     (n, height, width, _) = shapes.pop()
+    if columns and len(columns) < n:
+        raise ValueError(f"{n} columns need {n} headings, got {len(columns)}")
     left = 16 + 14 * max(len(line) for label in rows for line in label.split("\n"))
     zoom = zoom_for(n, width, WIDTH * DPI - left)
     above = 34 if columns else 0
@@ -318,7 +320,7 @@ def lines(
     marker   e.g. "o" where only the points were measured
     crosses  name of a curve: (x, y) of points that another source has for it, in the same colour
 
-    Raises ValueError for another `log` and for crosses without their curve.
+    Raises ValueError for another `log`, for crosses without their curve and a curve of nan alone.
     """
     if unknown := set(crosses or {}) - set(curves):
         raise ValueError(f"crosses need a curve of their name; there is none for {unknown}")
@@ -336,6 +338,8 @@ def lines(
             xs, ys = curve if isinstance(curve, tuple) else (x, curve)
             ys = as_array(ys)
             xs = np.arange(len(ys)) if xs is None else as_array(xs)
+            if not (np.isfinite(xs) & np.isfinite(ys)).any():
+                raise ValueError(f"the curve {name!r} has no point that is finite")
             axes.plot(xs, ys, color=colour, marker=marker, markersize=5, label=name)
             if crosses and name in crosses:
                 axes.scatter(*map(as_array, crosses[name]), c=colour, marker="x", s=70, zorder=3)
@@ -436,6 +440,8 @@ def histogram(
     flat = {name: as_array(numbers).ravel() for name, numbers in samples.items()}
     every = np.concatenate(list(flat.values()))
     low, high = limits or (float(every.min()), float(every.max()))
+    if low == high:
+        low, high = low - 0.5, high + 0.5
     edges = np.linspace(low, high, bins + 1).tolist()
     with matplotlib.rc_context(STYLE):
         figure = new_figure((WIDTH, 3.3), title)

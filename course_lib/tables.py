@@ -100,6 +100,7 @@ def table(
 
 
 def _text(cell: Any, form: str) -> str:
+    cell = cell.item() if getattr(cell, "ndim", None) == 0 else cell  # of a tensor or an array
     if cell is None:
         return "–"
     if isinstance(cell, str):

@@ -50,6 +50,10 @@ class TrainConfig:
         one_of(self.precision, PRECISIONS, "precision")
         if not 0 <= self.ema_decay < 1 or self.lr <= 0 or self.total_steps < 1:
             raise ValueError(f"need 0 <= ema_decay < 1, lr > 0 and total_steps >= 1, got {self}")
+        if self.warmup_steps < 0 or not 0 <= self.final_steps <= self.total_steps:
+            raise ValueError(f"need warmup_steps >= 0, 0 <= final_steps <= total_steps, got {self}")
+        if not self.grad_clip > 0:
+            raise ValueError(f"need grad_clip > 0 (1e9 clips nothing), got {self.grad_clip}")
 
 
 class Trainer:
@@ -102,7 +106,8 @@ class Trainer:
             raise FloatingPointError(_not_finite(done, float(loss.detach()), config))
         self.optimizer.step()
         self.ema.update_parameters(self.model)
-        self._pending.append(loss.detach())
+        # 0 times a norm that is not finite is nan: `_collect` finds what no later loss would show.
+        self._pending.append(loss.detach() + 0 * norm)
         return loss.detach()
 
     def fit(
@@ -118,7 +123,7 @@ class Trainer:
         if self.config.final_steps and steps > self.config.total_steps:
             raise ValueError(
                 f"the learning rate reaches 0 after {self.config.total_steps} steps, got {steps}."
-                " Give the config larger total_steps"
+                f" Take at most {self.config.total_steps}, or a config with larger total_steps"
             )
         if checkpoint is not None and Path(checkpoint).exists():
             self.load(checkpoint)

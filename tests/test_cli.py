@@ -76,6 +76,7 @@ def test_failing_chapter_is_told_in_one_line(
         (["train", "nothing"], "fashion_ddpm"),
         (["train", "digits_ddpm", "--device", "tpu"], "auto, "),
         (["train", "digits_ddpm", "--precision", "fp8"], "auto, fp32, bf16"),
+        (["train", "digits_ddpm", "--steps", "20000"], "at most 1500"),
     ],
 )
 def test_wrong_request_lists_what_is_valid(
@@ -212,6 +213,20 @@ def test_check_finds_a_damaged_weights_file(
     problem = check.weights().problem
     assert "toy.safetensors.gz is damaged: sha256 " in problem
     assert "git checkout -- data/weights/toy.safetensors.gz" in problem
+
+
+@pytest.mark.parametrize("name", ["emoji/noto.webp", "samples/"])
+def test_check_finds_damaged_data(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from course_lib.data import files, samples
+
+    wrong = {"sha256": "0" * 64, "pixels_sha256": "0" * 64}
+    if name == "samples/":
+        entries = {one: entry | wrong for one, entry in samples.index().items()}
+        monkeypatch.setattr(samples, "index", lambda *_: entries)
+    else:
+        sound = files.checksums()
+        monkeypatch.setattr(files, "checksums", lambda: sound | {name: wrong})
+    assert f"git checkout -- data/{name}" in check.data().problem
 
 
 @pytest.mark.parametrize("name", ["Python", "packages", "PyTorch", "device", "data", "JupyterLab"])

@@ -44,6 +44,11 @@ def test_shapes_are_not_broadcast():
         check_close(torch.zeros(3), torch.zeros(3, 1))
 
 
+def test_complex_numbers_are_refused():
+    with pytest.raises(ValueError, match="complex numbers"):
+        check_close(1 + 1j, 1 + 2j)
+
+
 @given(st.floats(-1e3, 1e3), st.floats(-1e-3, 1e-3), st.floats(1e-9, 1e-3), st.floats(0, 1e-3))
 def test_the_tolerance_is_absolute_plus_relative(theirs, gap, atol, rtol):
     ours = theirs + gap

@@ -61,6 +61,7 @@ def test_pixels_survive_the_way_to_the_unit_range_and_back(top):
     x = to_unit(pixels, top)
     assert x[0] == -1 and abs(x[-1] - 1) < 1e-6
     assert torch.equal(to_pixels(x, top), pixels)
+    assert torch.equal(to_pixels(x.bfloat16(), top), to_pixels(x.bfloat16().float(), top))
 
 
 @given(st.floats(-10, 10))

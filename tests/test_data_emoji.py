@@ -6,6 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from course_lib.data import files
 from course_lib.data.emoji import (
     COLOURS,
     FOLDERS,
@@ -21,6 +22,7 @@ from course_lib.data.emoji import (
     to_sheet,
     with_article,
 )
+from course_lib.data.files import DamagedData
 
 WHITE = (255, 255, 255)
 
@@ -109,6 +111,19 @@ def test_captions_name_style_and_label():
 def test_an_unknown_part_is_refused(how, message):
     with pytest.raises(ValueError, match=message):
         load_emoji(**how)
+
+
+@pytest.mark.parametrize("name", ["concepts.jsonl.gz", "labels.safetensors"])
+def test_a_table_that_is_not_the_committed_one_is_named(name, tmp_path, monkeypatch):
+    path = tmp_path / "data/emoji" / name
+    monkeypatch.setattr(files, "ROOT", tmp_path)
+    read = {"concepts.jsonl.gz": concepts, "labels.safetensors": label_embeddings}[name].__wrapped__
+    with pytest.raises(FileNotFoundError, match=f"missing.\nRepair: .*data/emoji/{name}"):
+        read()
+    path.parent.mkdir(parents=True)
+    path.touch()
+    with pytest.raises(DamagedData, match=f"damaged.*\nRepair: .*data/emoji/{name}"):
+        read()
 
 
 # ---- pixels -------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 import torch
 
-from course_lib.data import drawbench, frozen
+from course_lib.data import drawbench, files, frozen
 from course_lib.data.files import DamagedData
 from course_lib.data.oracle import judge
 from course_lib.data.scenes import SMALL_WORLD, caption, draw_captions, relations, split
@@ -87,7 +87,7 @@ def test_a_text_that_is_not_stored_says_what_to_do(monkeypatch):
 
 def test_a_damaged_file_is_named(monkeypatch):
     frozen._stored.cache_clear()
-    monkeypatch.setattr(frozen, "checksums", lambda: {frozen.NAME: {"sha256": "0" * 64}})
+    monkeypatch.setattr(files, "checksums", lambda: {frozen.NAME: {"sha256": "0" * 64}})
     with pytest.raises(DamagedData, match="git checkout -- data/scenes/minilm"):
         frozen._stored()
 

@@ -158,7 +158,7 @@ def test_a_part_holds_only_its_own(part):
         ({"tasks": ("sing",)}, "task 'sing'"),
         ({"size": 8}, "16 or more"),
         ({"part": "test_count", "tasks": ("single",)}, "'count'"),
-        ({"tasks": ()}, "tasks"),
+        ({"tasks": ()}, "tasks must be one or more of single, "),
     ],
 )
 def test_a_set_that_cannot_be_drawn_is_refused(how, message):

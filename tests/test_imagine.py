@@ -188,6 +188,31 @@ def test_wrong_wishes(painter, runs, capsys, arguments, words):
     assert not runs.exists()
 
 
+def test_an_impossible_size_is_refused_before_anything_is_drawn(painter, runs, monkeypatch):
+    monkeypatch.setattr(imagine, "imagine", lambda *_: pytest.fail("it was drawn"))
+    assert cli.main(["imagine", "cat", "--enlarge", "33"]) == 2
+
+
+def test_a_name_that_another_run_takes_meanwhile_is_left_to_it(painter, runs, monkeypatch):
+    first, draws = runs / "001.png", imagine.imagine
+    runs.mkdir()
+    monkeypatch.setattr(
+        imagine, "imagine", lambda *given: (first.write_text("1"), draws(*given))[1]
+    )
+    assert cli.main(["imagine", "cat", "--steps", "1"]) == 0
+    assert settings_in(runs / "002.png")[0].prompt == "cat"
+    first.unlink()
+    assert cli.main(["imagine", "cat", "--steps", "1", "--out", str(first)]) == 2
+    assert first.read_text() == "1"
+
+
+def test_a_picture_that_cannot_be_written_leaves_no_file(painter, tmp_path, monkeypatch):
+    monkeypatch.setattr(imagine, "atomic_write", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        save_png(tmp_path / "a.png", sheet(imagine.imagine(WISH)), WISH)
+    assert not any(tmp_path.iterdir())
+
+
 def test_a_file_is_never_overwritten(painter, runs, tmp_path, capsys):
     taken = tmp_path / "taken.png"
     taken.write_text("mine")

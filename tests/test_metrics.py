@@ -1,5 +1,6 @@
 """Metrics against closed forms, and against the laws a distance must obey."""
 
+from functools import partial
 from itertools import product
 from math import pi, sqrt
 
@@ -376,6 +377,7 @@ def test_with_floor_prints_both_numbers():
 def test_with_floor_takes_estimates_and_shares_and_names():
     a, b = normal(100, 2), normal(100, 2, 1)
     assert str(with_floor(kernel_distance, a, a, b)).startswith("KD ")
+    assert str(with_floor(partial(kernel_distance), a, a, b)).startswith("KD ")
     precision = with_floor(lambda s, r: precision_recall(s, r)[0], a, a, b, name="precision")
     assert precision.value == 1.0 and 0.5 < precision.floor < 1.0
     assert str(precision).startswith("precision 1 (")

@@ -153,6 +153,15 @@ def test_the_nearest_code_is_the_nearest():
     assert torch.equal(quantiser.ready(z), z)  # rounding twice is rounding once
 
 
+def test_the_nearest_code_is_the_nearest_in_bf16_too():
+    torch.manual_seed(0)
+    quantiser, h = Quantiser(4, 512), torch.randn(2, 4, 16, 16)
+    quantiser.codebook.data.normal_()
+    with torch.autocast("cpu", torch.bfloat16):
+        ids = quantiser.nearest(h)
+    assert torch.equal(ids, quantiser.nearest(h))
+
+
 def test_straight_through_rounds_forwards_and_not_backwards():
     h, rounded = torch.randn(5, requires_grad=True), torch.randn(5, requires_grad=True)
     z = straight_through(h, rounded)

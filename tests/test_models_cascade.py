@@ -50,6 +50,7 @@ def test_a_stage_reads_the_small_picture_and_how_noisy_it_is():
     assert one.shape == x.shape
     assert not torch.allclose(one, model(x, t, low_res=-small, aug_t=none))
     assert not torch.allclose(one, model(x, t, low_res=small, aug_t=none + 400))
+    assert model(x[:, :, :8], t, low_res=small[:, :, :4], aug_t=none).shape == (2, 1, 8, 16)
 
 
 def test_the_loss_of_a_stage_noises_up_to_its_limit_and_not_beyond():

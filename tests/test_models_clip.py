@@ -159,6 +159,8 @@ def test_scores_that_say_nothing_score_chance():
 def test_k_must_be_a_number_of_columns(k: int):
     with pytest.raises(ValueError, match="1 to 3"):
         recall_at(torch.zeros(2, 3), k)
+    with pytest.raises(ValueError, match="not finite"):
+        recall_at(torch.full((3, 5), torch.nan))
 
 
 def test_of_two_texts_the_nearer_one_is_believed_and_rounding_is_no_opinion():

@@ -256,6 +256,9 @@ def test_nine_channels_half_precision_and_v(small, tmp_path):
     assert out.dtype == torch.float32 and out.shape == z.shape
     net = system.model.net(z, torch.tensor([300]), beside=beside, **system.read(["a"]))
     assert net.dtype == torch.float32  # in the precision of the walk, not of the weights
+    (folder / "scheduler/scheduler_config.json").write_text('{"prediction_type": "flow"}')
+    with pytest.raises(ValueError, match=r"prediction_type in .*\.json 'flow'. Use one of: eps"):
+        stable_diffusion(folder)
 
 
 def test_what_is_no_safetensors_and_what_does_not_fit_is_refused(small, tmp_path):

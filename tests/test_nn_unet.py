@@ -127,6 +127,8 @@ def test_wrong_input_is_named():
         small()(torch.zeros(1, 1, 8, 8), t, label=torch.tensor([1]))
     with pytest.raises(ValueError, match="patch must be 1 or 2, got 4"):
         small(patch=4)
+    with pytest.raises(ValueError, match=r"resolutions 0\.\.1, got \[0, 2\]"):
+        UNet(widths=(16, 32), attention_at=(0, 2))
     with pytest.raises(ValueError, match="unknown inject 'multiply'. Use one of: add, scale_shift"):
         small(inject="multiply")
     with pytest.raises(ValueError, match="unknown pad 'left'. Use one of: even, right"):

@@ -138,6 +138,8 @@ def test_show_rows_labels_rows_and_columns():
             assert text.get_window_extent().x0 >= 0
     with pytest.raises(ValueError, match="rows must have one shape"):
         plot.show_rows({"a": GREY, "b": GREY[:2]})
+    with pytest.raises(ValueError, match="5 columns need 5 headings, got 2"):
+        plot.show_rows(rows, columns=["a", "b"])
     large = plot.show_rows({"unpacked again": torch.zeros(3, 3, 64, 64)})
     large.draw_without_rendering()
     assert large.axes[0].texts[0].get_window_extent().x0 >= 0
@@ -296,6 +298,8 @@ def test_lines_take_log_axes_tensors_and_gaps():
     assert axes.get_lines()[0].get_xdata().tolist() == [1, 10, 100]
     with pytest.raises(ValueError, match="got 'z'"):
         plot.lines({"a": y}, log="z")
+    with pytest.raises(ValueError, match="'b' has no point that is finite"):
+        plot.lines({"a": y, "b": y * float("nan")})
 
 
 def test_push_apart_keeps_order_distance_and_what_was_free():
@@ -353,6 +357,7 @@ def test_histograms_have_area_one_even_when_some_fall_outside():
     assert area == pytest.approx(0.5, abs=0.01)  # half of the samples lie in the limits
     assert len(axes.get_lines()) == 1
     assert axes.get_lines()[0].get_color() == COLOURS["exact"]
+    assert plot.histogram({"data": torch.full((9,), 3.0)}).axes[0].get_xlim() == (2.5, 3.5)
 
 
 @pytest.mark.parametrize("title", ["", "A title"])

@@ -73,6 +73,11 @@ def test_one_column_needs_no_list(cell):
     assert plot.table({"a": cell}, ["x"]).rows == [["a", "0.25"]]
 
 
+@pytest.mark.parametrize("cell", [12345, torch.tensor(12345), np.int64(12345)])
+def test_a_whole_number_is_written_whole(cell):
+    assert plot.table({"a": [cell]}, ["x"]).rows == [["a", "12,345"]]
+
+
 def test_a_notebook_shows_it_as_html_and_the_same_each_time():
     from IPython.core.formatters import DisplayFormatter
 

@@ -234,6 +234,15 @@ def test_a_loss_that_broke_the_weights_is_never_saved(tmp_path):
     assert not any(tmp_path.iterdir())
 
 
+def test_a_gradient_that_broke_the_weights_is_never_saved(tmp_path, monkeypatch):
+    # As on a GPU, which is not asked after each step; the loss itself is finite.
+    trainer = make(loss_fn=lambda model, x, y: (0 * model(x).sum()).abs().sqrt())
+    monkeypatch.setattr(torch, "isfinite", lambda norm: torch.tensor(True))
+    assert trainer.step() == 0
+    with pytest.raises(FloatingPointError, match="gradient not finite at step 1"):
+        trainer.save(tmp_path / "run.safetensors")
+
+
 def test_another_config_is_refused_by_name(tmp_path):
     file = tmp_path / "run.safetensors"
     make().fit(3, checkpoint=file)
@@ -324,6 +333,10 @@ def test_bf16_runs_the_network_in_bf16():
         ({"ema_decay": 1.0}, "need 0 <= ema_decay < 1"),
         ({"lr": 0.0}, "lr > 0"),
         ({"total_steps": 0}, "total_steps >= 1"),
+        ({"warmup_steps": -1}, "warmup_steps >= 0"),
+        ({"final_steps": -1}, "0 <= final_steps"),
+        ({"final_steps": 1001}, "final_steps <= total_steps"),
+        ({"grad_clip": 0.0}, "grad_clip > 0 .1e9 clips nothing., got 0.0"),
     ],
 )
 def test_a_wrong_config_is_named(wrong, said):

@@ -16,7 +16,8 @@ def check_close(
     """Print one line if `ours` equals `theirs` within atol + rtol |theirs|; raise if not.
 
     Accepts tensors, arrays and numbers. The comparison is made in float64.
-    Raises AssertionError naming the worst entry, ValueError if the shapes differ.
+    Raises AssertionError naming the worst entry, ValueError if the shapes differ and
+    for complex numbers.
     """
     ours, theirs = _float64(ours), _float64(theirs)
     if ours.shape != theirs.shape:
@@ -76,6 +77,8 @@ def shapes(tensors: Mapping[str, Tensor]) -> dict[str, Shape]:
 
 def _float64(value: Any) -> Tensor:
     tensor = value.detach() if isinstance(value, Tensor) else torch.as_tensor(np.asarray(value))
+    if tensor.is_complex():
+        raise ValueError("complex numbers: compare their real and imaginary parts one by one")
     return tensor.cpu().to(torch.float64)
 
 

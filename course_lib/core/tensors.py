@@ -58,6 +58,7 @@ def to_unit(pixels: UInt8[Tensor, "*dims"], top: int = 255) -> Float[Tensor, "*d
 
 def to_pixels(x: Float[Tensor, "*dims"], top: int = 255) -> UInt8[Tensor, "*dims"]:
     """Floats in [-1, 1] become pixels 0..top; what lies outside is clamped."""
+    x = x.to(torch.promote_types(x.dtype, torch.float32))  # 8 bits of a bfloat16 are too few
     return ((x.clamp(-1, 1) + 1) * (top / 2)).round().to(torch.uint8)
 
 

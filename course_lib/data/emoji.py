@@ -5,7 +5,6 @@ is red, green, blue and cover (alpha), so the background is left to you, and to 
 """
 
 import gzip
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from torch import Tensor
 
 from course_lib.core.checks import one_of
 from course_lib.core.eight_bits import dequantise
-from course_lib.data.files import ROOT, DamagedData, checksums, read_pixels
+from course_lib.data.files import ROOT, checksums, read_pixels, read_whole
 
 SIDE = 64  # pixels
 COLUMNS = 40  # pictures in one row of a sheet
@@ -210,7 +209,7 @@ def concepts() -> dict[str, Concept]:
 
 def _lines(name: str) -> list[str]:
     """Of a packed text under data/."""
-    return gzip.decompress((ROOT / "data" / name).read_bytes()).decode().splitlines()
+    return gzip.decompress(read_whole(name)).decode().splitlines()
 
 
 @cache
@@ -238,7 +237,7 @@ def load_emoji(
     groups   only concepts of these groups, for instance ("animals-nature", "food-drink")
 
     Raises ValueError for an unknown split, style or group, FileNotFoundError or DamagedData (with
-    the command that repairs it) for a sheet that is not the committed one.
+    the command that repairs it) for a sheet or a table that is not the committed one.
     """
     one_of(split, (*SPLITS, "all"), "split")
     for style in styles:
@@ -270,14 +269,6 @@ def label_embeddings() -> dict[str, Float[Tensor, "384"]]:
 
     Made by `tools/embed_labels.py`, kept in 8 bits; `course_lib.models.minilm` does any text.
     """
-    name = "emoji/labels.safetensors"
-    content = (ROOT / "data" / name).read_bytes()
-    found, expected = hashlib.sha256(content).hexdigest(), checksums()[name]["sha256"]
-    if found != expected:
-        raise DamagedData(
-            f"data/{name} is damaged: sha256 {found}, expected {expected}.\n"
-            f"Repair: git checkout -- data/{name}"
-        )
-    stored = load(content)
+    stored = load(read_whole("emoji/labels.safetensors"))
     vectors = dequantise(stored["labels"], stored["scale"])
     return dict(zip(concepts(), vectors, strict=True))

@@ -30,6 +30,21 @@ def checksums(folder: Path = ROOT / "data") -> dict[str, dict]:
     return json.loads(path.read_text())
 
 
+def read_whole(name: str) -> bytes:
+    """The content of `data/<name>`, if it has the sha256 of `checksums()`.
+
+    Raises FileNotFoundError or DamagedData; both name the file and the command that repairs it.
+    """
+    path, repair = ROOT / "data" / name, f"Repair: git checkout -- data/{name}"
+    if not path.exists():
+        raise FileNotFoundError(f"{path} is missing.\n{repair}")
+    content = path.read_bytes()
+    found, expected = hashlib.sha256(content).hexdigest(), checksums()[name]["sha256"]
+    if found != expected:
+        raise DamagedData(f"{path} is damaged: sha256 {found}, expected {expected}.\n{repair}")
+    return content
+
+
 def pixels_sha256(pixels: np.ndarray) -> str:
     """Checksum of the decoded pixels: it survives another PNG encoder, the file's does not."""
     return hashlib.sha256(np.ascontiguousarray(pixels).tobytes()).hexdigest()

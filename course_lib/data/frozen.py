@@ -6,7 +6,6 @@ nearly all variance lies along 64 directions, and only these are kept, in 8 bits
 and states are made by `tools/embed_captions.py`; the directions by training captions alone.
 """
 
-import hashlib
 from collections.abc import Sequence
 from functools import cache
 
@@ -17,7 +16,7 @@ from torch import Tensor
 
 from course_lib.core.eight_bits import dequantise
 from course_lib.data.drawbench import prompts
-from course_lib.data.files import ROOT, DamagedData, checksums
+from course_lib.data.files import read_whole
 from course_lib.models.minilm import PACKAGE, load_minilm
 
 NAME = "scenes/minilm.safetensors"
@@ -29,14 +28,7 @@ There = Bool[Tensor, "n length"]
 
 @cache
 def _stored() -> dict[str, Tensor]:
-    content = (ROOT / "data" / NAME).read_bytes()
-    found, expected = hashlib.sha256(content).hexdigest(), checksums()[NAME]["sha256"]
-    if found != expected:
-        raise DamagedData(
-            f"data/{NAME} is damaged: sha256 {found}, expected {expected}.\n"
-            f"Repair: git checkout -- data/{NAME}"
-        )
-    return load(content)
+    return load(read_whole(NAME))
 
 
 @cache

@@ -443,7 +443,9 @@ def draw_scenes(
     if size < 16:
         raise ValueError(f"size must be 16 or more for shapes to be told apart, got {size}")
     needs = {"test_count": "count", "test_relation": "relation"}.get(part)
-    if not tasks or (needs and needs not in tasks):
+    if not tasks:
+        raise ValueError(f"tasks must be one or more of {', '.join(TASKS)}; got none")
+    if needs and needs not in tasks:
         raise ValueError(f"{part} holds scenes of the task {needs!r}, but tasks is {list(tasks)}")
     images, captions = np.empty((count, size, size, 3), np.uint8), []
     for n in range(count):

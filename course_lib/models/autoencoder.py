@@ -100,8 +100,9 @@ class Quantiser(Plain):
 
     def nearest(self, h: Latents) -> Int[Tensor, "batch rows columns"]:
         """The number of the code nearest to each place (their eq. 1)."""
-        flat = h.movedim(1, -1).flatten(0, -2)
-        apart = self.codebook.square().sum(1) - 2 * flat @ self.codebook.T  # less |h|², common
+        with torch.autocast(h.device.type, enabled=False):  # in bf16 near codes look alike
+            flat = h.movedim(1, -1).flatten(0, -2).to(self.codebook.dtype)
+            apart = self.codebook.square().sum(1) - 2 * flat @ self.codebook.T  # less |h|², common
         return apart.argmin(1).reshape(h.shape[0], *h.shape[2:])
 
     def look_up(self, ids: Int[Tensor, "batch rows columns"]) -> Latents:

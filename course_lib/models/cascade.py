@@ -40,7 +40,7 @@ class SuperResolver(nn.Module):
         self.aug = TimeMLP(widths[0], self.net.embedding_dim)
 
     def forward(self, x_t: Images, t: Time, low_res: LowRes, aug_t: Time) -> Images:
-        beside = enlarge(low_res, x_t.shape[-1])
+        beside = enlarge(low_res, x_t.shape[2:])
         return self.net(torch.cat([x_t, beside], dim=1), t, also=self.aug(aug_t))
 
 
@@ -49,9 +49,13 @@ def shrink(images: Images, factor: int = 2) -> LowRes:
     return F.avg_pool2d(images, factor)
 
 
-def enlarge(low_res: LowRes, side: int) -> Images:
-    """Stretched to side x side pixels, straight lines between the old ones. Adds no detail."""
-    return F.interpolate(low_res, size=(side, side), mode="bilinear", align_corners=False)
+def enlarge(low_res: LowRes, size: int | Sequence[int]) -> Images:
+    """Stretched, with straight lines between the old pixels. Adds no detail.
+
+    size   height and width in pixels, or one number for both
+    """
+    both = (size, size) if isinstance(size, int) else tuple(size)
+    return F.interpolate(low_res, size=both, mode="bilinear", align_corners=False)
 
 
 def augment(

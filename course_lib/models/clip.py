@@ -84,11 +84,13 @@ def recall_at(
 
     Equal scores share the places they hold together: an own column that ties with three others for
     the first place counts a quarter. So scores that say nothing score chance, k / m.
-    Raises ValueError unless 1 <= k <= m.
+    Raises ValueError unless 1 <= k <= m, and for scores that are not finite.
     """
     n, m = scores.shape
     if not 1 <= k <= m:
         raise ValueError(f"k must be 1 to {m}, the number of columns; got {k}")
+    if not bool(scores.isfinite().all()):
+        raise ValueError("scores hold numbers that are not finite")
     columns = torch.arange(n, device=scores.device) if answer is None else answer
     own = scores.gather(1, columns[:, None])
     better, equal = (scores > own).sum(1), (scores == own).sum(1)  # the own one among the equals

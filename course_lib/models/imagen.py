@@ -89,7 +89,7 @@ class StatesUNet(nn.Module):
         states = self.norm(states)
         also = self.pooled(mean_of(states, there))
         if self.aug is not None and low_res is not None and aug_t is not None:
-            x_t = torch.cat([x_t, enlarge(low_res, x_t.shape[-1])], 1)
+            x_t = torch.cat([x_t, enlarge(low_res, x_t.shape[2:])], 1)
             also = also + self.aug(aug_t)
         else:
             x_t = with_places(x_t)

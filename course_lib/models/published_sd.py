@@ -35,6 +35,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from course_lib.core.checks import one_of
 from course_lib.models.clip_tokens import read_clip_tokenizer
 from course_lib.models.kl_autoencoder import KLAutoencoder
 from course_lib.models.published import diffusers_name, fill, opened
@@ -265,4 +266,6 @@ def _predicts(path: Path) -> str:
     if path.is_file() or not config.exists():
         return "eps"
     said = json.loads(config.read_text()).get("prediction_type", "epsilon")
-    return {"epsilon": "eps", "v_prediction": "v", "sample": "x_0"}[said]
+    ours = {"epsilon": "eps", "v_prediction": "v", "sample": "x_0"}
+    one_of(said, ours, f"prediction_type in {config}")
+    return ours[said]

@@ -78,6 +78,10 @@ class UNet(nn.Module):
         deep = [blocks] * len(widths) if isinstance(blocks, int) else [*blocks]
         if len(deep) != len(widths):
             raise ValueError(f"{len(widths)} resolutions need as many blocks, got {deep}")
+        if not set(attention_at) <= set(range(len(widths))):
+            raise ValueError(
+                f"attention_at names resolutions 0..{len(widths) - 1}, got {[*attention_at]}"
+            )
         self.in_channels, self.num_classes, self.patch = in_channels, num_classes, patch
         self.context_dim, self.skip_scale = context_dim, skip_scale
         self.embedding_dim = dim = 4 * widths[0]
