@@ -168,8 +168,7 @@ def imagine(options: argparse.Namespace) -> int:
         settings, count = wished(options)
         if options.out and options.out.exists():
             raise WrongRequest(f"{options.out} is there already. Name another file: --out FILE")
-        if options.enlarge > painting.MOST_ENLARGED:
-            most = painting.MOST_ENLARGED
+        if options.enlarge > (most := painting.MOST_ENLARGED):
             raise WrongRequest(f"pictures cannot be enlarged by {options.enlarge} (1 to {most})")
         for note in painting.notes(settings):
             print(f"course: {note}", file=sys.stderr)
