@@ -47,17 +47,17 @@ def dynamic_threshold(denoise: Denoise, percentile: float = 0.995) -> Denoise:
     2.3). So it is within [-1, 1] in the end, as with `clip`. But where s is above 1, hardly more
     than a share 1 - percentile of the numbers become -1 or 1. Where s = 1 it is `clip`.
 
-    Raises ValueError unless 0 < percentile <= 1.
+    An estimate in half precision comes back in single. Raises ValueError unless
+    0 < percentile <= 1.
     """
     if not 0 < percentile <= 1:
         raise ValueError(f"percentile is a share, above 0 and up to 1, got {percentile}")
 
     def thresholded(x_t: Tensor, t: Tensor) -> Tensor:
         x_0 = denoise(x_t, t)
-        sizes = x_0.flatten(1).abs()
-        sizes = sizes.to(torch.promote_types(sizes.dtype, torch.float32))  # no quantile of halves
-        s = torch.quantile(sizes, percentile, dim=1)
-        s = s.clamp(min=1).to(x_0.dtype).view((-1,) + (1,) * (x_0.ndim - 1))
+        x_0 = x_0.to(torch.promote_types(x_0.dtype, torch.float32))  # no quantile of halves
+        s = torch.quantile(x_0.flatten(1).abs(), percentile, dim=1).clamp(min=1)
+        s = s.view((-1,) + (1,) * (x_0.ndim - 1))
         return x_0.clamp(-s, s) / s
 
     return thresholded
