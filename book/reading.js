@@ -33,3 +33,12 @@ if (here) {
 }
 onProgress(draw);
 draw();
+
+// Paper is white, whatever the screen is.
+const page = document.documentElement;
+let theme;
+addEventListener("beforeprint", () => {
+  theme = page.dataset.theme;
+  page.dataset.theme = "light";
+});
+addEventListener("afterprint", () => (page.dataset.theme = theme));

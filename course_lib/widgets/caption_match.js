@@ -59,12 +59,13 @@ function render({ model, el }) {
     const button = h("button", { type: "button", class: "cw-match-caption" });
     let moved = false;
     button.addEventListener("click", () => {
-      if (moved) return;
+      if (moved) return (moved = false);
       if (picked < 0) picked = i;
       else return swap(picked, i);
       draw();
     });
     button.addEventListener("pointerdown", (event) => {
+      if (event.button) return;
       moved = false;
       const from = [event.clientX, event.clientY];
       const move = (e) => {
@@ -72,9 +73,13 @@ function render({ model, el }) {
         moved = true;
         button.style.transform = `translate(${e.clientX - from[0]}px, ${e.clientY - from[1]}px)`;
       };
-      const drop = (e) => {
-        button.removeEventListener("pointermove", move);
+      const ends = new AbortController(), until = { signal: ends.signal };
+      const end = () => {
+        ends.abort();
         button.style.transform = "";
+      };
+      const drop = (e) => {
+        end();
         if (!moved) return;
         const onto = cards.findIndex(({ node }) => {
           const r = node.getBoundingClientRect();
@@ -83,14 +88,12 @@ function render({ model, el }) {
         if (onto >= 0) swap(i, onto);
       };
       button.setPointerCapture(event.pointerId);
-      button.addEventListener("pointermove", move);
-      button.addEventListener("pointerup", drop, { once: true });
-      button.addEventListener("pointercancel", () => {
-        button.removeEventListener("pointermove", move);
-        button.style.transform = "";
-      }, { once: true });
+      button.addEventListener("pointermove", (e) => (e.buttons ? move(e) : end()), until);
+      button.addEventListener("pointerup", drop, until);
+      button.addEventListener("pointercancel", end, until);
     });
     onKey(button, (event) => {
+      moved = false; // a drop on another caption ends in no click
       const way = arrow(event);
       if (!way || !way[0]) return;
       event.preventDefault();

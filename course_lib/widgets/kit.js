@@ -88,7 +88,7 @@ export function readings() {
 // A labelled slider with − and + buttons, which a thumb can hit and no host steals.
 export function slider({ label, min, max, step = 1, value, text = String, change }) {
   const input = h("input", { type: "range", min, max, step, value, "aria-label": label });
-  const output = h("output", {});
+  const output = h("output", { "aria-live": "off" }); // the slider itself says its value
   const less = h("button", { type: "button", class: "cw-step", "aria-label": `${label}: less` }, "−");
   const more = h("button", { type: "button", class: "cw-step", "aria-label": `${label}: more` }, "+");
   const read = () => Number(input.value);
@@ -134,6 +134,8 @@ export function player(control, perSecond = 8) {
     }, 1000 / perSecond);
   });
   control.input.addEventListener("pointerdown", stop);
+  control.input.addEventListener("input", stop); // by keys; what the player sets is no input
+  for (const step of control.node.querySelectorAll(".cw-step")) step.addEventListener("click", stop);
   return { node: button, stop };
 }
 
@@ -219,13 +221,14 @@ export function drag(node, surface, move) {
   // Keeps the page from scrolling away under the finger; inside SVG, touch-action does not.
   node.addEventListener("touchstart", (event) => event.preventDefault(), { passive: false });
   node.addEventListener("pointerdown", (event) => {
+    if (event.button) return; // a menu belongs to the other buttons
     event.preventDefault();
     node.focus?.();
     node.setPointerCapture(event.pointerId);
-    const stop = () => node.removeEventListener("pointermove", at);
-    node.addEventListener("pointermove", at);
-    node.addEventListener("pointerup", stop, { once: true });
-    node.addEventListener("pointercancel", stop, { once: true });
+    const ends = new AbortController(), until = { signal: ends.signal }, stop = () => ends.abort();
+    node.addEventListener("pointermove", (e) => (e.buttons ? at(e) : stop()), until);
+    node.addEventListener("pointerup", stop, until);
+    node.addEventListener("pointercancel", stop, until);
   });
 }
 

@@ -28,7 +28,7 @@ function render({ model, el }) {
   const path = schedule(new Float32Array(bytes(model.get("betas")).slice().buffer));
   const place = model.folder === undefined ? "kernel" : networks ? "browser" : "nowhere";
   const first = Object.fromEntries(["sampler", "steps", "eta", "seed"].map((key) => [key, model.get(key)])), wish = { ...first };
-  let ready = place === "kernel", frames = [], asked = 0, timer, run, control, play;
+  let ready = place === "kernel", frames = [], asked = 0, rest, patience, run, control, play;
 
   // ---- what is seen ----
   const canvas = () => h("canvas", { role: "img" });
@@ -56,13 +56,14 @@ function render({ model, el }) {
     show();
   };
   const begin = (steps) => {
-    clearTimeout(timer);
+    clearTimeout(rest);
+    clearTimeout(patience);
     frames = [];
     wind(steps);
   };
   const finish = (made, ms) => {
     const words = inWords(made);
-    status.textContent = `${words}: ${frames.length - 1} evaluations, ${Math.round(ms)} ms each ${place === "kernel" ? "in the kernel" : "in your browser"}.`;
+    status.textContent = `${words}: ${frames.length - 1} ${frames.length === 2 ? "evaluation" : "evaluations"}, ${Math.round(ms)} ms each ${place === "kernel" ? "in the kernel" : "in your browser"}.`;
     const small = canvas();
     small.setAttribute("aria-label", words);
     paint(small, frames.at(-1).state, width, height, 1);
@@ -97,14 +98,14 @@ function render({ model, el }) {
   const inKernel = () => {
     begin(wish.steps);
     status.textContent = `Drawing: ${inWords(wish)}`;
-    timer = setTimeout(() => {
+    patience = setTimeout(() => {
       status.textContent = "Nothing answers: drawing needs a running kernel. Open the notebook and run this cell.";
     }, PATIENCE);
     model.send({ type: "draw", asked: ++asked, ...wish });
   };
   const heard = (message, buffers) => {
     if (message.asked !== asked) return;
-    clearTimeout(timer);
+    clearTimeout(patience);
     const [at, x_0] = buffers.map((buffer) => new Float32Array(bytes(buffer).slice().buffer));
     add({ t: message.t, state: pixels(at), guess: pixels(x_0) });
     root.state = at;
@@ -149,8 +150,8 @@ function render({ model, el }) {
   const change = (key) => (value) => {
     wish[key] = value;
     settle();
-    clearTimeout(timer);
-    timer = setTimeout(draw, key === "sampler" ? 0 : PAUSE);
+    clearTimeout(rest);
+    rest = setTimeout(draw, key === "sampler" ? 0 : PAUSE);
   };
   const pick = chooser({ label: "sampler", options: SAMPLERS, value: wish.sampler, change: change("sampler") });
   const steps = slider({ label: "steps", min: 1, max: 100, value: wish.steps, change: change("steps") });
@@ -185,7 +186,8 @@ function render({ model, el }) {
   if (place === "kernel") model.on("msg:custom", heard);
   return live(model, [], root, show, close, () => {
     asked++;
-    clearTimeout(timer);
+    clearTimeout(rest);
+    clearTimeout(patience);
     play.stop();
     if (place === "kernel") model.off("msg:custom", heard);
   });

@@ -76,7 +76,8 @@ export async function* walk({ ask, path, sampler, steps, eta, x, normal }) {
 // What the site offers: { runtime: { script, wasm, bytes }, models: { name: { file, bytes } } },
 // put there by the site's build. Nothing where a kernel stands behind the page.
 export function offered(model) {
-  return model.folder && typeof courseWidgets !== "undefined" ? courseWidgets.networks : undefined;
+  const served = model.folder && new URL(model.folder).protocol !== "file:"; // a page from disk may load nothing
+  return served && typeof courseWidgets !== "undefined" ? courseWidgets.networks : undefined;
 }
 
 // Bytes to be loaded before these networks can run.
@@ -108,10 +109,17 @@ export async function unzipped(bytes) {
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 
+let failures = 0;
+
 // onnxruntime-web with its WebAssembly, on one thread: more would need headers that few hosts send.
 export async function runtime(folder, { script, wasm }, tell) {
   if (typeof WebAssembly === "undefined" || typeof DecompressionStream === "undefined") throw new Error("this browser is too old to run a network");
-  const ort = await import(new URL(script, folder).href);
+  const url = new URL(script, folder).href;
+  // A browser remembers a module that did not come, under its address: next time it gets another.
+  const ort = await import(failures ? `${url}?${failures}` : url).catch((error) => {
+    failures++;
+    throw error;
+  });
   ort.env.wasm.numThreads = 1;
   ort.env.wasm.wasmBinary ??= await unzipped(await download(new URL(wasm, folder).href, tell));
   return ort;

@@ -80,7 +80,7 @@ function render({ model, el }) {
   root.append(h("div", { class: "cw-row" }, h("span", { class: "cw-label" }, "Route"), pick.node), h("div", { class: "cw-way" }, done, next), two, key);
 
   const neighbours = (id, [from, to]) => edges.filter((e) => e[from] === id).map((e) => byId.get(e[to]));
-  const list = (text, some) => (some.length ? h("p", {}, `${text} `, some.map((p) => h("button", { type: "button", class: "cw-link", click: () => choose(p.id) }, p.short))) : null);
+  const list = (text, some) => (some.length ? h("p", {}, `${text} `, some.map((p) => h("button", { type: "button", class: "cw-link", click: () => (choose(p.id), chips.get(p.id).focus()) }, p.short))) : null);
 
   const draw = () => {
     const held = document.activeElement === chosenTick.input; // which is moved, and would lose the keys

@@ -1,5 +1,5 @@
 // A prompt, its settings and a button that draws: the kernel does, or on the website the browser.
-import { box, bytes, h, live, normals, paint, put, slider } from "./kit.js";
+import { box, bytes, h, live, normals, onKey, paint, put, slider } from "./kit.js";
 import { cleanFrom, download, load, megabytes, offered, schedule, size, walk } from "./network.js";
 import { tokenizer } from "./tokenizer.js";
 
@@ -121,19 +121,22 @@ function render({ model, el }) {
     put(model, "done", 1);
   };
   const ask = () => {
+    if (button.disabled) return;
     put(model, "prompt", prompt.input.value);
     put(model, "negative", negative.input.value);
     if (here) return drawHere();
     clearTimeout(timer);
     timer = setTimeout(() => {
-      if (model.get("done") === 1) tell("Nothing answers: drawing needs a running kernel. Open the notebook and run this cell.");
+      if (model.get("done") !== 1) return;
+      draw();
+      tell("Nothing answers: drawing needs a running kernel. Open the notebook and run this cell.");
     }, PATIENCE);
     button.textContent = "Asked";
     model.send({ type: "draw" });
   };
   button.addEventListener("click", ask);
   for (const { input } of [prompt, negative])
-    input.addEventListener("keydown", (event) => { if (event.key === "Enter") ask(); });
+    onKey(input, (event) => { if (event.key === "Enter") ask(); });
 
   const draw = () => {
     const pictures = model.get("pictures").map(bytes), side = model.get("side"), done = model.get("done");

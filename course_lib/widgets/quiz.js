@@ -42,7 +42,7 @@ function render({ model, el }) {
     return { node, draw };
   });
   const end = h("div", { class: "cw-end", "aria-live": "polite" });
-  const again = h("button", { type: "button", click: () => put(model, "answers", questions.map(() => -1)) }, "Start again");
+  const again = h("button", { type: "button", click: () => (put(model, "answers", questions.map(() => -1)), root.querySelector("button").focus()) }, "Start again");
   root.append(...blocks.map((b) => b.node), end);
   let told; // the route that was recommended; a quiz saved with its answers recommends none anew
 

@@ -50,7 +50,7 @@ function render({ model, el }) {
   const { root, close } = box(el, "race", "A race of walkers, with and without annealing");
   const lanes = ["One noise level", "A falling ladder"].map((title, annealed) => {
     const canvas = h("canvas", { role: "img", tabindex: annealed ? undefined : 0 });
-    const bar = h("div", { class: "cw-race-fill" }), said = h("output", {});
+    const bar = h("div", { class: "cw-race-fill" }), said = h("output", { "aria-live": "off" });
     const track = h("div", { class: "cw-race-bar" }, bar, h("div", { class: "cw-race-goal" }));
     const level = h("p", { class: "cw-caption" });
     const node = h("div", { class: "cw-race-lane" }, h("strong", {}, title), level, canvas,

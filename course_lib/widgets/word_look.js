@@ -42,7 +42,7 @@ function render({ model, el }) {
   const choose = (i) => put(model, "word", i);
   const buttons = words.map((word, i) => {
     const bar = h("i", {});
-    const node = h("button", { type: "button", class: "cw-look-word", click: () => choose(i), mouseenter: () => choose(i), focus: () => choose(i) }, h("span", {}, word), bar);
+    const node = h("button", { type: "button", class: "cw-look-word", click: () => choose(i), focus: () => choose(i) }, h("span", {}, word), bar);
     return { node, bar };
   });
   const by = chooser({ label: "layer", options: layers, value: layers[model.get("layer")], change: (name) => put(model, "layer", layers.indexOf(name)) });
