@@ -32,6 +32,7 @@ from course_lib.trainings import prompt_tokenizer, trained
 from course_lib.weights import SCALE
 from course_lib.widgets.base import HERE, SHARED, module
 from course_lib.widgets.live_sampler import SAMPLERS, LiveSampler
+from course_lib.widgets.prompt_box import PromptBox
 from tools import frontend, networks
 
 ROOT = HERE.parent.parent
@@ -406,13 +407,36 @@ const until = async (there) => {
 """
 
 
-def page(folder: Path, widget: LiveSampler) -> None:
+GREY = torch.zeros(1, 3, 8, 8, dtype=torch.uint8)
+# Presses Enter in the prompt twice: each time the painter is asked for.
+ENTERS = """
+const root = () => document.querySelector(".cw-prompt");
+const said = () => root()?.querySelector(".cw-prompt-said").textContent ?? "";
+const until = async (there) => {
+  while (!there()) await new Promise((done) => setTimeout(done, 50));
+};
+(async () => {
+  await until(() => root());
+  const answers = [], key = { key: "Enter", bubbles: true };
+  for (let k = 0; k < 2; k++) {
+    root().querySelector(".cw-prompt-said").replaceChildren();
+    root().querySelector("input").dispatchEvent(new KeyboardEvent("keydown", key));
+    await until(() => said().includes("does not run"));
+    answers.push(said());
+  }
+  const loaded = performance.getEntriesByType("resource").map((entry) => entry.name);
+  await fetch("said", { method: "POST", body: JSON.stringify({ answers, loaded }) });
+})();
+"""
+
+
+def page(folder: Path, widget: LiveSampler | PromptBox, probe: str = PROBE) -> None:
     """The widget as the site shows it."""
     state = Widget.get_manager_state(widgets=[widget])
     frontend.copy_widgets(folder / "widgets")
     view = json.dumps({"model_id": widget.model_id})
     (folder / "index.html").write_text(PAGE.format(view=view, state=json.dumps(state)))
-    (folder / "probe.js").write_text(PROBE)
+    (folder / "probe.js").write_text(probe)
 
 
 def visit(folder: Path, policy: str = POLICY, without: str = "nothing") -> dict[str, Any]:
@@ -486,6 +510,18 @@ def test_where_a_network_cannot_run_the_recording_stays(site, tmp_path, policy, 
     assert "What you see was recorded: DDIM, 3 steps, seed 0" in said["after"]
     if without != "nothing":
         assert "did not arrive (404)" in said["after"] and not said["forbidden"]
+
+
+@pytest.mark.slow
+def test_enter_asks_the_painter_and_asks_for_its_script_anew(site, tmp_path):
+    shutil.copytree(site, tmp_path / "widgets" / "networks")
+    page(tmp_path, PromptBox(Settings("cat"), lambda *_: GREY, notes, 1), ENTERS)
+    told = json.loads((site / "networks.json").read_text())
+    said = visit(tmp_path, without=told["runtime"]["script"])
+    assert all(answer.startswith("The painter does not run here: ") for answer in said["answers"])
+    # A browser keeps a module that did not come, so the second time it has another address.
+    scripts = [name for name in said["loaded"] if told["runtime"]["script"] in name]
+    assert len(set(scripts)) == 2 and scripts[-1].endswith("?1")
 
 
 # ---- what the build does ------------------------------------------------------------------------
