@@ -384,15 +384,17 @@ PAGE = """<!DOCTYPE html><html><head><meta charset="utf-8"><title>A page</title>
 <script src="widgets/static-host.js" defer></script><script src="probe.js" defer></script></head>
 <body><script type="application/vnd.jupyter.widget-view+json">{view}</script>
 <script type="application/vnd.jupyter.widget-state+json">{state}</script></body></html>"""
+UNTIL = """
+const until = async (there) => {
+  while (!there()) await new Promise((done) => setTimeout(done, 50));
+};
+"""
 # Presses the button, waits for the end, and says what there is to see and what was forbidden.
 PROBE = """
 const forbidden = [], noted = (e) => forbidden.push(`${e.violatedDirective} ${e.blockedURI}`);
 document.addEventListener("securitypolicyviolation", noted);
 const root = () => document.querySelector(".cw-live");
 const status = () => root()?.querySelector(".cw-caption").textContent ?? "";
-const until = async (there) => {
-  while (!there()) await new Promise((done) => setTimeout(done, 50));
-};
 (async () => {
   await until(() => status());
   const button = root().querySelector(".cw-live-draw"), offer = button.textContent;
@@ -412,9 +414,6 @@ GREY = torch.zeros(1, 3, 8, 8, dtype=torch.uint8)
 ENTERS = """
 const root = () => document.querySelector(".cw-prompt");
 const said = () => root()?.querySelector(".cw-prompt-said").textContent ?? "";
-const until = async (there) => {
-  while (!there()) await new Promise((done) => setTimeout(done, 50));
-};
 (async () => {
   await until(() => root());
   const answers = [], key = { key: "Enter", bubbles: true };
@@ -436,7 +435,7 @@ def page(folder: Path, widget: LiveSampler | PromptBox, probe: str = PROBE) -> N
     frontend.copy_widgets(folder / "widgets")
     view = json.dumps({"model_id": widget.model_id})
     (folder / "index.html").write_text(PAGE.format(view=view, state=json.dumps(state)))
-    (folder / "probe.js").write_text(probe)
+    (folder / "probe.js").write_text(UNTIL + probe)
 
 
 def visit(folder: Path, policy: str = POLICY, without: str = "nothing") -> dict[str, Any]:

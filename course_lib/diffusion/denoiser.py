@@ -48,12 +48,13 @@ def on_schedule(model: Denoiser, schedule: NoiseSchedule) -> Denoise:
     """
     own = model.schedule
     last = torch.tensor([own.T if isinstance(own, DiscreteSchedule) else own.t_max])
+    lowest = float(own.log_snr(last))
 
     def denoise(x_t: Data, t: Time) -> Data:
         whole = isinstance(schedule, DiscreteSchedule) or t.device.type == "mps"
         now, noise = schedule(t, like=x_t)
         met = schedule.log_snr(t if whole else t.double())
-        level = met.clamp(min=float(own.log_snr(last)))
+        level = met.clamp(min=lowest)
         time = time_at(own, level)
         if isinstance(own, DiscreteSchedule):  # its tables know no times in between
             alpha, sigma = (shaped(torch.sigmoid(c * level).sqrt(), x_t) for c in (1, -1))
