@@ -5,8 +5,9 @@
 // that state, and lets the widget's own code (course_lib/widgets/NAME.js) draw into the page.
 (() => {
   const here = new URL(".", document.currentScript.src);
-  const saved = document.querySelector('script[type="application/vnd.jupyter.widget-state+json"]');
-  const states = saved ? JSON.parse(saved.textContent).state : {};
+  const inPage = document.querySelector('script[type="application/vnd.jupyter.widget-state+json"]');
+  // tools/light.py takes it out of the page and gives it to a script of its own.
+  const { state: states } = window.courseSaved ?? JSON.parse(inPage?.textContent ?? '{"state": {}}');
   window.courseWidgets = {}; // filled by the scripts that are loaded below
   const loading = new Map();
   const models = new Map();
@@ -77,13 +78,30 @@
     }
   }
 
-  // One after the other, with a pause for the reader's clicks between them.
-  (async () => {
-    for (const tag of document.querySelectorAll('script[type="application/vnd.jupyter.widget-view+json"]')) {
-      const el = document.createElement("div");
-      tag.after(el);
-      await bring(JSON.parse(tag.textContent).model_id, el);
-      await new Promise((go) => setTimeout(go));
+  // Each when it comes near, for drawing takes time that a phone has not got while a page opens;
+  // after ten seconds the rest, one after the other, for whoever prints the page.
+  const places = new Map();
+  const near = new IntersectionObserver((seen) => {
+    for (const { target, isIntersecting } of seen) if (isIntersecting) draw(target);
+  }, { rootMargin: "800px 0px" });
+
+  async function draw(el) {
+    const tag = places.get(el);
+    if (!places.delete(el)) return;
+    near.unobserve(el);
+    await bring(JSON.parse(tag.textContent).model_id, el);
+  }
+
+  for (const tag of document.querySelectorAll('script[type="application/vnd.jupyter.widget-view+json"]')) {
+    const el = document.createElement("div");
+    tag.after(el);
+    places.set(el, tag);
+    near.observe(el);
+  }
+  setTimeout(async () => {
+    for (const el of [...places.keys()]) {
+      await draw(el);
+      await new Promise((go) => setTimeout(go, 100));
     }
-  })();
+  }, 10_000);
 })();
