@@ -35,7 +35,7 @@ def module(name: str, folder: Path = HERE) -> str:
     taken = r'^import \{[^}]*\} from "\./(\w+)\.js";\n'
     parts = [
         re.sub(
-            r"^ *//.*\n|^export ",
+            r"^ *(?://.*)?\n|^export ",
             "",
             (HERE / f"{shared}.js").read_text(encoding="utf-8"),
             flags=re.MULTILINE,
