@@ -12,6 +12,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from random import Random
 from threading import Event, Thread
+from time import sleep
 from typing import Any
 
 import numpy as np
@@ -438,8 +439,13 @@ def page(folder: Path, widget: LiveSampler | PromptBox, probe: str = PROBE) -> N
     (folder / "probe.js").write_text(UNTIL + probe)
 
 
-def visit(folder: Path, policy: str = POLICY, without: str = "nothing") -> dict[str, Any]:
-    """What the probe says in Chromium; files with `without` in their names are missing."""
+def visit(
+    folder: Path, policy: str = POLICY, without: str = "nothing", stalls: str = "nothing"
+) -> dict[str, Any]:
+    """What the probe says in Chromium.
+
+    Files with `without` in their names are missing, those with `stalls` stop half-way.
+    """
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     if chromium is None:
         pytest.skip("Chromium is not installed; the course does not need it, this check does")
@@ -453,6 +459,13 @@ def visit(folder: Path, policy: str = POLICY, without: str = "nothing") -> dict[
 
         def do_GET(self) -> None:
             self.send_error(404) if without in self.path else super().do_GET()
+
+        def copyfile(self, source: Any, outputfile: Any) -> None:
+            if stalls not in self.path:
+                return super().copyfile(source, outputfile)
+            whole = source.read()
+            outputfile.write(whole[: len(whole) // 2])
+            there.wait(240)
 
         def do_POST(self) -> None:
             said.update(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
@@ -509,6 +522,46 @@ def test_where_a_network_cannot_run_the_recording_stays(site, tmp_path, policy, 
     assert "What you see was recorded: DDIM, 3 steps, seed 0" in said["after"]
     if without != "nothing":
         assert "did not arrive (404)" in said["after"] and not said["forbidden"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stalls", [networks.SCRIPT, networks.SMALL_WASM, ".onnx"])
+def test_a_download_that_stalls_is_given_up_and_may_be_tried_again(site, tmp_path, stalls):
+    shutil.copytree(site, tmp_path / "widgets" / "networks")
+    page(tmp_path, bend(), PROBE.replace("after: status()", "after: status() + button.textContent"))
+    script = tmp_path / "widgets" / "live_sampler.js"
+    text = script.read_text().replace('"fashion_ddpm": {', '"bend": {')
+    assert "SILENCE = 30;" in text
+    script.write_text(text.replace("SILENCE = 30;", "SILENCE = 2;"))
+    after = visit(tmp_path, stalls=stalls)["after"]
+    found = re.search(r"does not run here: (\S+) stalled, no byte came for 2 seconds; try", after)
+    assert found and stalls in found[1]
+    assert "What you see was recorded" in after and after.endswith("Try again")
+
+
+def test_a_slow_download_is_waited_for(tmp_path):
+    class Slow(SimpleHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", "6")
+            self.end_headers()
+            for _ in range(6):
+                self.wfile.write(b"x")
+                sleep(0.5)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Slow)
+    Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_port}/slow.onnx"
+    program = "const heard = []; const got = await n.download("
+    program += f'"{url}", (k) => heard.push(k), 2);'
+    program += "console.log(JSON.stringify([got.length, heard.length]));"
+    try:
+        assert javascript(tmp_path, program) == [6, 6]
+    finally:
+        server.shutdown()
 
 
 @pytest.mark.slow

@@ -28,12 +28,18 @@ def module(name: str, folder: Path = HERE) -> str:
     """Source of the widget `name` as one self-contained ES module: what it shares, then `name.js`.
 
     anywidget loads a module from a blob, from where no neighbour can be imported, so imports of
-    what is `SHARED` are resolved here. The same text goes to the website.
+    what is `SHARED` are resolved here, without its comments: each saved widget carries a copy. The
+    same text goes to the website.
     """
     own = (folder / f"{name}.js").read_text(encoding="utf-8")
     taken = r'^import \{[^}]*\} from "\./(\w+)\.js";\n'
     parts = [
-        re.sub(r"^export ", "", (HERE / f"{shared}.js").read_text(encoding="utf-8"), flags=re.M)
+        re.sub(
+            r"^ *(?://.*)?\n|^export ",
+            "",
+            (HERE / f"{shared}.js").read_text(encoding="utf-8"),
+            flags=re.MULTILINE,
+        )
         for shared in re.findall(taken, own, flags=re.MULTILINE)
     ]
     return "\n".join([*parts, re.sub(taken, "", own, flags=re.MULTILINE)])

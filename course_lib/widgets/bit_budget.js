@@ -1,15 +1,11 @@
 // Bits arrive one after another; the slider stops them, the pictures show what is known by then.
-import { box, bytes, h, live, message, paintRow, player, put, readings, s, slider } from "./kit.js";
+import { box, bytes, grouped, h, live, message, paintRow, player, put, readings, s, slider } from "./kit.js";
 
 const GAIN = 8, LEFT = 46, RIGHT = 14, TOP = 26, BOTTOM = 40, HEIGHT = 210;
 
 // What is still missing, blown up: 0 is mid grey, a grey level too dark or too bright GAIN of them.
 export function missing(real, guess, gain = GAIN) {
   return Uint8Array.from(real, (value, i) => Math.max(0, Math.min(255, 128 + gain * (value - guess[i]))));
-}
-
-export function whole(number) { // 12345 as 12,345
-  return String(Math.round(number)).replace(/\B(?=(\d{3})+$)/g, ",");
 }
 
 function render({ model, el }) {
@@ -27,7 +23,7 @@ function render({ model, el }) {
   const svg = s("svg", { role: "img", "aria-label": "error over bits" });
   const numbers = readings();
   const control = slider({
-    label: "bits", min: 0, max: last, value: model.get("index"), text: (i) => whole(bits[i]),
+    label: "bits", min: 0, max: last, value: model.get("index"), text: (i) => grouped(bits[i]),
     change: (i) => put(model, "index", i),
   });
   const play = player(control, 3);
@@ -56,7 +52,7 @@ function render({ model, el }) {
     );
   };
   const draw = () => {
-    const i = model.get("index"), said = `after ${whole(bits[i])} bits`;
+    const i = model.get("index"), said = `after ${grouped(bits[i])} bits`;
     [real, guesses[i], missing(real, guesses[i])].forEach((data, k) => {
       paintRow(strips[k].canvas, data, n, width, height);
       strips[k].canvas.setAttribute("aria-label", `${strips[k].name}${k ? `, ${said}` : ""}`);

@@ -1,5 +1,5 @@
 // What T steps lose: to a first step that is not learned, and to haste.
-import { box, h, live, message, put, readings, s, slider } from "./kit.js";
+import { box, h, live, message, minus, put, readings, s, slider } from "./kit.js";
 
 const HEIGHT = 230, LEFT = 46, RIGHT = 92, TOP = 24, BOTTOM = 34, LOWEST = 1e-3;
 
@@ -51,7 +51,7 @@ function render({ model, el }) {
     numbers.show([
       ["the data, log₂(1/5)", data], ["first step", -first[i]], ["haste", -haste[i]],
       ["best K", best[i]], ["best K − L_null", best[i] - empty],
-    ].map(([name, bits]) => [name, bits.toFixed(3)]));
+    ].map(([name, bits]) => [name, minus(bits.toFixed(3))]));
     control.set(i);
   };
   const control = slider({

@@ -1,16 +1,11 @@
 // Where the compute goes: a bar for each f, the U-Net's part and the autoencoder's.
-import { box, chooser, h, live, message, put, readings, short, slider } from "./kit.js";
+import { box, chooser, counted, h, live, message, put, readings, short, slider } from "./kit.js";
 
 // Millions of multiply-adds for one picture, U-Net and autoencoder. A picture is drawn by `steps`
 // evaluations, twice as many if guided, and decoded once. A step of training encodes once and costs
 // three evaluations: one forwards, about two backwards.
 export function cost(unet, encode, decode, steps, guided, training) {
   return training ? [3 * unet, encode] : [steps * (guided ? 2 : 1) * unet, decode];
-}
-
-// 1234 millions as "1.23 G".
-export function counted(millions) {
-  return millions >= 1000 ? `${short(millions / 1000)} G` : `${short(millions)} M`;
 }
 
 function render({ model, el }) {

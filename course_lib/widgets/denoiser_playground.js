@@ -1,5 +1,5 @@
 // The exact denoiser of a small Gaussian mixture in the plane, computed here.
-import { arrow, box, colour, drag, h, live, lowered, normals, onKey, put, s, sharp, slider } from "./kit.js";
+import { box, colour, h, live, lowered, normals, pair, plane, put, s, sharp, slider } from "./kit.js";
 
 // ---- the mathematics, equal to course_lib.diffusion.exact (tests/test_widgets.py compares) ----
 
@@ -49,35 +49,20 @@ function render({ model, el }) {
 
   const shade = h("canvas", { "aria-hidden": "true" }), small = h("canvas", {}), svg = s("svg", { role: "group", "aria-label": "the plane" });
   const stage = h("div", { class: "cw-stage" }, shade, svg);
-  let size = LARGEST;
-  const px = (p) => [((p[0] / extent + 1) * size) / 2, ((1 - p[1] / extent) * size) / 2];
-  const plane = (x, y) => [((2 * x) / size - 1) * extent, (1 - (2 * y) / size) * extent].map((v) => Math.max(-extent, Math.min(extent, v)));
+  const { px, point, knob } = plane(svg, extent);
 
   const back = s("rect", { x: 0, y: 0, width: "100%", height: "100%", fill: "transparent" });
   back.addEventListener("click", (event) => { // a tap drops the point; a swipe still scrolls the page
     const rect = svg.getBoundingClientRect();
-    put(model, "x", plane(event.clientX - rect.left, event.clientY - rect.top));
+    put(model, "x", point(event.clientX - rect.left, event.clientY - rect.top));
   });
-  const knob = (name, cls, read, write) => {
-    const node = s("circle", { r: cls === "cw-noisy" ? 9 : 7, class: cls, tabindex: 0, role: "button", "aria-label": name });
-    const title = s("title", {}, name);
-    node.append(title);
-    drag(node, svg, (x, y) => write(plane(x, y)));
-    onKey(node, (event) => {
-      const way = arrow(event);
-      if (!way) return;
-      event.preventDefault();
-      write(read().map((v, d) => Math.max(-extent, Math.min(extent, v + 0.1 * way[d]))));
-    });
-    return node;
-  };
   const rings = means().map(() => s("circle", { class: "cw-ring" }));
-  const centres = means().map((_, k) => knob(`mode ${k + 1}: drag it, or move it with the arrow keys`, "cw-mode", () => means()[k],
+  const centres = means().map((_, k) => knob(`mode ${k + 1}`, { r: 7, class: "cw-mode" }, 0.1, () => means()[k],
     (p) => put(model, "means", means().map((m, j) => (j === k ? p : m)))));
-  const noisy = knob("the noisy point x_t: drag it, or move it with the arrow keys", "cw-noisy", () => model.get("x"), (p) => put(model, "x", p));
+  const noisy = knob("the noisy point x_t", { r: 9, class: "cw-noisy" }, 0.1, () => model.get("x"), (p) => put(model, "x", p));
   const trail = s("polyline", { class: "cw-trail" }), dots = s("g", { class: "cw-dots" });
   const shaft = s("line", { class: "cw-shaft" }), guess = s("circle", { r: 6, class: "cw-guess" }), tip = s("polygon", { class: "cw-tip" });
-  svg.append(back, ...rings, trail, dots, shaft, tip, guess, ...centres, noisy);
+  svg.append(back, ...rings, trail, dots, shaft, tip, guess, ...[...centres, noisy].map(({ node }) => node));
 
   const time = slider({ label: "t", min: 0.02, max: 1, step: 0.02, value: model.get("t"), text: (t) => t.toFixed(2), change: (t) => put(model, "t", t) });
   const steps = slider({ label: "DDIM steps", min: 1, max: 40, value: model.get("steps"), text: String, change: (n) => put(model, "steps", n) });
@@ -93,7 +78,7 @@ function render({ model, el }) {
   root.append(key, stage, h("div", { class: "cw-row" }, time.node), h("div", { class: "cw-row" }, steps.node, fresh), readout, shares);
 
   const draw = () => {
-    size = Math.max(160, Math.min(LARGEST, root.clientWidth - 30));
+    const size = Math.max(160, Math.min(LARGEST, root.clientWidth - 30));
     svg.setAttribute("width", size);
     svg.setAttribute("height", size);
     stage.style.width = `${size}px`;
@@ -125,9 +110,8 @@ function render({ model, el }) {
     all.forEach((m, k) => {
       at(rings[k], m.mean);
       rings[k].setAttribute("r", (2 * m.std * size) / (2 * extent));
-      at(centres[k], m.mean);
     });
-    at(noisy, x);
+    [...centres, noisy].forEach(({ show }) => show());
     at(guess, here.mean);
     const [x1, y1] = px(x), [x2, y2] = px(here.mean), long = Math.hypot(x2 - x1, y2 - y1) || 1;
     const [ux, uy] = [(x2 - x1) / long, (y2 - y1) / long], [ex, ey] = [x2 - 7 * ux, y2 - 7 * uy];
@@ -139,10 +123,8 @@ function render({ model, el }) {
       at(dot, p);
       return dot;
     }));
-    const pair = (p) => `(${p.map((v) => v.toFixed(2).replace("-", "−")).join(", ")})`;
     readout.replaceChildren(...lowered(`alpha = ${alpha.toFixed(2)}, sigma = ${sigma.toFixed(2)}; x_t = ${pair(x)}, E[x_0 | x_t] = ${pair(here.mean)}, path ends at ${pair(states.at(-1))}`));
     shares.replaceChildren(...here.shares.map((share, k) => h("div", {}, h("span", {}, `mode ${k + 1}`), h("b", {}, h("i", { style: `width:${(100 * share).toFixed(1)}%` })), h("span", {}, `${(100 * share).toFixed(0)} %`))));
-    noisy.setAttribute("aria-description", `at ${pair(x)}`);
   };
   return live(model, ["x", "t", "steps", "means"], root, draw, close);
 }

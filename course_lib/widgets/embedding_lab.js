@@ -1,5 +1,5 @@
 // The similarity of two times, for sinusoids and for random Fourier features, computed here.
-import { box, chooser, colour, h, live, put, readings, s, sharp, short, slider } from "./kit.js";
+import { box, chooser, colour, grouped, h, live, minus, put, readings, s, sharp, short, slider } from "./kit.js";
 
 // ---- the mathematics, equal to course_lib.nn.embeddings (tests/test_widgets.py compares) ------
 
@@ -24,7 +24,7 @@ export function wavelengths(radians) {
 // ---- the picture of it ------------------------------------------------------------------------
 
 const STEPS = 1000, CELLS = 100, WIDEST = 300, LOW = 14, HIGH = 176;
-const whole = (x) => (x < 10 ? x.toFixed(1) : x <= 1e6 ? Math.round(x).toLocaleString("en") : short(x));
+const whole = (x) => (x < 10 ? x.toFixed(1) : x <= 1e6 ? grouped(x) : short(x));
 
 function render({ model, el }) {
   const { root, close } = box(el, "embedding", "How alike two times look");
@@ -77,15 +77,15 @@ function render({ model, el }) {
     const at = (v) => y(Math.max(-0.5, v)).toFixed(1);
     const line = Array.from({ length: 401 }, (_, k) => `${x(k * 2.5).toFixed(1)},${at(similarity(radians, k * 2.5 - t))}`);
     svg.replaceChildren(
-      ...[-0.5, 0, 0.5, 1].flatMap((v) => [s("line", { class: "cw-grid", x1: x(0), x2: x(STEPS), y1: y(v), y2: y(v) }), s("text", { x: 28, y: y(v) + 4, "text-anchor": "end" }, String(v).replace("-", "−"))]),
+      ...[-0.5, 0, 0.5, 1].flatMap((v) => [s("line", { class: "cw-grid", x1: x(0), x2: x(STEPS), y1: y(v), y2: y(v) }), s("text", { x: 28, y: y(v) + 4, "text-anchor": "end" }, minus(v))]),
       s("line", { class: "cw-mark", x1: x(t), x2: x(t), y1: LOW, y2: HIGH }),
       s("polyline", { class: "cw-line", points: line.join(" ") }),
-      ...[0, 500, 1000].map((u) => s("text", { x: x(u), y: HIGH + 18, "text-anchor": u === STEPS ? "end" : "middle" }, u.toLocaleString("en"))),
+      ...[0, 500, 1000].map((u) => s("text", { x: x(u), y: HIGH + 18, "text-anchor": u === STEPS ? "end" : "middle" }, grouped(u))),
     );
     svg.setAttribute("aria-label", `similarity of every time with t = ${t}`);
 
     const [short, long] = wavelengths(radians), near = similarity(radians, 10), far = similarity(radians, 500);
-    numbers.show([["10 steps apart", near.toFixed(3).replace("-", "−")], ["500 steps apart", far.toFixed(3).replace("-", "−")], ["shortest wave", `${whole(short)} steps`], ["longest wave", `${whole(long)} steps`]]);
+    numbers.show([["10 steps apart", minus(near.toFixed(3))], ["500 steps apart", minus(far.toFixed(3))], ["shortest wave", `${whole(short)} steps`], ["longest wave", `${whole(long)} steps`]]);
     verdict.textContent = far > 0.9 ? "Times 500 steps apart look alike: these waves are too long." :
       near < 0.3 ? "Even times 10 steps apart look unrelated: these waves are too short." : "Near times look alike and far ones differ: a network can read this.";
   };

@@ -1,5 +1,5 @@
 // Precomputed pictures on a grid under two sliders; one of them stays beside, to compare.
-import { box, bytes, h, live, message, paint, put, slider } from "./kit.js";
+import { box, bytes, h, live, message, minus, paint, put, slider } from "./kit.js";
 
 // The bytes of the picture in row i and column k.
 export function frame(data, [, columns, height, width], i, k) {
@@ -42,7 +42,7 @@ function render({ model, el }) {
       paint(canvas, frame(data, shape, i, at), width, height, 1);
       node.classList.toggle("cw-dial-here", at === k);
     });
-    caption.textContent = captions[i][k];
+    caption.textContent = minus(captions[i][k]);
     across.set(i);
     along.set(k);
   };

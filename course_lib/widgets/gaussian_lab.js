@@ -1,5 +1,5 @@
 // Bells on a line: multiply two, or let a KL divergence move one to where it fits best.
-import { arrow, box, drag, h, live, lowered, onKey, put, readings, s, short, slider } from "./kit.js";
+import { arrow, box, drag, h, live, minus, onKey, place, put, readings, s, short, slider } from "./kit.js";
 
 // ---- the mathematics (tests/test_widgets.py compares it with PyTorch and the closed forms) ----
 
@@ -48,7 +48,7 @@ export function downhill(q, target, way) {
 
 const REACH = 5, LOW = 0.15, HIGH = 3, HEIGHT = 240, TOP = 18, BOTTOM = 26, POINTS = 360;
 const inside = (v, low, high) => Math.max(low, Math.min(high, v));
-const fixed = (v) => v.toFixed(2).replace("-", "−");
+const fixed = (v) => minus(v.toFixed(2));
 
 function render({ model, el }) {
   const kind = model.get("kind"), fit = kind === "fit";
@@ -137,11 +137,10 @@ function render({ model, el }) {
     tallest = fit ? Math.min(1.5, Math.max(peak(first), ...target.map((row) => mixture(row[1])))) : Math.max(peak(first), peak(second), peak(result));
     Object.entries(shown).forEach(([name, density]) => areas[name].setAttribute("d", curve((x) => Math.min(density(x), 1.05 * tallest), true)));
     ticks.replaceChildren(s("line", { x1: 0, x2: width, y1: py(0), y2: py(0) }),
-      ...[-4, -2, 0, 2, 4].map((x) => s("text", { x: px(x), y: HEIGHT - 8, "text-anchor": "middle" }, String(x).replace("-", "−"))));
+      ...[-4, -2, 0, 2, 4].map((x) => s("text", { x: px(x), y: HEIGHT - 8, "text-anchor": "middle" }, minus(x))));
     for (const [name, handle] of Object.entries(handles)) {
       const b = model.get(name);
-      handle.setAttribute("cx", px(b[0]));
-      handle.setAttribute("cy", py(Math.min(peak(b), 1.02 * tallest)));
+      place(handle, px(b[0]), py(Math.min(peak(b), 1.02 * tallest)));
       handle.setAttribute("aria-valuenow", b[0]);
       handle.setAttribute("aria-valuetext", `mean ${fixed(b[0])}, standard deviation ${fixed(b[1])}`);
     }

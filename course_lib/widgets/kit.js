@@ -15,6 +15,10 @@ export function int16(value) {
   return new Int16Array(raw.slice().buffer);
 }
 
+export function float32(value) {
+  return new Float32Array(bytes(value).slice().buffer);
+}
+
 export function put(model, key, value) {
   model.set(key, value);
   model.save_changes();
@@ -95,8 +99,8 @@ export function slider({ label, min, max, step = 1, value, text = String, change
   const show = () => {
     output.textContent = text(read());
     input.setAttribute("aria-valuetext", text(read()));
-    less.disabled = read() <= min;
-    more.disabled = read() >= max;
+    less.setAttribute("aria-disabled", read() <= min); // disabled, they would drop the focus
+    more.setAttribute("aria-disabled", read() >= max);
   };
   const set = (to) => { // from outside: shows, tells nobody
     input.value = to;
@@ -107,8 +111,8 @@ export function slider({ label, min, max, step = 1, value, text = String, change
     change(read());
   };
   input.addEventListener("input", () => move(read()));
-  less.addEventListener("click", () => move(read() - step));
-  more.addEventListener("click", () => move(read() + step));
+  less.addEventListener("click", () => read() > min && move(read() - step));
+  more.addEventListener("click", () => read() < max && move(read() + step));
   show();
   const node = h("div", { class: "cw-slider" }, h("span", { class: "cw-label" }, lowered(label)), less, input, more, output);
   return { node, input, read, set, move };
@@ -212,24 +216,65 @@ export function paintRow(canvas, data, n, width, height) {
   paint(canvas, row, wide, height, 1);
 }
 
-// Pointer drags (mouse, pen, touch) of `node`; move(x, y) in CSS pixels of `surface`.
-export function drag(node, surface, move) {
-  const at = (event) => {
-    const rect = surface.getBoundingClientRect();
-    move(event.clientX - rect.left, event.clientY - rect.top);
-  };
-  // Keeps the page from scrolling away under the finger; inside SVG, touch-action does not.
-  node.addEventListener("touchstart", (event) => event.preventDefault(), { passive: false });
-  node.addEventListener("pointerdown", (event) => {
+// Makes the circle `node` a handle in `svg`, to drag by mouse, pen or touch; move(x, y) in CSS
+// pixels of `svg`. An unseen ring around it is as wide as a finger, and takes hold of it, too.
+const grips = new WeakMap();
+
+export function drag(node, svg, move) {
+  const grip = s("circle", { r: matchMedia("(pointer: coarse)").matches ? 22 : 12, fill: "transparent", cursor: "grab" });
+  grips.set(node, grip);
+  const start = (event) => {
     if (event.button) return; // a menu belongs to the other buttons
     event.preventDefault();
-    node.focus?.();
+    node.focus();
     node.setPointerCapture(event.pointerId);
+    const rect = node.getBoundingClientRect(), off = [event.clientX - rect.x - rect.width / 2, event.clientY - rect.y - rect.height / 2];
     const ends = new AbortController(), until = { signal: ends.signal }, stop = () => ends.abort();
+    const at = (e) => {
+      const { left, top } = svg.getBoundingClientRect();
+      move(e.clientX - left - off[0], e.clientY - top - off[1]);
+    };
     node.addEventListener("pointermove", (e) => (e.buttons ? at(e) : stop()), until);
     node.addEventListener("pointerup", stop, until);
     node.addEventListener("pointercancel", stop, until);
-  });
+  };
+  for (const one of [node, grip]) {
+    // Keeps the page from scrolling away under the finger; inside SVG, touch-action does not.
+    one.addEventListener("touchstart", (event) => event.preventDefault(), { passive: false });
+    one.addEventListener("pointerdown", start);
+  }
+}
+
+// Puts a handle and its ring where they belong; the rings lie below all handles.
+export function place(node, cx, cy) {
+  const grip = grips.get(node);
+  if (!grip.parentNode) node.parentNode.insertBefore(grip, node.parentNode.querySelector("[tabindex]"));
+  for (const one of [node, grip]) fill(one, { cx, cy }, []);
+}
+
+// The square plane of side 2 extent that `svg` shows. px() leads from it to pixels, point() back;
+// knob() is a point in it to drag, or to move with the arrow keys, which says where it stands.
+export function plane(svg, extent) {
+  const size = () => Number(svg.getAttribute("width")), inside = (p) => p.map((v) => Math.max(-extent, Math.min(extent, v)));
+  const px = ([x, y]) => [((x / extent + 1) * size()) / 2, ((1 - y / extent) * size()) / 2];
+  const point = (x, y) => inside([((2 * x) / size() - 1) * extent, (1 - (2 * y) / size()) * extent]);
+  const knob = (name, attributes, step, read, write) => {
+    const says = `${name}: drag it, or move it with the arrow keys`;
+    const node = s("circle", { ...attributes, tabindex: 0, role: "slider", "aria-label": says, "aria-valuemin": -extent, "aria-valuemax": extent }, s("title", {}, says));
+    drag(node, svg, (x, y) => write(point(x, y)));
+    onKey(node, (event) => {
+      const way = arrow(event);
+      if (!way) return;
+      event.preventDefault();
+      write(inside(read().map((v, d) => v + step * way[d])));
+    });
+    const show = () => {
+      place(node, ...px(read()));
+      fill(node, { "aria-valuenow": read()[0], "aria-valuetext": pair(read()) }, []);
+    };
+    return { node, show };
+  };
+  return { px, point, knob };
 }
 
 // ---- numbers ------------------------------------------------------------------------------
@@ -255,6 +300,27 @@ export function short(x) {
   let power = Math.floor(Math.log10(size)), head = (size / 10 ** power).toFixed(2);
   if (head === "10.00") [head, power] = ["1.00", power + 1];
   return `${sign}${Number(head)} × ${tenTo(power)}`;
+}
+
+// Text with the sign of minus where a hyphen stands for it.
+export function minus(text) {
+  return String(text).replace(/(^|[\s(])-(?=\d)/g, "$1−");
+}
+
+export function pair(p) {
+  return minus(`(${p.map((v) => v.toFixed(2)).join(", ")})`);
+}
+
+// 12345 as 12,345.
+export function grouped(n) {
+  return String(Math.round(n)).replace(/\B(?=(\d{3})+$)/g, ",");
+}
+
+// 1234 millions as 1.23 G, 0 as none.
+export function counted(millions) {
+  if (millions === 0) return "none";
+  if (millions >= 1e6) return `${short(millions / 1e6)} T`;
+  return millions >= 1000 ? `${short(millions / 1000)} G` : `${short(millions)} M`;
 }
 
 export function tenTo(power) {

@@ -1,11 +1,7 @@
 // A decoder that runs in the page: drag z through the plane, the picture follows.
-import { arrow, box, bytes, colour, drag, h, live, lowered, message, onKey, paint, put, s, sharp } from "./kit.js";
+import { box, bytes, colour, float32, h, live, lowered, message, pair, paint, plane, put, s, sharp } from "./kit.js";
 
 // ---- the decoder ----------------------------------------------------------------------------
-
-export function float32(value) {
-  return new Float32Array(bytes(value).slice().buffer); // copied, for it must start at a multiple of 4
-}
 
 // Linear layers with SiLU between them; weights are whole numbers with one scale for each row.
 export function network(widths, weights, numbers) {
@@ -61,24 +57,15 @@ function render({ model, el }) {
 
   const dots = h("canvas", { "aria-hidden": "true" }), svg = s("svg", { role: "group", "aria-label": "the plane of z" });
   const stage = h("div", { class: "cw-stage" }, dots, svg);
-  const px = (p) => [((p[0] / extent + 1) * size) / 2, ((1 - p[1] / extent) * size) / 2];
-  const inside = (p) => p.map((v) => Math.max(-extent, Math.min(extent, v)));
-  const plane = (x, y) => inside([((2 * x) / size - 1) * extent, (1 - (2 * y) / size) * extent]);
+  const { px, point, knob } = plane(svg, extent);
 
   const back = s("rect", { x: 0, y: 0, width: "100%", height: "100%", fill: "transparent" });
   back.addEventListener("click", (event) => { // a tap moves the point; a swipe still scrolls the page
     const rect = svg.getBoundingClientRect();
-    put(model, "z", plane(event.clientX - rect.left, event.clientY - rect.top));
+    put(model, "z", point(event.clientX - rect.left, event.clientY - rect.top));
   });
-  const knob = s("circle", { r: 9, class: "cw-z", tabindex: 0, role: "button", "aria-label": "z: drag it, or move it with the arrow keys" });
-  drag(knob, svg, (x, y) => put(model, "z", plane(x, y)));
-  onKey(knob, (event) => {
-    const way = arrow(event);
-    if (!way) return;
-    event.preventDefault();
-    put(model, "z", inside(model.get("z").map((v, d) => v + 0.05 * way[d])));
-  });
-  svg.append(back, knob);
+  const here = knob("z", { r: 9, class: "cw-z" }, 0.05, () => model.get("z"), (z) => put(model, "z", z));
+  svg.append(back, here.node);
 
   const canvases = ["the middle of p(x | z)", "one draw from p(x | z)"].map((name) => h("canvas", { role: "img", "aria-label": name }));
   const figures = canvases.map((canvas, i) => h("figure", {}, canvas, h("figcaption", {}, ["middle", "a draw"][i])));
@@ -117,19 +104,16 @@ function render({ model, el }) {
     }
   };
   const show = () => {
-    const z = model.get("z"), { middle, draw } = pictures(decode(z), logits), [x, y] = px(z);
+    const z = model.get("z"), { middle, draw } = pictures(decode(z), logits);
     paint(canvases[0], middle, side, side, 1);
     paint(canvases[1], draw, side, side, 1);
-    knob.setAttribute("cx", x);
-    knob.setAttribute("cy", y);
-    const said = `(${z.map((v) => v.toFixed(2).replace("-", "−")).join(", ")})`;
-    knob.setAttribute("aria-description", `at ${said}`);
+    here.show();
     let near = -1, best = Infinity;
     for (let i = 0; i < kinds.length; i++) {
       const d = (points[2 * i] - z[0]) ** 2 + (points[2 * i + 1] - z[1]) ** 2;
       if (d < best) [best, near] = [d, i];
     }
-    readout.replaceChildren(...lowered(`z = ${said}${near < 0 ? "" : `; the nearest code is that of a picture of: ${classes[kinds[near]]}`}`));
+    readout.replaceChildren(...lowered(`z = ${pair(z)}${near < 0 ? "" : `; the nearest code is that of a picture of: ${classes[kinds[near]]}`}`));
   };
   const draw = () => {
     size = Math.max(200, Math.min(LARGEST, root.clientWidth - 30));

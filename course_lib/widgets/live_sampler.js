@@ -1,5 +1,5 @@
 // A trained network walks from noise to a picture: in the kernel, or here in the reader's browser.
-import { box, bytes, chooser, h, live, lowered, normals, paint, player, slider } from "./kit.js";
+import { box, bytes, chooser, float32, h, live, lowered, normals, paint, player, slider } from "./kit.js";
 import { SAMPLERS, cleanFrom, load, megabytes, offered, schedule, size, walk } from "./network.js";
 
 const KEPT = 6; // results that stay in sight
@@ -25,7 +25,7 @@ function render({ model, el }) {
   const { root, close } = box(el, "live", "A trained network draws from noise");
   const name = model.get("network"), [height, width] = model.get("shape"), each = height * width;
   const recordings = model.get("recordings").map(bytes), times = model.get("times"), networks = offered(model);
-  const path = schedule(new Float32Array(bytes(model.get("betas")).slice().buffer));
+  const path = schedule(float32(model.get("betas")));
   const place = model.folder === undefined ? "kernel" : networks ? "browser" : "nowhere";
   const first = Object.fromEntries(["sampler", "steps", "eta", "seed"].map((key) => [key, model.get(key)])), wish = { ...first };
   let ready = place === "kernel", frames = [], asked = 0, rest, patience, run, control, play;
@@ -106,16 +106,18 @@ function render({ model, el }) {
   const heard = (message, buffers) => {
     if (message.asked !== asked) return;
     clearTimeout(patience);
-    const [at, x_0] = buffers.map((buffer) => new Float32Array(bytes(buffer).slice().buffer));
+    const [at, x_0] = buffers.map(float32);
     add({ t: message.t, state: pixels(at), guess: pixels(x_0) });
     root.state = at;
     if (message.t === 0) finish(message, message.ms);
   };
   const failed = (error) => {
+    const held = root.querySelector(".cw-slider :focus"); // it will be disabled
     ready = false;
     asked++;
     bar.hidden = true;
     settle();
+    if (held) button.focus();
     replay();
     status.textContent = `The network does not run here: ${error.message}. What you see was recorded: ${inWords({ ...first, sampler: wish.sampler })}.`;
     button.textContent = "Try again";
@@ -126,7 +128,8 @@ function render({ model, el }) {
     else inBrowser().catch(failed);
   };
   const loadIt = async () => {
-    button.disabled = true;
+    if (!bar.hidden) return;
+    button.setAttribute("aria-disabled", true); // disabled, it would drop the focus
     bar.hidden = false;
     status.textContent = "Loading the network";
     const share = (value) => {
@@ -143,7 +146,7 @@ function render({ model, el }) {
     } catch (error) {
       failed(error);
     }
-    button.disabled = false;
+    button.removeAttribute("aria-disabled");
   };
 
   // ---- controls ----
@@ -162,7 +165,6 @@ function render({ model, el }) {
   const settle = () => {
     for (const [one, on] of [[steps, ready], [seed, ready], [eta, ready && wish.sampler === "DDIM"]]) {
       for (const part of one.node.querySelectorAll("input, button")) part.disabled = !on;
-      if (on) one.set(one.read()); // the ends of a slider have one button each
     }
   };
 

@@ -89,16 +89,30 @@ export function megabytes(bytes) {
   return `${(bytes / 1e6).toFixed(1)} MB`;
 }
 
-// A file's bytes; tell(count) hears of each piece that arrives.
-export async function download(url, tell = () => {}) {
-  const answer = await fetch(url);
-  if (!answer.ok) throw new Error(`${new URL(url).pathname.split("/").at(-1)} did not arrive (${answer.status})`);
-  const reader = answer.body.getReader(), pieces = [];
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) return new Uint8Array(await new Blob(pieces).arrayBuffer());
-    pieces.push(value);
-    tell(value.length);
+const SILENCE = 30; // seconds without a byte, after which a download is given up
+
+// A file's bytes; tell(count) hears of each piece that arrives. It may take as long as it needs, but
+// not fall silent.
+export async function download(url, tell = () => {}, silence = SILENCE) {
+  const name = new URL(url).pathname.split("/").at(-1), end = new AbortController(), pieces = [];
+  let quiet = 0, up;
+  const over = new Promise((_, reject) => (up = reject)), heard = (promise) => Promise.race([promise, over]);
+  // Counted second by second: a phone that slept has not waited.
+  const clock = setInterval(() => ++quiet >= silence && up(new Error(`${name} stalled, no byte came for ${silence} seconds; try again`)), 1000);
+  try {
+    const answer = await heard(fetch(url, { signal: end.signal }));
+    if (!answer.ok) throw new Error(`${name} did not arrive (${answer.status})`);
+    const reader = answer.body.getReader();
+    for (;;) {
+      const { done, value } = await heard(reader.read());
+      quiet = 0;
+      if (done) return new Uint8Array(await new Blob(pieces).arrayBuffer());
+      pieces.push(value);
+      tell(value.length);
+    }
+  } finally {
+    clearInterval(clock);
+    end.abort();
   }
 }
 
@@ -114,9 +128,10 @@ let failures = 0;
 // onnxruntime-web with its WebAssembly, on one thread: more would need headers that few hosts send.
 export async function runtime(folder, { script, wasm }, tell) {
   if (typeof WebAssembly === "undefined" || typeof DecompressionStream === "undefined") throw new Error("this browser is too old to run a network");
-  const url = new URL(script, folder).href;
-  // A browser remembers a module that did not come, under its address: next time it gets another.
-  const ort = await import(failures ? `${url}?${failures}` : url).catch((error) => {
+  const at = new URL(script, folder).href, url = failures ? `${at}?${failures}` : at;
+  // First as a file, for of an import nobody hears that it stalls. A browser remembers a module that
+  // did not come, under its address: next time it gets another.
+  const ort = await download(url, tell).then(() => import(url)).catch((error) => {
     failures++;
     throw error;
   });
@@ -140,8 +155,8 @@ export async function load(folder, networks, names, tell) {
   let there = 0;
   const whole = size(networks, names), more = (count) => tell(Math.min(1, (there += count) / whole));
   const ort = await runtime(folder, networks.runtime, more);
-  const files = await Promise.all(names.map((name) => download(new URL(networks.models[name].file, folder).href, more)));
-  const loaded = {};
+  const files = [], loaded = {};
+  for (const name of names) files.push(await download(new URL(networks.models[name].file, folder).href, more)); // in turn: of two at once, one may have to wait
   for (const [i, name] of names.entries()) loaded[name] = await network(ort, files[i]);
   return loaded;
 }

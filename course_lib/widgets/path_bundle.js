@@ -1,5 +1,5 @@
 // From one noise at t = 1 back to data on a line: many random paths, and the one curve of the ODE.
-import { box, colour, drag, h, live, normals, onKey, arrow, readings, sharp, slider } from "./kit.js";
+import { arrow, box, colour, drag, h, live, minus, normals, onKey, place, readings, s, sharp, slider } from "./kit.js";
 
 // ---- the mathematics, equal to course_lib.diffusion.sde (tests/test_widgets.py compares them) ----
 
@@ -72,8 +72,10 @@ const EXTENT = 3, FINE = 400, COLUMNS = 120, ROWS = 90, BINS = 30; // x from -3 
 function render({ model, el }) {
   const law = { means: model.get("means"), spreads: model.get("spreads"), weights: model.get("weights") };
   const { root, close } = box(el, "bundle", "Paths from noise back to data");
-  const canvas = h("canvas", { role: "img", tabindex: 0 });
-  const stage = h("div", { class: "cw-bundle-stage" }, canvas);
+  const canvas = h("canvas", { role: "img" }), svg = s("svg", { width: "100%", height: "100%" });
+  const knob = s("circle", { r: 5.5, class: "cw-bundle-start", tabindex: 0, role: "slider", "aria-label": "start of the paths", "aria-orientation": "vertical", "aria-valuemin": -EXTENT, "aria-valuemax": EXTENT });
+  const stage = h("div", { class: "cw-bundle-stage" }, canvas, svg);
+  svg.append(knob);
   let seed = model.get("seed");
   const note = (key) => (value) => {
     model.set(key, value);
@@ -81,7 +83,7 @@ function render({ model, el }) {
   };
   const noise = slider({ label: "noise strength", min: 0, max: 2, step: 0.1, value: model.get("noise"), text: (v) => v.toFixed(1), change: note("noise") });
   const steps = slider({ label: "steps", min: 5, max: 200, step: 5, value: model.get("steps"), change: (v) => note("steps")(Math.round(v)) });
-  const start = slider({ label: "start", min: -EXTENT, max: EXTENT, step: 0.1, value: model.get("start"), text: (v) => v.toFixed(1), change: note("start") });
+  const start = slider({ label: "start", min: -EXTENT, max: EXTENT, step: 0.1, value: model.get("start"), text: (v) => minus(v.toFixed(1)), change: note("start") });
   const again = h("button", { type: "button", click: () => { seed += 1; draw(); } }, "New noise");
   const numbers = readings(), said = h("p", { class: "cw-caption", role: "status" });
   // The heat map does not depend on the sliders: its numbers are computed once.
@@ -127,10 +129,9 @@ function render({ model, el }) {
     line(ode, colour(root, "good"), 2.6, 1);
     context.restore();
     context.globalAlpha = 1;
-    context.fillStyle = colour(root, "text");
-    context.beginPath();
-    context.arc(atT(1), atX(start.read()), 5.5, 0, 2 * Math.PI);
-    context.fill();
+    place(knob, atT(1), atX(start.read()));
+    knob.setAttribute("aria-valuenow", start.read());
+    knob.setAttribute("aria-valuetext", minus(start.read().toFixed(1)));
     const ends = paths.map((xs) => xs.at(-1));
     const counts = Array(BINS).fill(0);
     ends.forEach((x) => {
@@ -160,21 +161,23 @@ function render({ model, el }) {
     context.textAlign = "left";
     context.fillText("ends", edge, high + 17);
     context.textAlign = "right";
-    for (const x of [-2, 0, 2]) context.fillText(String(x).replace("-", "−"), left - 9, atX(x) + 4);
+    for (const x of [-2, 0, 2]) context.fillText(minus(x), left - 9, atX(x) + 4);
     const found = shares(law, ends), wild = ends.filter((x) => !(Math.abs(x) < EXTENT)).length;
     const percent = (p) => `${Math.round(100 * p)} %`;
     numbers.show([
       ["ends in the lower clump", percent(found[0]), ""],
       ["data there", percent(law.weights[0]), ""],
-      ["the ODE ends at", ode.at(-1).toFixed(2).replace("-", "−"), ""],
+      ["the ODE ends at", minus(ode.at(-1).toFixed(2)), ""],
       ["paths off the picture", String(wild), ""],
     ]);
     const kind = noise.read() === 0 ? "Noise strength 0: all paths are one, Euler's on the ODE." : noise.read() === 1 ? "Noise strength 1: the reverse SDE." : "In between and beyond: another process with the same law.";
     said.textContent = kind;
-    canvas.setAttribute("aria-label", `${ends.length} paths from ${start.read().toFixed(1)}; ${percent(found[0])} end in the lower clump. The ODE curve ends at ${ode.at(-1).toFixed(2)}.`);
+    canvas.setAttribute("aria-label", minus(`${ends.length} paths from ${start.read().toFixed(1)}; ${percent(found[0])} end in the lower clump. The ODE curve ends at ${ode.at(-1).toFixed(2)}.`));
   };
-  drag(canvas, canvas, (_, y) => start.move(Math.round(10 * Math.max(-EXTENT, Math.min(EXTENT, EXTENT - (y / high) * 2 * EXTENT))) / 10));
-  onKey(canvas, (event) => {
+  const begin = (y) => start.move(Math.round(10 * Math.max(-EXTENT, Math.min(EXTENT, EXTENT - (y / high) * 2 * EXTENT))) / 10);
+  svg.addEventListener("click", (event) => event.target === svg && begin(event.clientY - svg.getBoundingClientRect().top)); // a swipe scrolls the page
+  drag(knob, svg, (_, y) => begin(y));
+  onKey(knob, (event) => {
     const by = arrow(event);
     if (!by || !by[1]) return;
     event.preventDefault();

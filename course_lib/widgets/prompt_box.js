@@ -121,7 +121,7 @@ function render({ model, el }) {
     put(model, "done", 1);
   };
   const ask = () => {
-    if (button.disabled) return;
+    if (model.get("done") < 1) return;
     put(model, "prompt", prompt.input.value);
     put(model, "negative", negative.input.value);
     if (here) return drawHere();
@@ -152,7 +152,7 @@ function render({ model, el }) {
     bar.style.visibility = done < 1 ? "visible" : "hidden";
     const offer = here && !run ? `Load the painter, ${megabytes(size(networks, PARTS))}` : "Draw";
     button.textContent = done < 1 ? "Drawing" : offer;
-    button.disabled = done < 1;
+    button.setAttribute("aria-disabled", done < 1); // disabled, it would drop the focus
     for (const [key, one] of Object.entries(dials)) one.set(model.get(key));
   };
   const answered = () => {

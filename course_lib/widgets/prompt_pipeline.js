@@ -1,5 +1,5 @@
 // From prompt to pixel: stages as buttons in a row, one of them laid open below.
-import { box, chooser, h, live, lowered, message, put, readings, short, slider } from "./kit.js";
+import { box, chooser, counted, grouped, h, live, lowered, message, put, readings, short, slider } from "./kit.js";
 
 // How often a stage is used for one picture. A guided step asks the U-Net twice, and a guided
 // picture has two prompts, its own and the negative one. Shares of a walk are whole steps.
@@ -14,17 +14,6 @@ export function bill(stages, steps, guided, share) {
     const n = uses(one.when, steps, guided, share);
     return [n * one.macs, one.seconds === null ? null : n * one.seconds];
   });
-}
-
-// 1234 millions as "1.23 G", 0 as "none".
-export function counted(millions) {
-  if (millions === 0) return "none";
-  if (millions >= 1e6) return `${short(millions / 1e6)} T`;
-  return millions >= 1000 ? `${short(millions / 1000)} G` : `${short(millions)} M`;
-}
-
-export function grouped(n) {
-  return String(n).replace(/\B(?=(\d{3})+$)/g, ",");
 }
 
 function render({ model, el }) {
@@ -50,9 +39,10 @@ function render({ model, el }) {
       h("b", {}, one.name), h("span", {}, lowered(one.gives)), bar);
     return { button, bar, node: h("li", {}, button) };
   });
-  const way = h("ol", { class: "cw-pipeline-way" }), open = h("div", { class: "cw-pipeline-open", "aria-live": "polite" }), numbers = readings();
+  const way = h("ol", { class: "cw-pipeline-way" }), facts = h("div", { class: "cw-pipeline-facts" });
+  const says = h("p", { "aria-live": "polite" }), open = h("div", { class: "cw-pipeline-open" }, says, facts), numbers = readings();
 
-  let onWay;
+  let onWay, told;
   const draw = () => {
     const task = tasks[model.get("task")], at = model.get("stage"), guided = model.get("guided"), steps = stops[model.get("index")];
     const here = task.stages.map((k) => stages[k]), costs = bill(here, steps, guided, task.share);
@@ -67,15 +57,15 @@ function render({ model, el }) {
     });
     const place = task.stages.indexOf(at), one = stages[at], n = uses(one.when, steps, guided, task.share);
     const row = (name, value) => h("div", {}, h("span", {}, name), h("b", {}, lowered(value)));
-    open.replaceChildren(
-      h("p", {}, h("b", {}, one.name), ": ", lowered(one.says)),
-      h("div", { class: "cw-pipeline-facts" },
-        row("takes", one.takes), row("gives", one.gives),
-        row("parameters", one.parameters ? grouped(one.parameters) : "none"),
-        row("multiply-adds, each use", counted(one.macs)),
-        row("uses", grouped(n)),
-        ...(one.seconds === null ? [] : [row("seconds, each use", short(one.seconds))]),
-        row("share of the picture", total ? `${(100 * costs[place][0] / total).toFixed(1)} %` : "0 %")));
+    if (at !== told) says.replaceChildren(h("b", {}, one.name), ": ", ...lowered(one.says)); // else it would be read out again
+    told = at;
+    facts.replaceChildren(
+      row("takes", one.takes), row("gives", one.gives),
+      row("parameters", one.parameters ? grouped(one.parameters) : "none"),
+      row("multiply-adds, each use", counted(one.macs)),
+      row("uses", grouped(n)),
+      ...(one.seconds === null ? [] : [row("seconds, each use", short(one.seconds))]),
+      row("share of the picture", total ? `${(100 * costs[place][0] / total).toFixed(1)} %` : "0 %"));
     const seconds = costs.reduce((sum, [, s]) => sum + (s ?? 0), 0), learned = [...new Set(task.stages)].reduce((sum, k) => sum + stages[k].parameters, 0);
     numbers.show([
       ["multiply-adds of a picture", counted(total), ""], ["parameters in use", grouped(learned), ""],

@@ -1,5 +1,5 @@
 // A noise schedule to take apart: move beta and T, see alpha_bar, SNR, L_T and a picture.
-import { box, bytes, chooser, drag, h, live, lowered, normals, onKey, paint, put, readings, s, short, slider, tenTo } from "./kit.js";
+import { box, bytes, chooser, drag, h, live, lowered, normals, onKey, paint, place, put, readings, s, short, slider, tenTo } from "./kit.js";
 
 // ---- the mathematics, equal to course_lib.diffusion (tests/test_widgets.py compares them) ----
 
@@ -44,7 +44,7 @@ function listed(model, key, label, values, text) {
   const change = (i) => put(model, key, values[i]);
   const nearest = (v) => values.reduce((best, u, i) => (Math.abs(Math.log(u / v)) < Math.abs(Math.log(values[best] / v)) ? i : best), 0);
   const control = slider({ label, min: 0, max: values.length - 1, value: nearest(model.get(key)), text: (i) => text(values[i]), change });
-  return { ...control, to: (v) => control.move(nearest(v)), by: (n) => control.move(control.read() + n), follow: () => control.set(nearest(model.get(key))) };
+  return { ...control, values, to: (v) => control.move(nearest(v)), by: (n) => control.move(control.read() + n), follow: () => control.set(nearest(model.get(key))) };
 }
 
 // One small chart: a line over t = 0..T, with ticks; returns where a value stands on it. It draws
@@ -86,7 +86,7 @@ function render({ model, el }) {
 
   const charts = ["beta_t", "alpha_bar_t", "signal-to-noise ratio"].map((name) => s("svg", { role: "group", "aria-label": name }, s("g", {})));
   const handles = [first, last].map((control, k) => {
-    const handle = s("circle", { r: 8, class: "cw-handle", tabindex: 0, role: "slider", "aria-label": ["first beta", "last beta"][k] });
+    const handle = s("circle", { r: 8, class: "cw-handle", tabindex: 0, role: "slider", "aria-label": ["first beta", "last beta"][k], "aria-valuemin": control.values[0], "aria-valuemax": control.values.at(-1) });
     onKey(handle, (event) => {
       const way = { ArrowUp: 1, ArrowRight: 1, ArrowDown: -1, ArrowLeft: -1 }[event.key];
       if (way) {
@@ -120,10 +120,7 @@ function render({ model, el }) {
     [first, last, steps].forEach((control) => control.follow());
     kind.set(model.get("kind"));
     root.querySelector(".cw-betas").classList.toggle("cw-off", !linear);
-    root.querySelectorAll(".cw-betas input, .cw-betas button").forEach((node) => {
-      if (!linear) node.disabled = true;
-      else if (node.tagName === "INPUT") node.disabled = false;
-    });
+    for (const node of root.querySelectorAll(".cw-betas input, .cw-betas button")) node.disabled = !linear;
 
     const columns = root.clientWidth < 560 ? 1 : 3;
     root.querySelector(".cw-charts").style.gridTemplateColumns = `repeat(${columns}, minmax(0, 1fr))`;
@@ -135,11 +132,10 @@ function render({ model, el }) {
     scale = chart(charts[0], { ...size, title: "βₜ, the noise of one step", low: -5, high: 0, ticks: decades(-5, 0, 1), line: times.map((t) => [t, Math.log10(beta[t])]) });
     chart(charts[1], { ...size, title: "ᾱₜ, the signal that is left", low: 0, high: 1, ticks: [[0, "0"], [0.5, "0.5"], [1, "1"]], line: [0, ...times].map((t) => [t, alphaBar[t]]) });
     chart(charts[2], { ...size, title: "SNR = ᾱₜ / (1 − ᾱₜ)", low: -9, high: 5, ticks: decades(-8, 4, 4), line: times.map((t) => [t, Math.log10(snr(alphaBar[t]))]) });
+    charts[0].classList.toggle("cw-fixed", !linear);
     handles.forEach((handle, k) => {
       const t = [1, T][k];
-      handle.style.display = linear ? "" : "none";
-      handle.setAttribute("cx", scale.x(t));
-      handle.setAttribute("cy", scale.y(Math.log10(beta[t])));
+      place(handle, scale.x(t), scale.y(Math.log10(beta[t])));
       handle.setAttribute("aria-valuenow", beta[t]);
       handle.setAttribute("aria-valuetext", short(beta[t]));
     });

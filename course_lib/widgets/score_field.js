@@ -1,5 +1,5 @@
 // The score of a few points blurred by noise, computed here; arrows, density, and walkers.
-import { arrow, box, colour, drag, h, live, onKey, put, s, sharp, slider } from "./kit.js";
+import { box, colour, h, live, plane, put, s, sharp, slider } from "./kit.js";
 
 // ---- the mathematics, equal to course_lib.diffusion.exact (tests/test_widgets.py compares) ----
 
@@ -47,29 +47,14 @@ const STARTS = Array.from({ length: 12 }, (_, k) => [0.93 * Math.cos((k * Math.P
 function render({ model, el }) {
   const { root, close } = box(el, "score", "Score field");
   const extent = model.get("extent"), data = () => model.get("data");
-  const keep = (p) => p.map((v) => Math.max(-extent, Math.min(extent, v)));
 
   const shade = h("canvas", { "aria-hidden": "true" }), small = h("canvas", {}), svg = s("svg", { role: "group", "aria-label": "the plane" });
   const stage = h("div", { class: "cw-stage" }, shade, svg);
-  let size = WIDEST;
-  const px = (p) => [((p[0] / extent + 1) * size) / 2, ((1 - p[1] / extent) * size) / 2];
-  const plane = (x, y) => keep([((2 * x) / size - 1) * extent, (1 - (2 * y) / size) * extent]);
-
-  const knobs = data().map((_, k) => {
-    const name = `data point ${k + 1}: drag it, or move it with the arrow keys`;
-    const node = s("circle", { r: 7, class: "cw-point", tabindex: 0, role: "button", "aria-label": name }, s("title", {}, name));
-    const move = (p) => put(model, "data", data().map((q, j) => (j === k ? keep(p) : q)));
-    drag(node, svg, (x, y) => move(plane(x, y)));
-    onKey(node, (event) => {
-      const way = arrow(event);
-      if (!way) return;
-      event.preventDefault();
-      move(data()[k].map((v, d) => v + 0.1 * way[d]));
-    });
-    return node;
-  });
+  const { px, knob } = plane(svg, extent);
+  const knobs = data().map((_, k) => knob(`data point ${k + 1}`, { r: 7, class: "cw-point" }, 0.1, () => data()[k],
+    (p) => put(model, "data", data().map((q, j) => (j === k ? p : q)))));
   const faint = s("path", { class: "cw-arrow cw-faint-arrow" }), solid = s("path", { class: "cw-arrow" }), trails = s("g", { class: "cw-trails" });
-  svg.append(faint, solid, trails, ...knobs);
+  svg.append(faint, solid, trails, ...knobs.map(({ node }) => node));
 
   // The slider runs over log10 sigma, in steps that a key press can feel.
   const low = -1, high = Math.log10(4);
@@ -82,7 +67,7 @@ function render({ model, el }) {
   root.append(key, stage, h("div", { class: "cw-row" }, noise.node, go), readout);
 
   const draw = () => {
-    size = Math.max(160, Math.min(WIDEST, root.clientWidth - 30));
+    const size = Math.max(160, Math.min(WIDEST, root.clientWidth - 30));
     svg.setAttribute("width", size);
     svg.setAttribute("height", size);
     stage.style.width = `${size}px`;
@@ -116,11 +101,7 @@ function render({ model, el }) {
     faint.setAttribute("d", drawn.faint.join(""));
     solid.setAttribute("d", drawn.solid.join(""));
 
-    points.forEach((p, k) => {
-      const [cx, cy] = px(p);
-      knobs[k].setAttribute("cx", cx);
-      knobs[k].setAttribute("cy", cy);
-    });
+    knobs.forEach(({ show }) => show());
     go.setAttribute("aria-pressed", String(model.get("walkers")));
     trails.replaceChildren(...(model.get("walkers") ? STARTS : []).flatMap((start) => {
       const path = walk(start.map((v) => v * extent), sigma, points).map(px), [cx, cy] = path.at(-1);

@@ -83,7 +83,7 @@ export function noises(count, seed) {
 
 // ---- the picture of it ------------------------------------------------------------------------
 
-const EXTENT = 2.2, BUDGETS = [2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 28, 40], LINES = { DDIM: "noise", Heun: "data", "2M": "model" };
+const EXTENT = 2.2, BUDGETS = [2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 28, 40], LINES = { DDIM: "muted", Heun: "data", "2M": "model" };
 
 function render({ model, el }) {
   const law = { means: model.get("means"), spread: model.get("spread") };

@@ -1,6 +1,6 @@
 // A U-Net as its module describes itself: the way down at the left, the way up at the right, each
 // skip a straight line between them. Clicking a part shows its feature maps at one noise level.
-import { box, bytes, chooser, h, live, lowered, message, onKey, paint, player, put, s, slider } from "./kit.js";
+import { box, bytes, chooser, grouped, h, live, lowered, message, onKey, paint, player, put, s, slider } from "./kit.js";
 
 // ---- where everything stands ------------------------------------------------------------------
 
@@ -44,8 +44,6 @@ export function called(part) {
 }
 
 export const shape = (numbers) => numbers.join(" × ");
-
-const grouped = (n) => String(n).replace(/\B(?=(\d{3})+$)/g, ",");
 
 export function cost(part) {
   return `${grouped(part.parameters)} parameters, ${(part.flops / 1e6).toFixed(2)} million operations`;

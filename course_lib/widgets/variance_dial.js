@@ -1,5 +1,5 @@
 // A dial between beta-tilde (v = 0) and beta (v = 1), and what it costs at each step of a chain.
-import { box, chooser, h, live, message, put, readings, s, slider } from "./kit.js";
+import { box, chooser, h, live, message, minus, put, readings, s, slider } from "./kit.js";
 
 const TALL = 150, LEFT = 40, RIGHT = 12, TOP = 24, BOTTOM = 26, LOW = -0.15, HIGH = 1.15;
 
@@ -57,7 +57,7 @@ function render({ model, el }) {
     const ideal = [...one.ratio.map((c, i) => best(c, one.share[i])), lastBest(one.last)], n = ideal.length;
     const x = (i) => LEFT + ((i + 0.5) / n) * (width - LEFT - RIGHT);
     const y = (value) => TOP + ((HIGH - Math.max(LOW, Math.min(HIGH, value))) / (HIGH - LOW)) * (TALL - TOP - BOTTOM);
-    const above = frame(width, "v: the dial, and the best (dots)", `dial at ${v.toFixed(2)}; best from ${Math.min(...ideal).toFixed(2)} to ${Math.max(...ideal).toFixed(2)}`);
+    const above = frame(width, "v: the dial, and the best (dots)", minus(`dial at ${v.toFixed(2)}; best from ${Math.min(...ideal).toFixed(2)} to ${Math.max(...ideal).toFixed(2)}`));
     for (const [value, name] of [[0, "β̃"], [1, "β"]]) {
       above.append(
         s("line", { class: "cw-grid", x1: LEFT, x2: width - RIGHT, y1: y(value), y2: y(value) }),
@@ -82,14 +82,14 @@ function render({ model, el }) {
       below.append(s("rect", { class: "cw-dial-waste", x: x(i) - wide / 2, y: ground - tall, width: wide, height: Math.max(0.5, tall) }));
     });
     charts.replaceChildren(above, below);
-    const truth = model.get("truth"), above0 = (dial) => (total(one, dial) - truth).toFixed(3);
+    const truth = model.get("truth"), above0 = (dial) => minus((total(one, dial) - truth).toFixed(3));
     numbers.show([["bits above the truth: all β̃", above0(0)], ["all β", above0(1)], ["your v", above0(v)], ["the best at each step", above0(undefined)]]);
     dial.set(model.get("dial"));
     length.set(model.get("length"));
     schedule.set(names[model.get("name")]);
   };
   const dial = slider({
-    label: "v", min: -2, max: 22, value: model.get("dial"), text: (i) => (i / 20).toFixed(2),
+    label: "v", min: -2, max: 22, value: model.get("dial"), text: (i) => minus((i / 20).toFixed(2)),
     change: (i) => put(model, "dial", i),
   });
   const length = slider({

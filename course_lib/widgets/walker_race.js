@@ -1,5 +1,5 @@
 // Two crowds of walkers on the same two hills: one sees one noise level, the other a ladder.
-import { box, colour, h, live, normals, onKey, sharp } from "./kit.js";
+import { box, colour, h, live, normals, sharp } from "./kit.js";
 
 // ---- the mathematics, equal to course_lib.diffusion (tests/test_widgets.py compares them) ----
 
@@ -49,7 +49,7 @@ function render({ model, el }) {
   const moves = model.get("moves"), rate = model.get("rate"), total = levels.length * moves;
   const { root, close } = box(el, "race", "A race of walkers, with and without annealing");
   const lanes = ["One noise level", "A falling ladder"].map((title, annealed) => {
-    const canvas = h("canvas", { role: "img", tabindex: annealed ? undefined : 0 });
+    const canvas = h("canvas", { role: "img" });
     const bar = h("div", { class: "cw-race-fill" }), said = h("output", { "aria-live": "off" });
     const track = h("div", { class: "cw-race-bar" }, bar, h("div", { class: "cw-race-goal" }));
     const level = h("p", { class: "cw-caption" });
@@ -121,12 +121,6 @@ function render({ model, el }) {
   const end = h("button", { type: "button", click: () => (stop(), advance(total)) }, "To the end");
   const again = h("button", { type: "button", click: () => (reset(), draw()) }, "New start");
   const count = h("output", {});
-  onKey(lanes[0].canvas, (event) => {
-    const keys = { " ": toggle, ArrowRight: () => (stop(), advance(1)), End: () => (stop(), advance(total)), Home: () => (reset(), draw()) };
-    if (!keys[event.key]) return;
-    event.preventDefault();
-    keys[event.key]();
-  });
   root.append(h("div", { class: "cw-race-lanes" }, lanes.map((lane) => lane.node)), h("div", { class: "cw-row" }, play, one, end, again, count));
   reset();
   return live(model, [], root, draw, stop, close);

@@ -1,13 +1,12 @@
 // The weight of the KL: pictures drawn again, draws from the prior, and how far both are from real.
-import { box, h, live, message, put, readings, s, short, slider } from "./kit.js";
+import { box, h, live, message, put, readings, s, short, slider, tenTo } from "./kit.js";
 
 const TALL = 190, LEFT = 44, RIGHT = 14, TOP = 26, BOTTOM = 38;
 
 // A weight as people write it: 0.1, 1, 10⁻⁴.
 export function written(weight) {
   if (weight >= 0.01) return String(Number(weight.toPrecision(1)));
-  const power = Math.round(Math.log10(weight));
-  return `10${String(power).replace(/[-\d]/g, (d) => (d === "-" ? "⁻" : "⁰¹²³⁴⁵⁶⁷⁸⁹"[d]))}`;
+  return tenTo(Math.round(Math.log10(weight)));
 }
 
 // Ticks from 0 up to a number: about four, at 1, 2 or 5 times a power of ten.

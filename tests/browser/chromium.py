@@ -127,23 +127,29 @@ class Page:
                     windowsVirtualKeyCode=code,
                 )
 
-    def drag(self, selector: str, dx: float, dy: float) -> None:
-        """Press on the middle of an element, move, let go: by mouse, or by finger on a phone."""
+    def drag(self, selector: str, dx: float, dy: float, off: float = 0) -> None:
+        """Press on an element, move, let go, go on: by mouse, or by finger on a phone.
+
+        It is pressed in its middle, or so many pixels to the right of it.
+        """
         x, y = self.run(
             f"(() => {{ const e = document.querySelector({json.dumps(selector)});"
             "e.scrollIntoView({block: 'center', behavior: 'instant'});"
             "const r = e.getBoundingClientRect();"
-            "return [r.x + r.width / 2, r.y + r.height / 2] })()"
+            f"return [r.x + r.width / 2 + {off}, r.y + r.height / 2] }})()"
         )
-        steps = (("Pressed", "Start", 0.0), ("Moved", "Move", 0.5), ("Moved", "Move", 1.0))
-        for mouse, touch, part in (*steps, ("Released", "End", 1.0)):
+        steps = [("Pressed", "Start", 0.0), ("Moved", "Move", 0.5), ("Moved", "Move", 1.0)]
+        steps += [("Released", "End", 1.0), ("Moved", "", 2.0)]
+        for mouse, touch, part in steps:
             at = {"x": x + part * dx, "y": y + part * dy}
             if self.phone:
                 points = [] if touch == "End" else [at]
-                self.call("Input.dispatchTouchEvent", type=f"touch{touch}", touchPoints=points)
+                if touch:
+                    self.call("Input.dispatchTouchEvent", type=f"touch{touch}", touchPoints=points)
             else:
-                held = 0 if mouse == "Released" else 1
-                options = {"button": "left", "buttons": held, "clickCount": 1}
+                held = 0 if mouse == "Released" or part > 1 else 1
+                options = {"button": "left" if held or part == 1 else "none", "buttons": held}
+                options["clickCount"] = 0 if part > 1 else 1
                 self.call("Input.dispatchMouseEvent", type=f"mouse{mouse}", **at, **options)
 
     def __enter__(self) -> "Page":

@@ -62,6 +62,16 @@ def test_frames_move_by_key_button_and_play(page: Page, address: str):
     page.wait("document.querySelector('.cw-frames .cw-play').textContent === 'Play'")
 
 
+def test_a_button_at_its_end_keeps_the_focus(page: Page, address: str):
+    page.open(address + PAGE, READY)
+    step = "document.querySelector('.cw-frames .cw-step')"
+    page.run(f"{step}.focus()")
+    page.press(" ", 32, times=25)
+    label = "document.querySelector('.cw-frames output').textContent"
+    assert page.run(label) == "0.00" and page.run(f"document.activeElement === {step}")
+    assert page.run(f"{step}.getAttribute('aria-disabled')") == "true"
+
+
 def test_another_set_of_points_is_chosen(page: Page, address: str):
     page.open(address + PAGE, READY)
     before = page.run(PICTURE % ".cw-points")
@@ -99,11 +109,16 @@ def test_the_noisy_point_and_the_data_can_be_dragged(page: Page, address: str, w
     second = page.run(readout)
     assert second != first
     mode = "Number(document.querySelector('.cw-mode').getAttribute('cx'))"
-    before = page.run(mode)
-    page.drag(".cw-mode", 30, 30)
-    assert page.run(mode) == pytest.approx(before + 30, abs=2)
+    told = "document.querySelector('.cw-mode').getAttribute('aria-valuetext')"
+    before, said = page.run(mode), page.run(told)
+    page.drag(".cw-mode", 30, 30, off=10)  # beside it: its grip is wider than what is seen
+    assert page.run(mode) == pytest.approx(before + 30, abs=2)  # and stays where it was let go
+    assert page.run(told) != said
     page.run("document.querySelector('.cw-noisy').focus()")
+    told = told.replace("mode", "noisy")
+    before = page.run(told)
     page.press("ArrowUp", 38)
+    assert page.run(told) != before and page.run(told).split(",")[0] == before.split(",")[0]
     third = page.run(readout)
     assert third != second
     page.drag(".cw-playground rect", 0, 0)  # a tap in the middle
