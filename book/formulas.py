@@ -151,7 +151,9 @@ def on_its_own(translator, node: nodes.math_block) -> None:
         translator.body.append("</span>")
     tex = node.astext().strip()
     if r"\\" in tex and not tex.startswith(r"\begin"):
-        tex = rf"\begin{{split}}{tex}\end{{split}}"  # as Sphinx has it: lines are broken by \\ alone
+        tex = (
+            rf"\begin{{split}}{tex}\end{{split}}"  # as Sphinx has it: lines are broken by \\ alone
+        )
     translator.body.append(written(tex, node, display=True) + "</div>\n")
     raise nodes.SkipNode
 

@@ -172,7 +172,7 @@ def jupyterlab() -> Finding:
 
 
 def website() -> Finding:
-    """What `make book` needs is there: Sphinx, and the package that brings MathJax's files."""
+    """What `make book` needs is there: Sphinx, and what sets formulas."""
     versions = f"Sphinx {installed('sphinx')}, MathJax {installed('django-static-mathjax')}"
     if "0" in versions.replace(",", "").split():
         return Finding("", f"`make book` cannot run: {versions}", SET_UP, needed=False)

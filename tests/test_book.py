@@ -12,14 +12,14 @@ from urllib.parse import unquote, urlsplit
 import pytest
 import yaml
 from everything import build_everything
+from fontTools.ttLib import TTFont
 
-from tools import frontend
+from tools.math_font import FORMULA, signs
 from tools.new_chapter import with_chapter
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "book"))
 import chapters  # noqa: E402
-import formulas  # noqa: E402
 
 CONFIG = yaml.safe_load((ROOT / "jupyter_book.yml").read_text(encoding="utf-8"))
 
@@ -95,16 +95,6 @@ def test_the_notation_has_one_row_for_each_name():
     assert {"x_0", "x_t", "eps", "alpha", "sigma", "alpha_bar", "beta", "t", "s"} <= set(names)
 
 
-def test_a_formula_knows_its_width_and_keeps_its_comma():
-    # In em of MathJax's size, as a browser has set them: 20.37 pixels each.
-    for tex, pixels in ((r"1-\bar\alpha_t", 53.3), ("x_t", 16.8), ("T = 1000", 82.2)):
-        assert formulas.width(tex) == pytest.approx(pixels / 20.37, rel=0.15)
-    context = {"body": r'<p><span class="math notranslate nohighlight">\(t &gt; 0\)</span>, so</p>'}
-    formulas.prepare(None, "page", "page.html", context, None)
-    found = re.fullmatch(r'<p><span class="tied">(<span .*</span>),</span> so</p>', context["body"])
-    assert found and 'style="--w:2' in found[1]
-
-
 def test_a_widget_is_taken_as_a_notebook_saved_it(tmp_path):
     number, model = chapters.saved_widget(ROOT / "notebooks", "14", "live_sampler")
     assert model["state"]["network"] == "fashion_ddpm" and "_esm" not in model["state"]
@@ -165,45 +155,6 @@ def test_the_path_says_how_long_a_chapter_takes(tmp_path):
     assert len(lines) == 2 and "2 h 30" in lines[0] and "h 30" not in lines[1]
     found = [chapters.duration(minutes) for minutes in (0, 45, 60, 150)]
     assert found == ["", "45 min", "1 h", "2 h 30"]
-
-
-# ---- the front-end files ------------------------------------------------------------------------
-
-
-def test_the_installed_package_is_the_locked_one(tmp_path):
-    frontend.copy_mathjax(tmp_path)
-    lock = json.loads(frontend.LOCK.read_text())
-    assert (tmp_path / "tex-chtml.js").stat().st_size > 1_000_000
-    assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == len(lock["files"]) > 50
-    assert "Apache License" in (tmp_path / "LICENSE").read_text()
-
-
-def locked(tmp_path, monkeypatch, **change) -> None:
-    lock = json.loads(frontend.LOCK.read_text()) | change
-    (tmp_path / "lock.json").write_text(json.dumps(lock))
-    monkeypatch.setattr(frontend, "LOCK", tmp_path / "lock.json")
-
-
-def test_a_changed_file_is_refused_with_both_checksums(tmp_path, monkeypatch):
-    locked(tmp_path, monkeypatch, files={"es5/tex-chtml.js": "0" * 64})
-    with pytest.raises(frontend.FrontendError, match=rf"tex-chtml\.js has sha256 \w+.*{'0' * 64}"):
-        frontend.copy_mathjax(tmp_path / "out")
-    assert not (tmp_path / "out").exists()
-
-
-def test_another_version_is_refused(tmp_path, monkeypatch):
-    locked(tmp_path, monkeypatch, version="0.0.1")
-    with pytest.raises(frontend.FrontendError, match=r"lock was made for 0\.0\.1"):
-        frontend.copy_mathjax(tmp_path / "out")
-
-
-def test_a_missing_package_or_file_is_named_with_the_cure(tmp_path, monkeypatch):
-    locked(tmp_path, monkeypatch, files={"es5/gone.js": "0" * 64})
-    with pytest.raises(frontend.FrontendError, match=r"gone\.js is missing: install"):
-        frontend.copy_mathjax(tmp_path / "out")
-    monkeypatch.setattr(frontend, "PACKAGE", "no-such-package-here")
-    with pytest.raises(frontend.FrontendError, match=r'pip install -e "\.\[book\]"'):
-        frontend.copy_mathjax(tmp_path / "out")
 
 
 # ---- the pages ----------------------------------------------------------------------------------
@@ -270,8 +221,14 @@ def test_a_page_says_what_it_is_about_and_loads_no_more_than_it_needs(site: Path
         assert text.count('name="description"') == int(known) or not known, path
         assert "fontawesome.js" not in text, path  # the icons are in the style
         assert ("searchindex.js" in text) == (path.name == "search.html"), path
-    style = (site / "_static" / "styles" / "pydata-sphinx-theme.css").read_text()
-    assert ".fa-bars" in style and "fa-solid-900" in style
+        assert len(re.findall('<link rel="stylesheet"', text)) == 1, path
+        assert "widget-state+json" not in text, path
+        for picture in re.findall(r"<img [^>]*_images/[^>]*png[^>]*>", text):
+            assert 'loading="lazy"' in picture and "height=" in picture, (path, picture)
+    (style,) = site.glob("_static/course.*.css")
+    kept = style.read_text(encoding="utf-8")
+    assert ".fa-bars" in kept and "fa-solid-900" in kept and ".fa-skull-crossbones" not in kept
+    assert style.stat().st_size < 250_000  # what the theme and its parts bring is 550 kB
     assert not [*site.rglob("*.map"), *site.rglob("fontawesome.js")]
 
 
@@ -378,19 +335,54 @@ def test_every_notebook_can_be_downloaded(site: Path):
         assert json.loads(copy.read_text(encoding="utf-8"))["cells"]
 
 
-def test_every_chapter_s_widgets_have_their_state_and_their_script(site: Path):
-    for path in (site / "notebooks").rglob("*.html"):
+def test_every_widget_of_a_page_has_its_state_and_its_script(site: Path):
+    checked = 0
+    for path, page in pages(site).items():
         text = path.read_text(encoding="utf-8")
-        blocks = re.findall(
-            r'<script type="(application/vnd\.jupyter[^"]*)">(.*?)</script>', text, re.S
-        )
-        views = [json.loads(body)["model_id"] for kind, body in blocks if "widget-view" in kind]
-        states = [json.loads(body)["state"] for kind, body in blocks if "widget-state" in kind]
+        views = re.findall(r'<script type="[^"]*widget-view\+json">(.*?)</script>', text, re.S)
+        if not views:
+            continue
+        (saved,) = [load for load in page.loads if "_static/saved/" in load]
+        assert (
+            page.loads.index(saved) + 1
+            == [place for place, load in enumerate(page.loads) if "static-host.js" in load].pop()
+        ), path
+        script = target(path, saved).read_text(encoding="utf-8")
+        states = json.loads(script.removeprefix("window.courseSaved = ").removesuffix(";\n"))
         for view in views:
-            identity = states[0][view]["state"].get("_anywidget_id", "")
+            state = states["state"][json.loads(view)["model_id"]]["state"]
+            identity = state.get("_anywidget_id", "")
             if identity.startswith("course_lib.widgets."):
                 name = identity.split(".")[-2]
                 assert (site / "_static" / "widgets" / f"{name}.js").is_file(), (path, name)
+                checked += 1
+    assert checked
+
+
+# What browsers know of MathML (MathML Core); other elements they show as a row of their parts.
+CORE = {"math", "mi", "mn", "mo", "mtext", "mspace", "mrow", "mfrac", "msqrt", "mroot", "mstyle"}
+CORE |= {"msub", "msup", "msubsup", "munder", "mover", "munderover", "mtable", "mtr", "mtd"}
+
+
+def test_every_formula_is_mathml_that_browsers_know_in_a_font_that_has_its_signs(site: Path):
+    (font,) = site.glob("_static/math.*.woff2")
+    assert font.stat().st_size < 70_000
+    shapes = TTFont(font).getBestCmap()
+    assert font.name in next(site.glob("_static/course.*.css")).read_text(encoding="utf-8")
+    seen = 0
+    for path in pages(site):
+        text = path.read_text(encoding="utf-8")
+        assert "MathJax" not in text and r"\(" not in re.sub(r"<script.*?</script>", "", text), path
+        formulas = FORMULA.findall(text)
+        if formulas and path.parent.name != "book":
+            assert text.count('rel="preload" as="font" type="font/woff2"') == 1, path
+        for formula in formulas:
+            assert set(re.findall(r"<(\w+)", formula)) <= CORE, (path, formula)
+            assert set(re.findall(r'mathvariant="([^"]*)"', formula)) <= {"normal"}, formula
+            missing = {sign for sign in signs(formula) if ord(sign) not in shapes}
+            assert not {sign for sign in missing if sign.strip() and sign != "\u2061"}, formula
+            seen += 1
+    assert seen > 5
 
 
 def test_the_library_is_described_with_a_place_for_each_function(site: Path):

@@ -1,7 +1,7 @@
 """Whose everything is: code, text, data, emoji, weights and what the website carries, on a page.
 
-Read from the files that say it (LICENSE, NOTICE, CARD.md, the weights' manifest, the lock of the
-front-end files, the metadata of the installed packages), so that the page cannot fall behind.
+Read from the files that say it (LICENSE, NOTICE, CARD.md, the weights' manifest, the metadata of
+the installed packages), so that the page cannot fall behind.
 """
 
 import json
@@ -10,8 +10,6 @@ from importlib.metadata import distribution
 from pathlib import Path
 
 import yaml
-
-from tools.frontend import LOCK
 
 ROOT = Path(__file__).resolve().parent.parent
 # Folders under data/ that hold what the course itself has made. All others bring a card.
@@ -30,7 +28,6 @@ CARRIED = {
     "sphinx-togglebutton": "folds",
     "sphinx-exercise": "the look of exercises",
     "myst-nb": "the look of cells",
-    "django-static-mathjax": "MathJax and its fonts",
 }
 # Works of others inside those packages, with what their own files say.
 INSIDE = [
@@ -40,6 +37,7 @@ INSIDE = [
         "Font Awesome Free, in pydata-sphinx-theme",
         "icons CC BY 4.0, fonts SIL OFL 1.1, code MIT",
     ),
+    ("the font of formulas", "STIX Two Math, in ziamath", "SIL OFL 1.1"),
     ("copying to the clipboard", "clipboard.js, in sphinx-copybutton", "MIT"),
 ]
 
@@ -128,11 +126,10 @@ def licence_of(package: str) -> str:
 
 def of_the_site() -> str:
     """What the pages load, from which package and version, under which licence."""
-    lock = json.loads(LOCK.read_text(encoding="utf-8"))
-    rows = []
-    for package, what in CARRIED.items():
-        own = lock["licence"] if package == lock["package"] else licence_of(package)
-        rows.append((what, f"{package} {distribution(package).version}", own))
+    rows = [
+        (what, f"{package} {distribution(package).version}", licence_of(package))
+        for package, what in CARRIED.items()
+    ]
     return table(("on the pages", "from the package", "licence"), [*rows, *INSIDE])
 
 

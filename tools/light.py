@@ -18,6 +18,7 @@ import tinycss2
 from PIL import Image
 
 PICTURE = re.compile(r'<img (?=[^>]*src="([^"]*_images/[^"]*\.png)")(?![^>]*(?:height|loading)=)')
+WHOLE = 'width="{}" height="{}"'
 STATE = re.compile(
     r'<script type="application/vnd\.jupyter\.widget-state\+json">(.*?)</script>\s*', re.S
 )
@@ -47,6 +48,8 @@ def lighten(site: Path) -> None:
             sheets[asked] = write(static, "course", "css", joined(site, asked, known))
         one = iter([f'\n  <link rel="stylesheet" href="{up}_static/{sheets[asked]}">'])
         path.write_text(SHEET.sub(lambda _, one=one: next(one, ""), text), encoding="utf-8")
+    for href in {href for asked in sheets for href in asked}:
+        (site / href).unlink()
 
 
 def write(static: Path, name: str, kind: str, text: str) -> str:
@@ -74,7 +77,7 @@ def sized(found: re.Match, folder: Path) -> str:
         wide, high = picture.size
     told = re.match(r'[^>]*\bwidth="(\d+)"', found.string[found.start() :])
     room = f'height="{round(int(told[1]) * high / wide)}"' if told else ""
-    return f'<img loading="lazy" {room} ' if room else f'<img loading="lazy" width="{wide}" height="{high}" '
+    return f'<img loading="lazy" {room or WHOLE.format(wide, high)} '
 
 
 def apart(text: str, site: Path, page: str, up: str) -> str:

@@ -29,10 +29,13 @@ def write_math_font(site: Path) -> None:
     Raises ExtensionError, with the command that installs it, when the package is missing.
     """
     pages = {path: path.read_text(encoding="utf-8") for path in site.rglob("*.html")}
-    used = set().union(*(signs(found) for text in pages.values() for found in FORMULA.findall(text)))
+    used = set().union(
+        *(signs(found) for text in pages.values() for found in FORMULA.findall(text))
+    )
     path = packaged("ziamath", "ziamath/fonts/STIXTwoMath-Regular.ttf")
     logging.getLogger("fontTools").setLevel(logging.WARNING)
     options = subset.Options(flavor="woff2", layout_features=["ssty"], hinting=False)
+    options.name_IDs = ["*"]  # whose it is, and its licence
     font = subset.load_font(str(path), options)
     maker = subset.Subsetter(options)
     maker.populate(text="".join(sorted(used)))
