@@ -16,9 +16,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # for `python tools/build_book.py`
 
+from tools.fonts import put_math_font  # noqa: E402
 from tools.frontend import FrontendError, copy_widgets  # noqa: E402
 from tools.light import lighten  # noqa: E402
-from tools.math_font import write_math_font  # noqa: E402
 
 
 def build(target: Path, source: Path = ROOT, *more: str) -> int:
@@ -38,7 +38,7 @@ def build(target: Path, source: Path = ROOT, *more: str) -> int:
     folders = ["-c", str(ROOT / "book"), "-d", str(work / "doctrees")]
     code = sphinx_build(["-b", "html", *options, *folders, str(source), str(target)])
     leave_out_what_nobody_asks_for(target / "_static")
-    write_math_font(target)
+    put_math_font(target)
     lighten(target)
     return code
 

@@ -6,6 +6,7 @@
 - pictures know their height, so that nothing jumps, and are loaded when they come near
 - saved widgets stand in a file of their own, for which the text does not wait
 - one stylesheet takes the place of twelve, without rules for what is on no page
+- the theme's icons are those that it uses, not two thousand
 """
 
 import hashlib
@@ -16,6 +17,8 @@ from posixpath import dirname, normpath
 
 import tinycss2
 from PIL import Image
+
+from tools.fonts import put_icons
 
 PICTURE = re.compile(r'<img (?=[^>]*src="([^"]*_images/[^"]*\.png)")(?![^>]*(?:height|loading)=)')
 WHOLE = 'width="{}" height="{}"'
@@ -48,6 +51,9 @@ def lighten(site: Path) -> None:
             sheets[asked] = write(static, "course", "css", joined(site, asked, known))
         one = iter([f'\n  <link rel="stylesheet" href="{up}_static/{sheets[asked]}">'])
         path.write_text(SHEET.sub(lambda _, one=one: next(one, ""), text), encoding="utf-8")
+    css = "".join((static / name).read_text(encoding="utf-8") for name in sheets.values())
+    for font in (static / "vendor").rglob("*.woff2"):
+        put_icons(font, css)
     for href in {href for asked in sheets for href in asked}:
         (site / href).unlink()
 
