@@ -16,6 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.image import AxesImage
 from matplotlib.patches import Circle
+from matplotlib.text import Annotation
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
@@ -404,7 +405,8 @@ def compare_bars(
         axes = figure.add_subplot()
         colours = [COLOURS.get(name, COLOURS["model"]) for name in names]
         bars = axes.barh(names, numbers, color=colours, height=0.66)
-        axes.bar_label(bars, [form.format(number) for number in numbers], padding=4, fontsize=11)
+        texts = [form.format(number) for number in numbers]
+        labels = axes.bar_label(bars, texts, padding=4, fontsize=11)
         if floor is not None:
             axes.axvline(floor, color=COLOURS["data"], linestyle="--", linewidth=1.5)
             label = f"real against real: {form.format(floor)}"
@@ -416,8 +418,20 @@ def compare_bars(
         axes.grid(axis="y", visible=False)
         axes.margins(x=0.14)
         axes.set_xlabel(xlabel)
+        if floor is not None:
+            _clear_of(figure, axes, labels, float(floor))
     said = "; ".join(f"{k} {form.format(v)}" for k, v in zip(names, numbers, strict=True))
     return named(figure, alt, f"bars: {said}", title)
+
+
+def _clear_of(figure: Picture, axes: Axes, labels: list[Annotation], x: float) -> None:
+    """Move the numbers that a vertical line at x would cross, or touch, to the right of it."""
+    figure.draw_without_rendering()
+    line, gap = axes.transData.transform((x, 0))[0], 4 * DPI / 72
+    for label in labels:
+        box, (right, up) = label.get_window_extent(), label.xyann
+        if box.x0 - gap / 2 < line < box.x1 + gap / 2:
+            label.xyann = (right + (line + gap - box.x0) * 72 / DPI, up)
 
 
 def histogram(

@@ -339,6 +339,24 @@ def test_compare_bars_writes_the_numbers_and_the_floor():
     assert "DDPM 7.66; noise 276" in picture.alt
 
 
+@pytest.mark.parametrize("longest", [0.1, 1.0, 1.2, 30.0])
+def test_the_floor_crosses_no_number_and_only_what_it_would_cross_moves(longest):
+    values = {str(share): longest * share for share in np.linspace(0.02, 1, 15).round(2)}
+    plain, picture = (plot.compare_bars(values, floor=at, form="{:.4f}") for at in (None, 1.0))
+    picture.draw_without_rendering()
+    [axes] = picture.axes
+    line = axes.transData.transform((1.0, 0))[0]
+    texts = [text for text in axes.texts if "real" not in text.get_text()]
+    boxes = [text.get_window_extent() for text in texts]
+    assert len(texts) == 15 and not any(box.x0 - 3 < line < box.x1 + 3 for box in boxes)
+    assert max(box.x1 for box in boxes) <= picture.bbox.x1
+    moved = [(text.xyann[0] - 4) * plot.DPI / 72 for text in texts]  # pixels
+    crossed = [(box, by) for box, by in zip(boxes, moved, strict=True) if by]
+    assert all(box.x0 - by < line + 6 < box.x0 + 6 for box, by in crossed)
+    assert bool(crossed) == (longest > 0.1)
+    assert all(text.xyann == (4, 0) for text in plain.axes[0].texts)
+
+
 def test_densities_shade_each_curve_and_name_it():
     x = torch.linspace(-1, 1, 5)
     (axes,) = plot.densities({"data": x.abs(), "model": 1 - x.abs()}, x=x, xlabel="x").axes

@@ -189,13 +189,9 @@ MUTANTS = [
         "diffusion/predictions.py", "(x_t - alpha * x_0) / sigma", "(x_t - x_0) / sigma", "factor"
     ),
     Mutant("diffusion/predictions.py", "/ sigma).square()", "/ sigma)", "root of the weight"),
-    Mutant("diffusion/predictions.py", "sigma * SIGMA_DATA / total", "SIGMA_DATA / total", "c_out"),
-    Mutant(
-        "diffusion/predictions.py",
-        "alpha * SIGMA_DATA**2 / total**2",
-        "alpha * SIGMA_DATA**2 / total",
-        "c_skip: root",
-    ),
+    Mutant("diffusion/predictions.py", "return sigma / (SIG", "return 1 / (SIG", "c_out"),
+    Mutant("diffusion/predictions.py", "* SIGMA_DATA / total", "* SIGMA_DATA", "c_skip"),
+    Mutant("diffusion/predictions.py", "return a * out", "return out * sigma / sigma", "0 / 0"),
     # denoiser
     Mutant(
         "diffusion/denoiser.py", "alpha * x_0 + sigma * eps", "sigma * x_0 + alpha * eps", "swapped"
@@ -299,8 +295,8 @@ MUTANTS = [
     ),
     Mutant(
         "diffusion/latents.py",
-        "_wide(on_a, a) * a + _wide(on_b, b) * b",
-        "_wide(on_b, a) * a + _wide(on_a, b) * b",
+        "shaped(on_a, a) * a + shaped(on_b, b) * b",
+        "shaped(on_b, a) * a + shaped(on_a, b) * b",
         "the ends swapped",
     ),
     Mutant(
@@ -488,18 +484,6 @@ MUTANTS = [
         "int(self.below(k) * (TOTAL - self.count)) + k",
         "int(self.below(k) * TOTAL)",
         "a symbol may be left without a unit",
-    ),
-    Mutant(
-        "diffusion/coding.py",
-        "        below.append(below[-1] + p)",
-        "        below.append(p)",
-        "chances are not added up",
-    ),
-    Mutant(
-        "diffusion/coding.py",
-        "abs(below[-1] - 1) > 1e-6",
-        "below[-1] > 1 + 1e-6",
-        "chances may be missing",
     ),
     Mutant(
         "diffusion/coding.py",
@@ -760,7 +744,7 @@ MUTANTS = [
     ),
     Mutant(
         "diffusion/score_matching.py",
-        "create_graph=True",
+        "create_graph=torch.is_grad_enabled()",
         "create_graph=False",
         "the trace teaches nothing",
     ),
@@ -944,18 +928,6 @@ MUTANTS = [
     ),
     Mutant("diffusion/ode.py", "(code / sigma).square()", "code.square()", "width of the prior"),
     Mutant("diffusion/ode.py", "+ math.log(sigma) +", "+", "constant of the prior"),
-    Mutant(
-        "diffusion/ode.py",
-        "total = total + row.flatten(1)[:, i]",
-        "total = total + row.flatten(1).sum(1)",
-        "a row for its diagonal",
-    ),
-    Mutant(
-        "diffusion/ode.py",
-        "(product * probe).flatten(1).sum(1)",
-        "(product * probe).flatten(1).mean(1)",
-        "sum is a mean",
-    ),
     # modulation and style
     Mutant("nn/modulation.py", "(1 + scale) * self.norm", "scale * self.norm", "1 + scale"),
     Mutant(
@@ -1779,7 +1751,8 @@ MUTANTS = [
     Mutant("data/prompted.py", "(1 - cosine) / 3", "(1 - cosine) / 2", "greys are not kept"),
     Mutant("data/prompted.py", "found[wanted] < 0.5", "found[wanted] < 0", "any colour will do"),
     Mutant("data/prompted.py", "name not in colours and", "", "a ground that hides it"),
-    Mutant("core/eight_bits.py", "blocks.abs().amax", "blocks.amax", "negative ones unscaled"),
+    Mutant("core/eight_bits.py", "largest = blocks.abs()", "largest = blocks", "negative ones"),
+    Mutant("core/eight_bits.py", "scale.view(torch.int16) + short", "scale.view(torch.int16)", "cut"),
     Mutant("core/eight_bits.py", "whole.float() * each", "whole.float() / each", "inverse"),
     Mutant("weights.py", "value.dim() > 1", "value.dim() > 0", "biases in 8 bits"),
     Mutant("data/scenes.py", "% 8 == 3", "% 8 == 9", "no pair held out"),
