@@ -135,6 +135,8 @@ def show_points(
     behind: Tensor | None = None,
     columns: int = 3,
     limit: float | None = None,
+    xlabel: str = "",
+    ylabel: str = "",
     title: str = "",
     alt: str = "",
 ) -> Picture:
@@ -144,6 +146,7 @@ def show_points(
     colours   a key of `COLOURS` for each panel; without it a panel called "noise" is grey, etc.
     behind    a cloud drawn faintly in every panel, to compare with
     limit     axes run from -limit to limit; without it they hold 99.5 % of the points
+    xlabel    what the first number is, below each panel; ylabel, the second, at the left of a row
     """
     clouds = {"": clouds} if isinstance(clouds, Tensor) else clouds
     drawn = {label: as_array(cloud) for label, cloud in clouds.items()}
@@ -155,12 +158,14 @@ def show_points(
     limit = limit or 1.15 * float(np.quantile(np.abs(every), 0.995))
     with matplotlib.rc_context(STYLE):
         figure, panels = panels_of(len(drawn), columns, title, labelled=any(drawn))
-        for axes, (label, cloud), colour in zip(panels, drawn.items(), colours, strict=True):
+        each = zip(panels, drawn.items(), colours, strict=True)
+        for i, (axes, (label, cloud), colour) in enumerate(each):
             if behind is not None:
                 _dots(axes, as_array(behind), size=3, colour="#D0D0D0")
             size = float(np.clip(6000 / len(cloud), 2, 14))
             _dots(axes, cloud, size=size, colour=colour, alpha=0.6)
             _square(axes, limit, label)
+            axes.set(xlabel=xlabel, ylabel="" if i % columns else ylabel)
     return named(figure, alt, f"point clouds: {'; '.join(filter(None, drawn))}", title)
 
 

@@ -169,6 +169,16 @@ def test_show_points_has_a_panel_for_each_cloud_in_its_colour():
     assert colours_of(alone.axes[0].collections) == [COLOURS["exact"]]
 
 
+def test_points_say_what_their_two_numbers_are():
+    clouds = dict.fromkeys("abcd", torch.randn(9, 2))
+    picture = plot.show_points(clouds, columns=2, xlabel="red", ylabel="blue")
+    assert [axes.get_xlabel() for axes in picture.axes] == ["red"] * 4
+    assert [axes.get_ylabel() for axes in picture.axes] == ["blue", "", "blue", ""]
+    picture.draw_without_rendering()
+    sides = {round(axes.get_window_extent().width) for axes in picture.axes}
+    assert max(sides) - min(sides) <= 1
+
+
 def test_show_paths_draws_each_way_once_with_its_two_ends():
     steps = [torch.full((4, 2), 3.0 - k) + torch.arange(4)[:, None] for k in range(6)]
     picture = plot.show_paths({"Heun": steps, "DDIM": steps[::5]}, behind=torch.randn(9, 2))

@@ -1752,7 +1752,9 @@ MUTANTS = [
     Mutant("data/prompted.py", "found[wanted] < 0.5", "found[wanted] < 0", "any colour will do"),
     Mutant("data/prompted.py", "name not in colours and", "", "a ground that hides it"),
     Mutant("core/eight_bits.py", "largest = blocks.abs()", "largest = blocks", "negative ones"),
-    Mutant("core/eight_bits.py", "scale.view(torch.int16) + short", "scale.view(torch.int16)", "cut"),
+    Mutant(
+        "core/eight_bits.py", "scale.view(torch.int16) + short", "scale.view(torch.int16)", "cut"
+    ),
     Mutant("core/eight_bits.py", "whole.float() * each", "whole.float() / each", "inverse"),
     Mutant("weights.py", "value.dim() > 1", "value.dim() > 0", "biases in 8 bits"),
     Mutant("data/scenes.py", "% 8 == 3", "% 8 == 9", "no pair held out"),

@@ -15,8 +15,8 @@ SIGMA_DATA = 0.5
 
 
 def _edm(alpha: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
-    # Karras et al. 2022, table 1: out = (x_0 - c_skip x_t) / c_out, in the coordinates of `alpha` and
-    # `sigma`. c_out and what it divides both hold a sigma, cancelled here: sigma = 0 is no exception.
+    # Karras et al. 2022, table 1: out = (x_0 - c_skip x_t) / c_out, in the coordinates of `alpha`
+    # and `sigma`. c_out and what it divides both hold a sigma, cancelled here: it may be 0.
     total = (alpha**2 * SIGMA_DATA**2 + sigma**2).sqrt()
     return sigma / (SIGMA_DATA * total), -alpha * SIGMA_DATA / total
 
