@@ -361,3 +361,9 @@ def test_every_picture_has_its_turn():
     bound_terms(denoise, short, pictures, 17, draws=2, randn_like=torch.zeros_like)
     told = torch.cat(seen)[:, 0] / short.alpha(torch.arange(1, 11).repeat_interleave(2))
     assert (told / 100).round().long().bincount().tolist() == [5, 5, 5, 5]
+
+
+def test_no_pictures_cost_nothing():
+    none, t = torch.zeros(0, 1, 2, 2), torch.ones(0, dtype=torch.long)
+    for found in term_bits(lambda x, t: x, linear(), none, t, none, 17):
+        assert found.shape == (0,)

@@ -170,3 +170,9 @@ def test_an_end_without_signal_is_refused():
         ode.log_prob(denoise, rectified, x, 0.01)
     with pytest.raises(ValueError, match="alpha is next to 0"):
         ode.flow(denoise, rectified, x, 1.0, 0.01)
+
+
+def test_no_examples_flow_nowhere():
+    none, schedule = torch.zeros(0, 2).double(), sde.vp()
+    assert ode.flow(PLANE.denoiser(schedule), schedule, none, 0.1, 0.9).x.shape == (0, 2)
+    assert ode.log_prob(PLANE.denoiser(schedule), schedule, none, 0.1).shape == (0,)

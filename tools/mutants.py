@@ -444,7 +444,7 @@ MUTANTS = [
     ),
     Mutant(
         "diffusion/likelihood.py",
-        "-log_p / x_0[0].numel()",
+        "-log_p / x_0.shape[1:].numel()",
         "-log_p / len(x_0)",
         "divides by the batch",
     ),
@@ -653,7 +653,7 @@ MUTANTS = [
     ),
     Mutant(
         "diffusion/reverse.py",
-        "(math.log(2) * x_0[0].numel())",
+        "(math.log(2) * x_0.shape[1:].numel())",
         "math.log(2)",
         "per dimension for per example",
     ),

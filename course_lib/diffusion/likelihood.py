@@ -124,7 +124,7 @@ def term_bits(
     # Elsewhere the guess may be so far off that the gradient of its logarithm is no number.
     last = torch.where((t == 1).view(sigma.shape), guess, x_0)
     log_p = discretised_gaussian(x_0, last, float(schedule.beta[1].sqrt()), levels)
-    decoder = nats_to_bits(-log_p / x_0[0].numel())
+    decoder = nats_to_bits(-log_p / x_0.shape[1:].numel())
     return torch.where(t == 1, decoder.to(step.dtype), step), error
 
 

@@ -75,4 +75,6 @@ def convert(
 def x_0_weight(predicts: str, alpha: Tensor, sigma: Tensor) -> Tensor:
     """How much a squared loss on the output counts the squared error in x_0: (det / sigma)²."""
     a, b = mix(predicts, alpha, sigma)
+    if predicts == "x_0":  # as above
+        return a.square()
     return ((a * sigma - b * alpha) / sigma).square()

@@ -24,7 +24,7 @@ def divergence(field: Score, x: Data) -> tuple[Data, PerExample]:
     Raises ValueError if the field's values are not shaped like x.
     """
     x, out = _evaluate(field, x)
-    axes = torch.eye(x[0].numel(), dtype=x.dtype, device=x.device).view(-1, 1, *x.shape[1:])
+    axes = torch.eye(x.shape[1:].numel(), dtype=x.dtype, device=x.device).view(-1, 1, *x.shape[1:])
     return out, torch.stack([_quadratic(out, x, axis.expand_as(x)) for axis in axes]).sum(0)
 
 
