@@ -172,6 +172,7 @@ MUTANTS = [
         "if False:",
         "a check that never fails",
     ),
+    Mutant("diffusion/schedules.py", "clamp(known[-1], known[0])", "double()", "beyond all ratios"),
     # predictions
     Mutant(
         "diffusion/predictions.py",
@@ -193,6 +194,7 @@ MUTANTS = [
     Mutant("diffusion/predictions.py", "* SIGMA_DATA / total", "* SIGMA_DATA", "c_skip"),
     Mutant("diffusion/predictions.py", "return a * out", "return out * sigma / sigma", "0 / 0"),
     # denoiser
+    Mutant("diffusion/denoiser.py", "if out.shape != x_t.shape:", "if False:", "unchecked shape"),
     Mutant(
         "diffusion/denoiser.py", "alpha * x_0 + sigma * eps", "sigma * x_0 + alpha * eps", "swapped"
     ),
@@ -619,6 +621,8 @@ MUTANTS = [
     Mutant(
         "diffusion/discrete.py", "if not 0 < rate < 1:", "if False:", "a check that never fails"
     ),
+    Mutant("diffusion/discrete.py", "@ sequences).clamp(max=1)", "@ sequences)", "more than 1"),
+    Mutant("diffusion/discrete.py", "bool((t < 0).any()):", "False:", "-1 is the last time"),
     # the learned Gaussian step
     Mutant(
         "diffusion/reverse.py",
@@ -815,10 +819,9 @@ MUTANTS = [
         "variance  #",
         "the product is as wide as its factor",
     ),
-    Mutant("diffusion/perturb.py", "+ (1 - chance) * zero)", "+ zero)", "factor"),
-    Mutant(
-        "diffusion/perturb.py", "return chance * one / (", "return chance * zero / (", "swapped"
-    ),
+    Mutant("diffusion/perturb.py", "+ (1 - chance) * zero", "+ zero", "factor"),
+    Mutant("diffusion/perturb.py", "return chance * one /", "return chance * zero /", "swapped"),
+    Mutant("diffusion/perturb.py", "(total == 0).any()", "(total < 0).any()", "0 / 0"),
     Mutant(
         "diffusion/perturb.py", "(one + zero == 0)", "(one * 0 != 0)", "a check that never fails"
     ),
@@ -1746,7 +1749,7 @@ MUTANTS = [
         "no scale",
     ),
     # weights in 8 bits, words and captioned data
-    Mutant("core/eight_bits.py", ".amax(1) / top", ".amax(1) / 100", "the largest is cut"),
+    Mutant("core/eight_bits.py", "(largest / top)", "(largest / 100)", "the largest is cut"),
     Mutant("data/prompted.py", "math.sin(angle)", "-math.sin(angle)", "turned the other way"),
     Mutant("data/prompted.py", "(1 - cosine) / 3", "(1 - cosine) / 2", "greys are not kept"),
     Mutant("data/prompted.py", "found[wanted] < 0.5", "found[wanted] < 0", "any colour will do"),
