@@ -174,16 +174,10 @@ def save_png(path: str | Path, picture: Picture, settings: Settings, count: int 
     packed = io.BytesIO()
     pixels = np.ascontiguousarray(picture.permute(1, 2, 0).numpy())
     Image.fromarray(pixels).save(packed, "PNG", optimize=True, pnginfo=about)
-    path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        path.touch(exist_ok=False)  # the name is ours before the file is: no other run takes it
+        atomic_write(path, packed.getvalue(), new=True)
     except FileExistsError as error:
         raise FileExistsError(f"{path} is there already, and is left as it is") from error
-    try:
-        atomic_write(path, packed.getvalue())
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
 
 
 def settings_in(path: str | Path) -> tuple[Settings, int]:

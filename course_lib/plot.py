@@ -16,6 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.image import AxesImage
 from matplotlib.patches import Circle
+from matplotlib.text import Annotation
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
@@ -134,6 +135,8 @@ def show_points(
     behind: Tensor | None = None,
     columns: int = 3,
     limit: float | None = None,
+    xlabel: str = "",
+    ylabel: str = "",
     title: str = "",
     alt: str = "",
 ) -> Picture:
@@ -143,6 +146,7 @@ def show_points(
     colours   a key of `COLOURS` for each panel; without it a panel called "noise" is grey, etc.
     behind    a cloud drawn faintly in every panel, to compare with
     limit     axes run from -limit to limit; without it they hold 99.5 % of the points
+    xlabel    what the first number is, below each panel; ylabel, the second, at the left of a row
     """
     clouds = {"": clouds} if isinstance(clouds, Tensor) else clouds
     drawn = {label: as_array(cloud) for label, cloud in clouds.items()}
@@ -154,12 +158,14 @@ def show_points(
     limit = limit or 1.15 * float(np.quantile(np.abs(every), 0.995))
     with matplotlib.rc_context(STYLE):
         figure, panels = panels_of(len(drawn), columns, title, labelled=any(drawn))
-        for axes, (label, cloud), colour in zip(panels, drawn.items(), colours, strict=True):
+        each = zip(panels, drawn.items(), colours, strict=True)
+        for i, (axes, (label, cloud), colour) in enumerate(each):
             if behind is not None:
                 _dots(axes, as_array(behind), size=3, colour="#D0D0D0")
             size = float(np.clip(6000 / len(cloud), 2, 14))
             _dots(axes, cloud, size=size, colour=colour, alpha=0.6)
             _square(axes, limit, label)
+            axes.set(xlabel=xlabel, ylabel="" if i % columns else ylabel)
     return named(figure, alt, f"point clouds: {'; '.join(filter(None, drawn))}", title)
 
 
@@ -404,7 +410,8 @@ def compare_bars(
         axes = figure.add_subplot()
         colours = [COLOURS.get(name, COLOURS["model"]) for name in names]
         bars = axes.barh(names, numbers, color=colours, height=0.66)
-        axes.bar_label(bars, [form.format(number) for number in numbers], padding=4, fontsize=11)
+        texts = [form.format(number) for number in numbers]
+        labels = axes.bar_label(bars, texts, padding=4, fontsize=11)
         if floor is not None:
             axes.axvline(floor, color=COLOURS["data"], linestyle="--", linewidth=1.5)
             label = f"real against real: {form.format(floor)}"
@@ -416,8 +423,20 @@ def compare_bars(
         axes.grid(axis="y", visible=False)
         axes.margins(x=0.14)
         axes.set_xlabel(xlabel)
+        if floor is not None:
+            _clear_of(figure, axes, labels, float(floor))
     said = "; ".join(f"{k} {form.format(v)}" for k, v in zip(names, numbers, strict=True))
     return named(figure, alt, f"bars: {said}", title)
+
+
+def _clear_of(figure: Picture, axes: Axes, labels: list[Annotation], x: float) -> None:
+    """Move the numbers that a vertical line at x would cross, or touch, to the right of it."""
+    figure.draw_without_rendering()
+    line, gap = axes.transData.transform((x, 0))[0], 4 * DPI / 72
+    for label in labels:
+        box, (right, up) = label.get_window_extent(), label.xyann
+        if box.x0 - gap / 2 < line < box.x1 + gap / 2:
+            label.xyann = (right + (line + gap - box.x0) * 72 / DPI, up)
 
 
 def histogram(

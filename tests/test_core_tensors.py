@@ -2,6 +2,7 @@
 
 import os
 import random
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -86,3 +87,46 @@ def test_an_interrupted_write_leaves_the_old_file(tmp_path, monkeypatch):
         atomic_write(path, b"new")
     assert path.read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["file.bin"]
+
+
+@pytest.fixture(params=[True, False], ids=["links", "no links"])
+def links(request, monkeypatch):
+    """A disk that knows hard links, and one that does not."""
+    if not request.param:
+
+        def refuse(*_):
+            raise PermissionError(1, "Operation not permitted")
+
+        monkeypatch.setattr(os, "link", refuse)
+    return request.param
+
+
+def test_a_new_file_overwrites_nothing(tmp_path, links):
+    path = tmp_path / "file.bin"
+    atomic_write(path, b"first", new=True)
+    with pytest.raises(FileExistsError):
+        atomic_write(path, b"second", new=True)
+    assert path.read_bytes() == b"first" and os.listdir(tmp_path) == ["file.bin"]
+
+
+def test_of_many_who_want_a_new_name_one_gets_it_with_all_its_content(tmp_path, links):
+    def write(number):
+        try:
+            atomic_write(tmp_path / "file.bin", bytes([number]) * 100_000, new=True)
+        except FileExistsError:
+            return None
+        return number
+
+    for _ in range(20):
+        with ThreadPoolExecutor(8) as writers:
+            (won,) = [one for one in writers.map(write, range(8)) if one is not None]
+        assert (tmp_path / "file.bin").read_bytes() == bytes([won]) * 100_000
+        assert os.listdir(tmp_path) == ["file.bin"]
+        (tmp_path / "file.bin").unlink()
+
+
+def test_a_new_file_that_cannot_be_moved_leaves_none(tmp_path, links, monkeypatch):
+    monkeypatch.setattr(os, "link" if links else "replace", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        atomic_write(tmp_path / "file.bin", b"new", new=True)
+    assert not os.listdir(tmp_path)

@@ -9,7 +9,7 @@ from course_lib.diffusion.denoiser import Denoiser, on_schedule
 from course_lib.diffusion.exact import GaussianMixture
 from course_lib.diffusion.guidance import clip
 from course_lib.diffusion.predictions import PREDICTS, target
-from course_lib.diffusion.schedules import cosine_vp, edm, linear, rectified
+from course_lib.diffusion.schedules import cosine_vp, edm, linear, rectified, zero_terminal
 
 
 class Says(nn.Module):
@@ -172,3 +172,20 @@ def test_where_all_signal_is_gone_another_schedule_gets_a_finite_answer(own, pre
     model = Denoiser(Says(answer), own, predicts)
     found = on_schedule(model, rectified)(torch.randn(64, 1), torch.ones(64))
     assert found.isfinite().all() and found.abs().max() < 0.05
+
+
+def test_an_output_that_would_only_broadcast_is_refused():
+    model = Denoiser(Says(lambda x_t, t: x_t[:, :1]), linear())
+    x, t = torch.ones(4, 3, 2, 2), torch.full((4,), 5)
+    for ask in (lambda: model(x, t), lambda: model.loss(x, t, x)):
+        with pytest.raises(ValueError, match=r"of x_t, \[4, 3, 2, 2\]; got \[4, 1, 2, 2\]"):
+            ask()
+
+
+def test_a_schedule_without_signal_at_its_end_is_asked_at_its_end():
+    asked = []
+    own = zero_terminal(linear())
+    model = Denoiser(Says(lambda x_t, t: (asked.append(t), x_t)[1]), own, "v")
+    x = torch.ones(2, 1)
+    torch.testing.assert_close(on_schedule(model, rectified)(x, torch.ones(2)), -x)  # alpha x - v
+    assert asked[0].tolist() == [1000, 1000]

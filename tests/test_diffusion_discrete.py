@@ -163,3 +163,24 @@ def test_the_recipe_learns():
 def test_bad_input_is_named(make, words):
     with pytest.raises(ValueError, match=words):
         make()
+
+
+@given(st.integers(2, 40), st.integers(1, 20), st.integers(0, 2**20))
+@settings(deadline=None)
+def test_no_chance_is_above_1_so_that_a_walk_ends_in_bits(count, T, seed):
+    generator = torch.Generator().manual_seed(seed)
+    sequences, x_T = (torch.rand(n, 6, generator=generator).round() for n in (count, 50))
+    sequences[:, 3] = 1  # a bit that all share: its chance is a sum of all weights
+    schedule = discrete.even(T)
+    denoise = discrete.exact_denoiser(sequences, schedule)
+    for t in range(1, T + 1):
+        chance = denoise(x_T, torch.full((50,), t))
+        assert ((chance >= 0) & (chance <= 1)).all()
+    *_, x_0 = discrete.walk_back(denoise, schedule, x_T, generator)
+    assert x_0[:, 3].all()
+
+
+def test_no_step_leads_beyond_the_data():
+    bits = torch.ones(2, 3)
+    with pytest.raises(ValueError, match="times of this schedule are 0..5, got -1"):
+        discrete.posterior(discrete.even(5), bits, bits, torch.tensor([3, 0]))

@@ -232,3 +232,16 @@ def test_a_dynamic_threshold_takes_half_precision(dtype):
     held = guidance.dynamic_threshold(lambda x, t: x)
     found = held(x.to(dtype), torch.ones(2))
     torch.testing.assert_close(found, held(x, torch.ones(2)), atol=0.02, rtol=0)
+
+
+def test_a_condition_with_other_rows_is_named():
+    def denoise(x_t, t, label):
+        return x_t + label[:, None]
+
+    x, t, label = torch.zeros(4, 2), torch.ones(4), torch.zeros(3)
+    for guided in (
+        guidance.given(denoise, {"label": label}),
+        guidance.classifier_free(denoise, {"label": label}, {"label": label}, 2.0),
+    ):
+        with pytest.raises(ValueError, match="'label' has 3 rows for 4 examples"):
+            guided(x, t)

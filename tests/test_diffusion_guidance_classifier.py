@@ -10,7 +10,7 @@ from course_lib.diffusion.exact import GaussianMixture
 from course_lib.diffusion.forward import between
 from course_lib.diffusion.guidance import classifier_guided, label_log_prob, slope
 from course_lib.diffusion.samplers import ddim_step, ddpm_step, sample
-from course_lib.diffusion.schedules import linear, spaced_times
+from course_lib.diffusion.schedules import cosine_vp, linear, spaced_times
 
 SCHEDULE = linear()
 MEANS = torch.tensor([[0.0, 1.2], [-1.0, -0.5], [1.0, -0.6]], dtype=torch.float64)
@@ -120,3 +120,9 @@ def test_log_shares_are_bayes_rule():
     ]
     joint = torch.stack(parts, 1)
     check_close(LAW.log_shares(x, alpha, sigma), joint - joint.logsumexp(1, keepdim=True))
+
+
+def test_without_signal_no_gradient_reaches_x_0():
+    guided = classifier_guided(lambda x, t: x, cosine_vp, lambda x, t: (0 * x).sum(1))
+    with pytest.raises(ValueError, match="divides by alpha, which is 0 at t = 1"):
+        guided(torch.ones(2, 2), torch.ones(2))

@@ -26,6 +26,7 @@ from course_lib.diffusion.schedules import (
     cosine_vp,
     edm,
     from_alpha_bar,
+    from_betas,
     from_log_snr,
     linear,
     rectified,
@@ -285,6 +286,36 @@ def test_terms_are_the_decoder_at_one_and_the_steps_above(variance):
     torch.testing.assert_close(error, (guess - x_0).square().mean((1, 2, 3)))
 
 
+@given(st.floats(0.01, 1), st.integers(-511, 511), st.sampled_from(["small", "large"]))
+def test_one_step_bounds_a_gaussian_exactly(beta, level, variance):
+    # For data from N(0, 1) the mean of x_0 given x_1 is alpha x_1 and its variance beta_1, so that
+    # the only step is the exact reverse: L_0 + L_1 is -log2 of the density times a bin's width.
+    chain = from_betas(float64(beta))
+    node, weight = (torch.from_numpy(a) for a in np.polynomial.hermite_e.hermegauss(9))
+    x_0 = torch.full((9, 1), level / 512, dtype=torch.float64)
+
+    def denoise(x_1, t):
+        return chain(t, like=x_1)[0] * x_1
+
+    now = torch.ones(9, dtype=torch.long)
+    bits, _ = term_bits(denoise, chain, x_0, now, node[:, None], 2**20 + 1, variance)
+    total = (weight * bits).sum() / weight.sum() + prior_bits(chain, x_0[:1])[0]
+    density = Normal(0, 1).log_prob(x_0[0, 0])
+    torch.testing.assert_close(total, 19 - density / math.log(2), atol=1e-5, rtol=0)
+    bounds, _ = bound_terms(denoise, chain, x_0, 17, draws=3, variance=variance)
+    assert bounds.shape == (1, 3) and bool(torch.isfinite(bounds).all())
+
+
+def test_the_gradient_of_a_chain_of_one_step_is_finite():
+    scale = torch.tensor(0.5, requires_grad=True)
+    x_0, now = torch.zeros(2, 1), torch.ones(2, dtype=torch.long)
+    bits, _ = term_bits(
+        lambda x, t: scale * x, from_betas(float64(0.5)), x_0, now, torch.ones(2, 1), 17
+    )
+    bits.sum().backward()
+    assert torch.isfinite(scale.grad) and scale.grad != 0
+
+
 def test_wild_guesses_at_other_times_leave_the_gradient_finite():
     scale = torch.tensor(1e6, requires_grad=True)
     x_0, t = torch.zeros(2, 1), torch.tensor([1, 900])
@@ -330,3 +361,9 @@ def test_every_picture_has_its_turn():
     bound_terms(denoise, short, pictures, 17, draws=2, randn_like=torch.zeros_like)
     told = torch.cat(seen)[:, 0] / short.alpha(torch.arange(1, 11).repeat_interleave(2))
     assert (told / 100).round().long().bincount().tolist() == [5, 5, 5, 5]
+
+
+def test_no_pictures_cost_nothing():
+    none, t = torch.zeros(0, 1, 2, 2), torch.ones(0, dtype=torch.long)
+    for found in term_bits(lambda x, t: x, linear(), none, t, none, 17):
+        assert found.shape == (0,)

@@ -128,6 +128,17 @@ def test_the_exact_divergence():
     torch.testing.assert_close(spread, 3.5 + 2 * x.flatten(1).sum(1))
 
 
+@pytest.mark.parametrize("way", [ode.exact_divergence, ode.hutchinson(torch.ones(7, 2))])
+def test_divergences_keep_no_graph_name_wrong_shapes_and_know_constants(way):
+    weight, x = torch.ones(2, requires_grad=True), torch.randn(7, 2)
+    for found in way(lambda y: weight * y, x):
+        assert not found.requires_grad
+    torch.testing.assert_close(way(lambda y: weight * y, x)[1], torch.full((7,), 2.0))
+    assert way(lambda y: torch.ones_like(y), x)[1].tolist() == [0] * 7
+    with pytest.raises(ValueError, match=r"a vector for each point, \[7, 2\]; got \[7, 1\]"):
+        way(lambda y: y[:, :1], x)
+
+
 def test_hutchinson_is_right_on_average_and_signs_vary_least():
     x = torch.zeros(1, 2).double().expand(20_000, 2)
     signs = torch.randn(20_000, 2).double().sign()
@@ -159,3 +170,9 @@ def test_an_end_without_signal_is_refused():
         ode.log_prob(denoise, rectified, x, 0.01)
     with pytest.raises(ValueError, match="alpha is next to 0"):
         ode.flow(denoise, rectified, x, 1.0, 0.01)
+
+
+def test_no_examples_flow_nowhere():
+    none, schedule = torch.zeros(0, 2).double(), sde.vp()
+    assert ode.flow(PLANE.denoiser(schedule), schedule, none, 0.1, 0.9).x.shape == (0, 2)
+    assert ode.log_prob(PLANE.denoiser(schedule), schedule, none, 0.1).shape == (0,)

@@ -55,3 +55,15 @@ def test_a_bit_is_weighed_exactly():
 def test_an_r_that_allows_nothing_is_refused(if_one, if_zero):
     with pytest.raises(ValueError, match="must not be negative"):
         tilted_bernoulli(torch.tensor([0.5]), if_one, if_zero)
+
+
+def test_a_known_value_wins_over_a_step_without_noise():
+    mean, centre = torch.zeros(1, 2), torch.ones(1, 2)
+    found = times_gaussian(mean, torch.tensor([[0.0, 0.5]]), centre, 0.0)
+    assert torch.equal(found[0], centre) and not found[1].any()
+
+
+@pytest.mark.parametrize(("chance", "r"), [(0.0, (1.0, 0.0)), (1.0, (0.0, 1.0))])
+def test_a_known_bit_that_has_no_chance_is_refused(chance, r):
+    with pytest.raises(ValueError, match="whose chance is 0"):
+        tilted_bernoulli(torch.tensor([[0.5, chance]]), *r)

@@ -142,17 +142,27 @@ def test_the_edm_row_sees_only_the_ratio_of_noise_to_signal(a):
     torch.testing.assert_close(ours, theirs, atol=1e-10, rtol=1e-9)
 
 
-@pytest.mark.parametrize("predicts", ["x_0", "v", "flow"])
+@pytest.mark.parametrize("predicts", ["x_0", "v", "flow", "edm"])
 @pytest.mark.parametrize("alpha, sigma", [(1.0, 0.0), (0.0, 1.0)])
 def test_predictions_that_hold_at_both_ends(predicts, alpha, sigma):
     alpha, sigma = (torch.tensor([[c]], dtype=torch.float64) for c in (alpha, sigma))
     x_0, eps = torch.tensor([[0.3]]).double(), torch.tensor([[-1.2]]).double()
     out = target(predicts, x_0, eps, alpha, sigma)
-    if predicts == "x_0" and sigma == 0:  # the table: breaks where sigma = 0
-        assert torch.isnan(x_0_from(predicts, out, alpha * x_0 + sigma * eps, alpha, sigma)).all()
-        return
     found = x_0_from(predicts, out, alpha * x_0 + sigma * eps, alpha, sigma)
     torch.testing.assert_close(found, x_0)
+
+
+@given(st.sampled_from(PREDICTS), st.floats(0.1, 1), st.floats(-3, 3), st.floats(-3, 3))
+def test_where_there_is_no_noise_x_t_says_x_0_whatever_the_network_does(predicts, alpha, x, out):
+    alpha, x, out = (torch.tensor([[c]], dtype=torch.float64) for c in (alpha, x, out))
+    out.requires_grad_()
+    found = x_0_from(predicts, out, x, alpha, alpha * 0)
+    if predicts == "score":  # its row divides by sigma
+        assert torch.isnan(found)
+        return
+    torch.testing.assert_close(found, out if predicts == "x_0" else x / alpha)
+    found.sum().backward()
+    assert out.grad == (predicts == "x_0")
 
 
 def test_eps_knows_nothing_of_x_0_where_no_signal_is_left():

@@ -24,6 +24,7 @@ from course_lib.diffusion.schedules import (
     scaled_linear,
     spaced_times,
     time_at,
+    zero_terminal,
 )
 
 DISCRETE = {
@@ -281,3 +282,19 @@ def test_leading_times_are_theirs_moved_by_one_and_end_at_one():
     for steps in (0, 501):
         with pytest.raises(ValueError, match=r"steps must be 1\.\.500"):
             leading_times(schedule, steps)
+
+
+@given(st.floats(-30, 30))
+def test_a_ratio_beyond_the_times_gets_the_nearer_end(ratio):
+    one = from_betas(torch.tensor([0.3]))  # a chain whose only time is both
+    assert time_at(one, torch.tensor([ratio, float("inf"), -float("inf")])).tolist() == [1] * 3
+    own = one.log_snr(torch.tensor([1]))
+    assert time_at(one, own).tolist() == [1]
+    last = torch.tensor([-float("inf"), float("inf")])
+    for schedule in (linear(), cosine(7), zero_terminal(linear()), zero_terminal(cosine(2))):
+        assert time_at(schedule, last).tolist() == [schedule.T, 1]
+
+
+def test_a_share_below_0_is_refused():
+    with pytest.raises(ValueError, match="ends at 0 or above, got -0.1"):
+        from_alpha_bar(torch.tensor([1, 0.5, -0.1]))

@@ -204,3 +204,7 @@ def test_wrong_arguments_are_named():
     for sigma in (0.0, -1.0):
         with pytest.raises(ValueError, match="positive, got"):
             denoising_loss(torch.sin, x, sigma, x)
+
+
+def test_no_points_have_no_divergence():
+    assert divergence(torch.sin, torch.zeros(0, 3))[1].shape == (0,)

@@ -194,3 +194,12 @@ def test_no_moves_is_the_predictor_alone():
     a = sde.predictor_corrector_step(*arguments, moves=0, randn_like=seeded_randn_like(3))
     b = sde.euler_maruyama_step(*arguments, randn_like=seeded_randn_like(3))
     assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize("schedule", [cosine_vp, rectified])
+def test_a_start_without_signal_is_refused(schedule):
+    law = GaussianMixture(torch.zeros(1, 2), torch.ones(1))
+    x, one = torch.ones(3, 2), torch.ones(3)
+    for step in (sde.euler_maruyama_step, sde.predictor_corrector_step):
+        with pytest.raises(ValueError, match="divides by alpha, which is 0 at t = 1"):
+            step(law.denoiser(schedule), schedule, x, one, 0.9 * one)

@@ -10,6 +10,7 @@ from course_lib.diffusion.schedules import cosine, from_betas, linear
 from course_lib.diffusion.training import (
     ImportanceTimes,
     log_uniform_levels,
+    min_snr_weight,
     stratified_times,
     uniform_times,
     vlb_weight,
@@ -180,3 +181,16 @@ def test_with_a_share_of_one_all_draws_stay_uniform():
     times.uniform = 1.0
     _, weight = times.draw(64)
     torch.testing.assert_close(weight, torch.ones(64, dtype=torch.float64))
+
+
+def test_levels_that_have_no_logarithm_are_refused():
+    assert log_uniform_levels(3, 0.5, 0.5).tolist() == [0.5] * 3
+    for low, high in ((0.0, 1.0), (2.0, 1.0), (-1.0, 1.0)):
+        with pytest.raises(ValueError, match=f"low={low}, high={high}"):
+            log_uniform_levels(3, low, high)
+
+
+def test_where_there_is_no_noise_only_x_0_counts_its_error():
+    t = torch.tensor([0])
+    found = {kind: float(min_snr_weight(linear(), t, kind)) for kind in ("x_0", "eps", "v")}
+    assert found == {"x_0": 5, "eps": 0, "v": 0}

@@ -239,3 +239,10 @@ def test_the_measured_variance_beats_both_fixed_ones():
         bits = chain_bits(rule, schedule, images, times, 3, 1000, seeded_randn_like(1))
         total[name] = float(bits[1:].mean(1).sum())  # the decoder of levels is another matter
     assert total["measured"] < min(total["small"], total["large"])
+
+
+@pytest.mark.parametrize("s", [0, 1])
+def test_no_pictures_cost_nothing(s):
+    reverse = fixed(lambda x, t: x, linear(), lambda t: t + 1, "small")
+    none, t = torch.zeros(0, 1, 2, 2), torch.ones(0, dtype=torch.long)
+    assert reverse_bits(reverse, linear(), none, t + 1, t + s - 1, none, 17).shape == (0,)

@@ -1,6 +1,7 @@
 """`course imagine`: what is drawn, what is said of it, what is refused, what is kept."""
 
 import json
+import os
 from dataclasses import asdict
 from pathlib import Path
 
@@ -207,10 +208,18 @@ def test_a_name_that_another_run_takes_meanwhile_is_left_to_it(painter, runs, mo
 
 
 def test_a_picture_that_cannot_be_written_leaves_no_file(painter, tmp_path, monkeypatch):
-    monkeypatch.setattr(imagine, "atomic_write", lambda *_: 1 / 0)
+    monkeypatch.setattr(imagine, "atomic_write", lambda *_, **__: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         save_png(tmp_path / "a.png", sheet(imagine.imagine(WISH)), WISH)
     assert not any(tmp_path.iterdir())
+
+
+def test_a_picture_has_its_name_only_when_it_is_whole(painter, tmp_path, monkeypatch):
+    path, meanwhile = tmp_path / "a.png", []
+    monkeypatch.setattr(os, "fsync", lambda _: meanwhile.append(path.exists()))  # killed here?
+    save_png(path, sheet(imagine.imagine(WISH)), WISH)
+    assert meanwhile == [False] and settings_in(path) == (WISH, 1)
+    assert [*tmp_path.iterdir()] == [path]
 
 
 def test_a_file_is_never_overwritten(painter, runs, tmp_path, capsys):

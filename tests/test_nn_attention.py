@@ -100,6 +100,26 @@ def test_keys_have_no_order_and_queries_keep_theirs(queries, keys):
     )
 
 
+@given(sizes, sizes, st.integers(0, 6))
+def test_a_query_that_may_look_nowhere_is_nan_by_hand_and_takes_nothing_in_a_network(
+    queries, keys, lost
+):
+    torch.manual_seed(queries + 7 * keys)
+    lost = lost % queries
+    mask = torch.ones(queries, keys, dtype=torch.bool)
+    mask[lost] = False
+    nowhere = ~mask.any(1)
+    block = MultiHeadAttention(8, 6, heads=2)
+    x, context = torch.randn(2, queries, 8, requires_grad=True), torch.randn(2, keys, 6)
+    weights = block.weights(x, context, mask)
+    assert torch.equal(weights.isnan().all(-1), nowhere.expand(2, 2, -1))
+    found = block(x, context, mask)
+    torch.testing.assert_close(found[:, lost], block.out.bias.expand(2, -1))
+    torch.testing.assert_close(found[:, ~nowhere], block(x, context)[:, ~nowhere])
+    found.sum().backward()
+    assert torch.isfinite(x.grad).all() and not x.grad[:, lost].any()
+
+
 def test_each_row_of_weights_sums_to_1_and_avoids_what_is_masked():
     torch.manual_seed(0)
     weights = attention_weights(torch.randn(1, 5, 3), torch.randn(1, 5, 3), causal_mask(5))

@@ -169,6 +169,16 @@ def test_show_points_has_a_panel_for_each_cloud_in_its_colour():
     assert colours_of(alone.axes[0].collections) == [COLOURS["exact"]]
 
 
+def test_points_say_what_their_two_numbers_are():
+    clouds = dict.fromkeys("abcd", torch.randn(9, 2))
+    picture = plot.show_points(clouds, columns=2, xlabel="red", ylabel="blue")
+    assert [axes.get_xlabel() for axes in picture.axes] == ["red"] * 4
+    assert [axes.get_ylabel() for axes in picture.axes] == ["blue", "", "blue", ""]
+    picture.draw_without_rendering()
+    sides = {round(axes.get_window_extent().width) for axes in picture.axes}
+    assert max(sides) - min(sides) <= 1
+
+
 def test_show_paths_draws_each_way_once_with_its_two_ends():
     steps = [torch.full((4, 2), 3.0 - k) + torch.arange(4)[:, None] for k in range(6)]
     picture = plot.show_paths({"Heun": steps, "DDIM": steps[::5]}, behind=torch.randn(9, 2))
@@ -337,6 +347,24 @@ def test_compare_bars_writes_the_numbers_and_the_floor():
     assert to_hex(axes.patches[1].get_facecolor()).upper() == COLOURS["noise"]
     assert {"7.66", "276", "real against real: 2.89"} <= {t.get_text() for t in axes.texts}
     assert "DDPM 7.66; noise 276" in picture.alt
+
+
+@pytest.mark.parametrize("longest", [0.1, 1.0, 1.2, 30.0])
+def test_the_floor_crosses_no_number_and_only_what_it_would_cross_moves(longest):
+    values = {str(share): longest * share for share in np.linspace(0.02, 1, 15).round(2)}
+    plain, picture = (plot.compare_bars(values, floor=at, form="{:.4f}") for at in (None, 1.0))
+    picture.draw_without_rendering()
+    [axes] = picture.axes
+    line = axes.transData.transform((1.0, 0))[0]
+    texts = [text for text in axes.texts if "real" not in text.get_text()]
+    boxes = [text.get_window_extent() for text in texts]
+    assert len(texts) == 15 and not any(box.x0 - 3 < line < box.x1 + 3 for box in boxes)
+    assert max(box.x1 for box in boxes) <= picture.bbox.x1
+    moved = [(text.xyann[0] - 4) * plot.DPI / 72 for text in texts]  # pixels
+    crossed = [(box, by) for box, by in zip(boxes, moved, strict=True) if by]
+    assert all(box.x0 - by < line + 6 < box.x0 + 6 for box, by in crossed)
+    assert bool(crossed) == (longest > 0.1)
+    assert all(text.xyann == (4, 0) for text in plain.axes[0].texts)
 
 
 def test_densities_shade_each_curve_and_name_it():

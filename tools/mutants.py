@@ -172,6 +172,7 @@ MUTANTS = [
         "if False:",
         "a check that never fails",
     ),
+    Mutant("diffusion/schedules.py", "clamp(known[-1], known[0])", "double()", "beyond all ratios"),
     # predictions
     Mutant(
         "diffusion/predictions.py",
@@ -189,14 +190,11 @@ MUTANTS = [
         "diffusion/predictions.py", "(x_t - alpha * x_0) / sigma", "(x_t - x_0) / sigma", "factor"
     ),
     Mutant("diffusion/predictions.py", "/ sigma).square()", "/ sigma)", "root of the weight"),
-    Mutant("diffusion/predictions.py", "sigma * SIGMA_DATA / total", "SIGMA_DATA / total", "c_out"),
-    Mutant(
-        "diffusion/predictions.py",
-        "alpha * SIGMA_DATA**2 / total**2",
-        "alpha * SIGMA_DATA**2 / total",
-        "c_skip: root",
-    ),
+    Mutant("diffusion/predictions.py", "return sigma / (SIG", "return 1 / (SIG", "c_out"),
+    Mutant("diffusion/predictions.py", "* SIGMA_DATA / total", "* SIGMA_DATA", "c_skip"),
+    Mutant("diffusion/predictions.py", "return a * out", "return out * sigma / sigma", "0 / 0"),
     # denoiser
+    Mutant("diffusion/denoiser.py", "if out.shape != x_t.shape:", "if False:", "unchecked shape"),
     Mutant(
         "diffusion/denoiser.py", "alpha * x_0 + sigma * eps", "sigma * x_0 + alpha * eps", "swapped"
     ),
@@ -299,8 +297,8 @@ MUTANTS = [
     ),
     Mutant(
         "diffusion/latents.py",
-        "_wide(on_a, a) * a + _wide(on_b, b) * b",
-        "_wide(on_b, a) * a + _wide(on_a, b) * b",
+        "shaped(on_a, a) * a + shaped(on_b, b) * b",
+        "shaped(on_b, a) * a + shaped(on_a, b) * b",
         "the ends swapped",
     ),
     Mutant(
@@ -448,7 +446,7 @@ MUTANTS = [
     ),
     Mutant(
         "diffusion/likelihood.py",
-        "-log_p / x_0[0].numel()",
+        "-log_p / x_0.shape[1:].numel()",
         "-log_p / len(x_0)",
         "divides by the batch",
     ),
@@ -488,18 +486,6 @@ MUTANTS = [
         "int(self.below(k) * (TOTAL - self.count)) + k",
         "int(self.below(k) * TOTAL)",
         "a symbol may be left without a unit",
-    ),
-    Mutant(
-        "diffusion/coding.py",
-        "        below.append(below[-1] + p)",
-        "        below.append(p)",
-        "chances are not added up",
-    ),
-    Mutant(
-        "diffusion/coding.py",
-        "abs(below[-1] - 1) > 1e-6",
-        "below[-1] > 1 + 1e-6",
-        "chances may be missing",
     ),
     Mutant(
         "diffusion/coding.py",
@@ -635,6 +621,8 @@ MUTANTS = [
     Mutant(
         "diffusion/discrete.py", "if not 0 < rate < 1:", "if False:", "a check that never fails"
     ),
+    Mutant("diffusion/discrete.py", "@ sequences).clamp(max=1)", "@ sequences)", "more than 1"),
+    Mutant("diffusion/discrete.py", "bool((t < 0).any()):", "False:", "-1 is the last time"),
     # the learned Gaussian step
     Mutant(
         "diffusion/reverse.py",
@@ -669,7 +657,7 @@ MUTANTS = [
     ),
     Mutant(
         "diffusion/reverse.py",
-        "(math.log(2) * x_0[0].numel())",
+        "(math.log(2) * x_0.shape[1:].numel())",
         "math.log(2)",
         "per dimension for per example",
     ),
@@ -760,7 +748,7 @@ MUTANTS = [
     ),
     Mutant(
         "diffusion/score_matching.py",
-        "create_graph=True",
+        "create_graph=torch.is_grad_enabled()",
         "create_graph=False",
         "the trace teaches nothing",
     ),
@@ -831,10 +819,9 @@ MUTANTS = [
         "variance  #",
         "the product is as wide as its factor",
     ),
-    Mutant("diffusion/perturb.py", "+ (1 - chance) * zero)", "+ zero)", "factor"),
-    Mutant(
-        "diffusion/perturb.py", "return chance * one / (", "return chance * zero / (", "swapped"
-    ),
+    Mutant("diffusion/perturb.py", "+ (1 - chance) * zero", "+ zero", "factor"),
+    Mutant("diffusion/perturb.py", "return chance * one /", "return chance * zero /", "swapped"),
+    Mutant("diffusion/perturb.py", "(total == 0).any()", "(total < 0).any()", "0 / 0"),
     Mutant(
         "diffusion/perturb.py", "(one + zero == 0)", "(one * 0 != 0)", "a check that never fails"
     ),
@@ -944,18 +931,6 @@ MUTANTS = [
     ),
     Mutant("diffusion/ode.py", "(code / sigma).square()", "code.square()", "width of the prior"),
     Mutant("diffusion/ode.py", "+ math.log(sigma) +", "+", "constant of the prior"),
-    Mutant(
-        "diffusion/ode.py",
-        "total = total + row.flatten(1)[:, i]",
-        "total = total + row.flatten(1).sum(1)",
-        "a row for its diagonal",
-    ),
-    Mutant(
-        "diffusion/ode.py",
-        "(product * probe).flatten(1).sum(1)",
-        "(product * probe).flatten(1).mean(1)",
-        "sum is a mean",
-    ),
     # modulation and style
     Mutant("nn/modulation.py", "(1 + scale) * self.norm", "scale * self.norm", "1 + scale"),
     Mutant(
@@ -1774,12 +1749,15 @@ MUTANTS = [
         "no scale",
     ),
     # weights in 8 bits, words and captioned data
-    Mutant("core/eight_bits.py", ".amax(1) / top", ".amax(1) / 100", "the largest is cut"),
+    Mutant("core/eight_bits.py", "(largest / top)", "(largest / 100)", "the largest is cut"),
     Mutant("data/prompted.py", "math.sin(angle)", "-math.sin(angle)", "turned the other way"),
     Mutant("data/prompted.py", "(1 - cosine) / 3", "(1 - cosine) / 2", "greys are not kept"),
     Mutant("data/prompted.py", "found[wanted] < 0.5", "found[wanted] < 0", "any colour will do"),
     Mutant("data/prompted.py", "name not in colours and", "", "a ground that hides it"),
-    Mutant("core/eight_bits.py", "blocks.abs().amax", "blocks.amax", "negative ones unscaled"),
+    Mutant("core/eight_bits.py", "largest = blocks.abs()", "largest = blocks", "negative ones"),
+    Mutant(
+        "core/eight_bits.py", "scale.view(torch.int16) + short", "scale.view(torch.int16)", "cut"
+    ),
     Mutant("core/eight_bits.py", "whole.float() * each", "whole.float() / each", "inverse"),
     Mutant("weights.py", "value.dim() > 1", "value.dim() > 0", "biases in 8 bits"),
     Mutant("data/scenes.py", "% 8 == 3", "% 8 == 9", "no pair held out"),

@@ -62,8 +62,11 @@ def to_pixels(x: Float[Tensor, "*dims"], top: int = 255) -> UInt8[Tensor, "*dims
     return ((x.clamp(-1, 1) + 1) * (top / 2)).round().to(torch.uint8)
 
 
-def atomic_write(path: str | Path, content: bytes) -> None:
-    """Write `content` to `path` whole or not at all, whatever interrupts."""
+def atomic_write(path: str | Path, content: bytes, *, new: bool = False) -> None:
+    """Write `content` to `path` whole or not at all, whatever interrupts.
+
+    new   raise FileExistsError rather than overwrite, also if another process is just as fast
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
@@ -73,7 +76,21 @@ def atomic_write(path: str | Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
+        (_claim if new else os.replace)(temporary, path)
+    finally:
         Path(temporary).unlink(missing_ok=True)
+
+
+def _claim(temporary: str, path: Path) -> None:
+    """Give a finished file its name, unless there is one of that name."""
+    try:
+        os.link(temporary, path)  # whole from the first moment, on Linux, macOS and Windows
+    except FileExistsError:
         raise
+    except OSError:  # a disk without links, a USB stick say: here a kill may leave an empty file
+        path.touch(exist_ok=False)
+        try:
+            os.replace(temporary, path)
+        except BaseException:
+            path.unlink()
+            raise

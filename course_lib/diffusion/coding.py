@@ -27,17 +27,6 @@ class Law:
         return int(self.below(k) * (TOTAL - self.count)) + k
 
 
-def table_law(probabilities: Sequence[float]) -> Law:
-    """The law with these chances, which must add up to 1."""
-    below = [0.0]
-    for p in probabilities:
-        below.append(below[-1] + p)
-    if min(probabilities) < 0 or abs(below[-1] - 1) > 1e-6:
-        raise ValueError(f"chances must be positive and add up to 1, got {below[-1]:g}")
-    below[-1] = 1.0
-    return Law(len(probabilities), lambda k: min(1.0, below[k]))
-
-
 def gaussian_law(mean: float, std: float, low: float, width: float, count: int) -> Law:
     """A Gaussian cut into `count` bins of one width from `low` on; the end bins reach to infinity.
 

@@ -25,7 +25,7 @@ class Denoiser(nn.Module):
     def forward(self, x_t: Data, t: Time, **cond: Shaped[Tensor, "..."]) -> Data:
         """The network's estimate of x_0."""
         alpha, sigma = self.schedule(t, like=x_t)
-        return x_0_from(self.predicts, self.net(x_t, t, **cond), x_t, alpha, sigma)
+        return x_0_from(self.predicts, self._ask(x_t, t, cond), x_t, alpha, sigma)
 
     def loss(self, x_0: Data, t: Time, eps: Data, **cond: Shaped[Tensor, "..."]) -> PerExample:
         """Mean squared error of what the network predicts, one number per example.
@@ -33,9 +33,19 @@ class Denoiser(nn.Module):
         For "eps" this is L_simple (Ho et al. 2020, eq. 14).
         """
         alpha, sigma = self.schedule(t, like=x_0)
-        out = self.net(alpha * x_0 + sigma * eps, t, **cond)
+        out = self._ask(alpha * x_0 + sigma * eps, t, cond)
         wanted = target(self.predicts, x_0, eps, alpha, sigma)
         return (out - wanted).square().flatten(1).mean(1)
+
+    def _ask(self, x_t: Tensor, t: Tensor, cond: dict[str, Tensor]) -> Tensor:
+        """The network's output. A wrong shape would often broadcast, and train to nonsense."""
+        out = self.net(x_t, t, **cond)
+        if out.shape != x_t.shape:
+            raise ValueError(
+                f"the network must put out the shape of x_t, {list(x_t.shape)}; got"
+                f" {list(out.shape)}"
+            )
+        return out
 
 
 def on_schedule(model: Denoiser, schedule: NoiseSchedule) -> Denoise:

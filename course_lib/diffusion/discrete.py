@@ -158,7 +158,8 @@ def exact_denoiser(sequences: Points, schedule: BinomialSchedule) -> Denoise:
         chance = marginal(schedule, every, t.repeat_interleave(len(sequences)))
         chance = chance.view(len(t), *sequences.shape)
         agree = torch.where(x_t[:, None] > 0.5, chance, 1 - chance)  # [batch, sequences, bits]
-        return agree.log().sum(2).softmax(1) @ sequences
+        # The weights add up to 1 but for the last digit, and no chance is above 1.
+        return (agree.log().sum(2).softmax(1) @ sequences).clamp(max=1)
 
     return denoise
 
@@ -179,4 +180,9 @@ class BitDenoiser(nn.Module):
 
 def _like(table: Tensor, t: Time, x: Data) -> Tensor:
     """The table's entries at t, shaped to multiply x."""
+    if t.device.type == "cpu" and bool((t < 0).any()):  # -1 would silently mean the last one
+        raise ValueError(
+            f"times of this schedule are 0..{len(table) - 1}, got {int(t.min())}. A step leads from"
+            " 1 or above to the time before"
+        )
     return table.to(t.device)[t].view((-1,) + (1,) * (x.ndim - 1))

@@ -213,7 +213,7 @@ class Dataset:
         self.x_0 = x_0
 
     def denoiser(self, schedule: NoiseSchedule) -> Denoise:
-        """E[x_0 | x_t]: the mean of the examples, each weighted by its chance to become x_t."""
+        """E[x_0 | x_t]: the mean of the examples, weighted by their chance to become x_t, t > 0."""
         flat = self.x_0.flatten(1)
         squares = flat.square().sum(1)
 
@@ -250,7 +250,7 @@ class IndependentPixels:
         return log_p.gather(2, place.round().long()[:, :, None]).sum((1, 2))
 
     def denoiser(self, schedule: NoiseSchedule) -> Denoise:
-        """E[x_0 | x_t]: the mean of the levels, each weighted by its chance to become x_t."""
+        """E[x_0 | x_t]: the mean of the levels, weighted by their chance to become x_t, t > 0."""
 
         def denoise(x_t: Data, t: Time) -> Data:
             alpha, sigma = (c.flatten(1)[:, :, None] for c in schedule(t, like=x_t))

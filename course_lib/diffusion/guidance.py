@@ -14,6 +14,7 @@ from torch import Tensor
 from course_lib.core.checks import one_of
 from course_lib.core.types import Data, Denoise, PerExample, Time
 from course_lib.diffusion.predictions import eps_from
+from course_lib.diffusion.samplers import refuse_no_signal
 from course_lib.diffusion.schedules import NoiseSchedule
 
 Conditional = Callable[..., Tensor]  # (x_t, t, **cond) -> the mean of x_0 given x_t and cond
@@ -81,6 +82,7 @@ def classifier_guided(
 
     def guided(x_t: Data, t: Time) -> Data:
         alpha, sigma = schedule(t, like=x_t)
+        refuse_no_signal(alpha, t)
         return denoise(x_t, t) + scale * sigma**2 / alpha * slope(log_prob, x_t, t)
 
     return guided
@@ -252,6 +254,12 @@ def w_from_scale(scale: float, convention: str = "ho") -> float:
 
 def _rows(condition: Condition, n: int) -> dict[str, Tensor]:
     """One row for each of n examples; a condition that has one row serves all."""
+    for name, value in condition.items():
+        if len(value) not in (1, n):
+            raise ValueError(
+                f"the condition {name!r} has {len(value)} rows for {n} examples: give one for each,"
+                " or one for all"
+            )
     return {
         name: value.expand(n, *value.shape[1:]) if len(value) == 1 else value
         for name, value in condition.items()

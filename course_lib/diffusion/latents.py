@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 import torch
-from jaxtyping import Float, Shaped
+from jaxtyping import Shaped
 from torch import Tensor
 
 from course_lib.core.types import Data, Denoise
 from course_lib.diffusion.predictions import eps_from
-from course_lib.diffusion.schedules import NoiseSchedule
+from course_lib.diffusion.schedules import NoiseSchedule, shaped
 
 
 def ddim_invert(
@@ -57,11 +57,7 @@ def slerp(a: Data, b: Data, weight: float | Tensor) -> Data:
         raise ValueError("slerp needs two directions; these are the same or opposite ones")
     w = torch.as_tensor(weight, dtype=a.dtype, device=a.device)
     on_a, on_b = ((1 - w) * angle).sin() / angle.sin(), (w * angle).sin() / angle.sin()
-    return _wide(on_a, a) * a + _wide(on_b, b) * b
-
-
-def _wide(numbers: Float[Tensor, " batch"], like: Data) -> Tensor:
-    return numbers.view((-1,) + (1,) * (like.ndim - 1))
+    return shaped(on_a, a) * a + shaped(on_b, b) * b
 
 
 def _upwards(

@@ -113,18 +113,18 @@ def term_bits(
 
     At t = 1 it is the last step: the probability of the very grey levels of x_0, under a Gaussian
     of variance beta_1 around the guess that is cut into bins (Ho et al. 2020, eq. 13). From t = 2
-    on it is `step_bits`.
+    on it is `step_bits`; a chain with T = 1 has its last step alone.
 
     levels   how many grey levels there are, evenly spaced in [-1, 1]
     """
     alpha, sigma = schedule(t, like=x_0)
     guess = denoise(alpha * x_0 + sigma * eps, t)
     error = (guess - x_0).square().flatten(1).mean(1)
-    step = _step_bits(schedule, t.clamp(min=2), error, variance)
+    step = _step_bits(schedule, t.clamp(min=2), error, variance) if schedule.T > 1 else 0 * error
     # Elsewhere the guess may be so far off that the gradient of its logarithm is no number.
     last = torch.where((t == 1).view(sigma.shape), guess, x_0)
     log_p = discretised_gaussian(x_0, last, float(schedule.beta[1].sqrt()), levels)
-    decoder = nats_to_bits(-log_p / x_0[0].numel())
+    decoder = nats_to_bits(-log_p / x_0.shape[1:].numel())
     return torch.where(t == 1, decoder.to(step.dtype), step), error
 
 

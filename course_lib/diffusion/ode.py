@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from course_lib.core.types import Data, Denoise, PerExample
+from course_lib.diffusion import score_matching
 from course_lib.diffusion.schedules import NoiseSchedule
 from course_lib.diffusion.sde import drift
 
@@ -60,7 +61,7 @@ def solve(
     """
     t, slope, asked = start, velocity(x, start), 1
     step = (end - start) / 100
-    while t != end:
+    while t != end and len(x):  # no examples have no error
         step = math.copysign(min(abs(step), abs(end - t)), end - start)
         slopes = [slope]
         for share, weights in zip(_TIMES[1:], _MIX[1:], strict=True):
@@ -145,16 +146,10 @@ def _with_signal(schedule: NoiseSchedule, t: float) -> None:
         )
 
 
+@torch.no_grad()
 def exact_divergence(velocity: Callable[[Tensor], Tensor], x: Data) -> tuple[Data, PerExample]:
     """The velocity at x, and the sum of dv_i / dx_i, by one backward pass for each coordinate."""
-    with torch.enable_grad():
-        x = x.detach().requires_grad_()
-        v = velocity(x)
-        total = x.new_zeros(len(x))
-        for i in range(x[0].numel()):
-            last = i == x[0].numel() - 1
-            (row,) = torch.autograd.grad(v.flatten(1)[:, i].sum(), x, retain_graph=not last)
-            total = total + row.flatten(1)[:, i]
+    v, total = score_matching.divergence(velocity, x)
     return v.detach(), total
 
 
@@ -164,12 +159,10 @@ def hutchinson(probe: Data) -> Divergence:
     probe   z, of the shape of x and the same all along the flow; random signs vary least
     """
 
+    @torch.no_grad()
     def divergence(velocity: Callable[[Tensor], Tensor], x: Data) -> tuple[Data, PerExample]:
-        with torch.enable_grad():
-            x = x.detach().requires_grad_()
-            v = velocity(x)
-            (product,) = torch.autograd.grad(v, x, probe)
-        return v.detach(), (product * probe).flatten(1).sum(1)
+        v, total = score_matching.hutchinson_divergence(velocity, x, probe[None])
+        return v.detach(), total
 
     return divergence
 

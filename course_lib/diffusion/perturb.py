@@ -30,8 +30,8 @@ def times_gaussian(
     spread   the variance of the second factor; 0 is a delta at its centre (a known value), and
              infinity leaves the first as it was
     """
-    spread = torch.as_tensor(spread, dtype=mean.dtype)
-    pull = variance / (variance + spread)
+    spread = torch.as_tensor(spread, dtype=mean.dtype, device=mean.device)
+    pull = torch.where(spread == 0, 1, variance / (variance + spread))  # also if variance is 0
     return (1 - pull) * mean + pull * centre, variance * (1 - pull)  # exact at pull 0 and 1
 
 
@@ -39,9 +39,12 @@ def tilted_bernoulli(chance: Data, if_one: Data | float, if_zero: Data | float) 
     """The chance of a one after multiplying by r, whose values are `if_one` and `if_zero`: exact.
 
     (1, 0) and (0, 1) fix a known bit; equal values change nothing. Raises ValueError where both are
-    0, or r is negative: no bit would be allowed.
+    0, or r is negative, or r allows only what has no chance: no bit would be allowed.
     """
     one, zero = (torch.as_tensor(r, dtype=chance.dtype) for r in (if_one, if_zero))
     if bool(((one < 0) | (zero < 0) | (one + zero == 0)).any()):
         raise ValueError("r must not be negative, and must allow a zero or a one at every bit")
-    return chance * one / (chance * one + (1 - chance) * zero)
+    total = chance * one + (1 - chance) * zero
+    if bool((total == 0).any()):
+        raise ValueError("r allows only a value whose chance is 0: see where `chance` is 0 or 1")
+    return chance * one / total

@@ -15,10 +15,10 @@ SIGMA_DATA = 0.5
 
 
 def _edm(alpha: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
-    # Karras et al. 2022, table 1, in the coordinates of `alpha` and `sigma`.
+    # Karras et al. 2022, table 1: out = (x_0 - c_skip x_t) / c_out, in the coordinates of `alpha`
+    # and `sigma`. c_out and what it divides both hold a sigma, cancelled here: it may be 0.
     total = (alpha**2 * SIGMA_DATA**2 + sigma**2).sqrt()
-    c_skip, c_out = alpha * SIGMA_DATA**2 / total**2, sigma * SIGMA_DATA / total
-    return (1 - c_skip * alpha) / c_out, -c_skip * sigma / c_out
+    return sigma / (SIGMA_DATA * total), -alpha * SIGMA_DATA / total
 
 
 _MIXES = {
@@ -48,8 +48,14 @@ def target(predicts: str, x_0: Data, eps: Data, alpha: Tensor, sigma: Tensor) ->
 
 
 def x_0_from(predicts: str, out: Data, x_t: Data, alpha: Tensor, sigma: Tensor) -> Data:
-    """The clean data that the output `out` at x_t stands for."""
+    """The clean data that the output `out` at x_t stands for.
+
+    At sigma = 0 that is x_t / alpha, except for "x_0", where it is what the network says, and
+    "score", whose row has no values there (NaN).
+    """
     a, b = mix(predicts, alpha, sigma)
+    if predicts == "x_0":  # sigma / sigma, which is 1 at sigma = 0 too
+        return a * out
     return (sigma * out - b * x_t) / (a * sigma - b * alpha)
 
 
@@ -69,4 +75,6 @@ def convert(
 def x_0_weight(predicts: str, alpha: Tensor, sigma: Tensor) -> Tensor:
     """How much a squared loss on the output counts the squared error in x_0: (det / sigma)²."""
     a, b = mix(predicts, alpha, sigma)
+    if predicts == "x_0":  # as above
+        return a.square()
     return ((a * sigma - b * alpha) / sigma).square()

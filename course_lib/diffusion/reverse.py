@@ -67,7 +67,7 @@ def bound_bits(
     Unbiased. It holds whatever the variance of the data is: the ends are what the paper's entropies
     stand for where that is 1. Takes T evaluations of the network.
     """
-    nats = prior_bits(model.schedule, x_0) * (math.log(2) * x_0[0].numel())
+    nats = prior_bits(model.schedule, x_0) * (math.log(2) * x_0.shape[1:].numel())
     for t in range(1, model.schedule.T + 1):
         with torch.no_grad():
             now = torch.full((len(x_0),), t, device=x_0.device)

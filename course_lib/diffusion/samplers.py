@@ -139,9 +139,9 @@ def _scaled(
 
 
 def refuse_no_signal(alpha: Tensor, t: Time) -> None:
-    """Raise ValueError where a step that divides by alpha(t) has nothing left to divide by."""
+    """Raise ValueError where what divides by alpha(t) has nothing left to divide by."""
     if bool((alpha < 1e-6).any()):
         raise ValueError(
-            f"this step divides by alpha, which is {float(alpha.min()):g} at t = {t.max():g}."
-            " Start a little before all signal is gone, or take the first step with ddim_step"
+            f"this divides by alpha, which is {float(alpha.min()):g} at t = {t.max():g}. Start a"
+            " little before all signal is gone, or take the first step without it, by ddim_step"
         )

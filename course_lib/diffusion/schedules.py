@@ -89,11 +89,13 @@ def from_alpha_bar(alpha_bar: Float[Tensor, " times"], max_beta: float = 0.999) 
     Step noises are capped at `max_beta`, so that the last ones do not destroy everything at once
     (Nichol & Dhariwal 2021, section 3.2).
 
-    Raises ValueError if alpha_bar does not start at 1 and fall at every step.
+    Raises ValueError if alpha_bar does not start at 1 and fall at every step, to 0 or above.
     """
     alpha_bar = alpha_bar.to(torch.float64)
     if len(alpha_bar) < 2 or alpha_bar[0] != 1 or not bool((alpha_bar.diff() < 0).all()):
         raise ValueError("alpha_bar must start at exactly 1 and fall at every step")
+    if alpha_bar[-1] < 0:
+        raise ValueError(f"alpha_bar is a share and ends at 0 or above, got {alpha_bar[-1]:g}")
     return from_betas((1 - alpha_bar[1:] / alpha_bar[:-1]).clamp(max=max_beta))
 
 
@@ -238,9 +240,11 @@ def time_at(schedule: NoiseSchedule, log_snr: PerExample) -> PerExample:
     if isinstance(schedule, DiscreteSchedule):
         times = torch.arange(1, schedule.T + 1, device=wanted.device)
         known = schedule.log_snr(times)
+        wanted = wanted.clamp(known[-1], known[0])
         after = torch.searchsorted(-known, -wanted).clamp(1, schedule.T - 1)  # known ones fall
         left, right = known[after - 1], known[after]
-        return after + ((left - wanted) / (left - right)).clamp(0, 1)
+        time = after + ((left - wanted) / (left - right)).clamp(0, 1)
+        return torch.where(wanted <= known[-1], schedule.T, time)  # the last one may be infinite
     low, high = torch.zeros_like(wanted), torch.full_like(wanted, schedule.t_max)
     for _ in range(60):
         middle = (low + high) / 2

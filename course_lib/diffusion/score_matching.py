@@ -24,7 +24,7 @@ def divergence(field: Score, x: Data) -> tuple[Data, PerExample]:
     Raises ValueError if the field's values are not shaped like x.
     """
     x, out = _evaluate(field, x)
-    axes = torch.eye(x[0].numel(), dtype=x.dtype, device=x.device).view(-1, 1, *x.shape[1:])
+    axes = torch.eye(x.shape[1:].numel(), dtype=x.dtype, device=x.device).view(-1, 1, *x.shape[1:])
     return out, torch.stack([_quadratic(out, x, axis.expand_as(x)) for axis in axes]).sum(0)
 
 
@@ -106,11 +106,21 @@ def _evaluate(field: Score, x: Data) -> tuple[Data, Data]:
 
 
 def _quadratic(out: Data, x: Data, v: Data) -> PerExample:
-    """v · J v with the Jacobian J of out at x, kept differentiable; 0 if x is not in out."""
+    """v · J v with the Jacobian J of out at x, 0 if x is not in out.
+
+    Differentiable, unless it is asked for under `torch.no_grad()`.
+    """
     if not out.requires_grad:
         return x.new_zeros(len(x))
     # Examples do not interact, so one backward pass gives each of them its own v J.
-    (pulled,) = torch.autograd.grad(out, x, v, create_graph=True, materialize_grads=True)
+    (pulled,) = torch.autograd.grad(
+        out,
+        x,
+        v,
+        retain_graph=True,
+        create_graph=torch.is_grad_enabled(),
+        materialize_grads=True,
+    )
     return (pulled * v).flatten(1).sum(1)
 
 

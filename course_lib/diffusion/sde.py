@@ -13,6 +13,7 @@ from torch import Tensor
 from course_lib.core.types import Data, Denoise, PerExample, RandnLike, Time
 from course_lib.diffusion.langevin import langevin_step
 from course_lib.diffusion.predictions import eps_from
+from course_lib.diffusion.samplers import refuse_no_signal
 from course_lib.diffusion.schedules import NoiseSchedule, shaped
 
 
@@ -105,6 +106,7 @@ def euler_maruyama_step(
 
     At s = 0 nothing random is added: the last step only denoises (their appendix G).
     """
+    refuse_no_signal(schedule.alpha(t), t)
     _, g2 = coefficients(schedule, t)
     width = (t - s).to(g2.dtype)
     fresh = torch.where(s > 0, noise * (g2 * width).sqrt(), 0)  # g and sqrt(dt), each once

@@ -88,7 +88,10 @@ def log_uniform_levels(
     """n noise levels in [low, high], spread evenly in log sigma, one from each n-th part.
 
     What drawing from a geometric ladder tends to as its levels grow many. Times of `edm`.
+    Raises ValueError unless 0 < low <= high.
     """
+    if not 0 < low <= high:
+        raise ValueError(f"need 0 < low <= high, got low={low}, high={high}")
     u = (torch.arange(n, device=device) + torch.rand(n, device=device)) / n
     return low * torch.exp(math.log(high / low) * u)[torch.randperm(n, device=device)]
 

@@ -204,11 +204,11 @@ def reverse_bits(
     true = torch.where(last, variance.detach(), shaped(step.variance, x_0))
     kl = gaussian_kl(apart * 0, true, apart, variance).flatten(1).sum(1)
     if not bool(last.any()):
-        return nats_to_bits(kl / x_0[0].numel())
+        return nats_to_bits(kl / x_0.shape[1:].numel())
     # Elsewhere the guess may be so far off that the gradient of its logarithm is no number.
     mean = torch.where(last, guess, x_0)
     log_p = discretised_gaussian(x_0, mean, torch.where(last, variance.sqrt(), 1.0), levels)
-    return nats_to_bits(torch.where(s == 0, -log_p, kl) / x_0[0].numel())
+    return nats_to_bits(torch.where(s == 0, -log_p, kl) / x_0.shape[1:].numel())
 
 
 @torch.no_grad()

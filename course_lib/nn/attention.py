@@ -1,7 +1,8 @@
 """Attention as a soft look-up, and its use over the pixels of a feature map.
 
 Built by hand in chapter 20; chapters 8 and 12 use it inside the U-Net. A mask is True where a
-query may look, as in PyTorch's kernel; a query that may look nowhere has no answer (NaN).
+query may look, as in PyTorch's kernel. A query that may look nowhere has no answer: `attention`
+gives NaN, 0 / 0; the kernel, so every network here, gives 0, as if all values were 0.
 """
 
 import math
