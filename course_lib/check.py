@@ -173,7 +173,8 @@ def jupyterlab() -> Finding:
 
 def website() -> Finding:
     """What `make book` needs is there: Sphinx, and what sets formulas."""
-    versions = f"Sphinx {installed('sphinx')}, MathJax {installed('django-static-mathjax')}"
+    names = {"Sphinx": "sphinx", "MathJax": "django-static-mathjax", "V8": "mini-racer"}
+    versions = ", ".join(f"{name} {installed(package)}" for name, package in names.items())
     if "0" in versions.replace(",", "").split():
         return Finding("", f"`make book` cannot run: {versions}", SET_UP, needed=False)
     return Finding(versions)

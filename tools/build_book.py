@@ -16,6 +16,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # for `python tools/build_book.py`
 
+from sphinx.errors import SphinxError  # noqa: E402
+
 from tools.fonts import put_math_font  # noqa: E402
 from tools.frontend import FrontendError, copy_widgets  # noqa: E402
 from tools.light import lighten  # noqa: E402
@@ -37,9 +39,10 @@ def build(target: Path, source: Path = ROOT, *more: str) -> int:
     options = ["--quiet", "--fresh-env", "--fail-on-warning", "--keep-going", *more]
     folders = ["-c", str(ROOT / "book"), "-d", str(work / "doctrees")]
     code = sphinx_build(["-b", "html", *options, *folders, str(source), str(target)])
-    leave_out_what_nobody_asks_for(target / "_static")
-    put_math_font(target)
-    lighten(target)
+    if code == 0:
+        leave_out_what_nobody_asks_for(target / "_static")
+        put_math_font(target)
+        lighten(target)
     return code
 
 
@@ -67,7 +70,7 @@ def main(arguments: list[str]) -> int:
     target = Path(arguments[0] if arguments else ROOT / "_build" / "html").resolve()
     try:
         code = build(target)
-    except FrontendError as problem:
+    except (FrontendError, SphinxError) as problem:
         print(f"build_book: {problem}", file=sys.stderr)
         return 1
     if code == 0:
