@@ -25,6 +25,8 @@ LETTERS |= {"bold": "BOLD"}
 DROPPED = ("LATIN", "GREEK", "LUNATE", "LETTER")
 OLDER = {"MATHEMATICAL ITALIC SMALL H": "PLANCK CONSTANT"}
 ACCENTS = {"^": "ˆ", "~": "˜", "¯": "¯", "˙": "˙", "→": "→"}  # as TeX has them: small, and close
+TABLE = {"columnalign": "center", "columnspacing": "0.8em", "rowspacing": "1ex"}  # unless told
+TIED = re.compile(r"(<math>(?:(?!</math>).)*</math>)([,.;:!?)’”]+)", re.S)
 
 
 def packaged(package: str, path: str) -> Path:
@@ -127,9 +129,6 @@ def set_columns(table: ElementTree.Element) -> None:
             cell.set("style", f"padding: {above} 0 0 {beside}")
 
 
-TABLE = {"columnalign": "center", "columnspacing": "0.8em", "rowspacing": "1ex"}
-
-
 def of(values: list[str], place: int) -> str:
     """The value of a place; the last one goes on."""
     return values[min(place, len(values) - 1)]
@@ -150,10 +149,8 @@ def on_its_own(translator, node: nodes.math_block) -> None:
         translator.add_permalink_ref(node, "Link to this equation")
         translator.body.append("</span>")
     tex = node.astext().strip()
-    if r"\\" in tex and not tex.startswith(r"\begin"):
-        tex = (
-            rf"\begin{{split}}{tex}\end{{split}}"  # as Sphinx has it: lines are broken by \\ alone
-        )
+    if r"\\" in tex and not tex.startswith(r"\begin"):  # lines without a table around them
+        tex = rf"\begin{{split}}{tex}\end{{split}}"
     translator.body.append(written(tex, node, display=True) + "</div>\n")
     raise nodes.SkipNode
 
@@ -171,9 +168,6 @@ def tie(app, page: str, template: str, context: dict, doctree) -> None:
     """Keep a formula in a line and the mark behind it together: a browser would part them."""
     if body := context.get("body"):
         context["body"] = TIED.sub(r'<span class="tied">\1\2</span>', body)
-
-
-TIED = re.compile(r"(<math>(?:(?!</math>).)*</math>)([,.;:!?)’”]+)", re.S)
 
 
 def setup(app) -> dict[str, bool]:
