@@ -1,5 +1,7 @@
 """Sphinx extension of the book: the front page, numbers by chapter, what a page is about."""
 
+import base64
+import hashlib
 import html
 import json
 import re
@@ -88,6 +90,27 @@ def fill_front(app, document: str, source: list[str]) -> None:
         source[0] = with_widgets(text, notebooks)
 
 
+def name_pictures(app, doctree: nodes.document) -> None:
+    """Give each picture of a notebook the words that it was saved with for readers who hear it.
+
+    MyST-NB leaves them out, so that the name of the picture's file would be read out. That name is
+    the checksum of the picture.
+    """
+    notebook = Path(app.env.doc2path(app.env.docname))
+    if notebook.suffix != ".ipynb":
+        return
+    words = {}
+    for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]:
+        for output in cell.get("outputs", []):
+            if picture := output.get("data", {}).get("image/png"):
+                alt = output.get("metadata", {}).get("image/png", {}).get("alt", "")
+                data = base64.b64decode("".join(picture))
+                words[hashlib.sha256(data).hexdigest()] = alt
+    for node in doctree.findall(nodes.image):
+        if alt := words.get(Path(node["uri"]).stem):
+            node["alt"] = alt
+
+
 def bring_to_life(app, page: str, template: str, context: dict, doctree) -> None:
     """Load what draws saved widgets on the front page, which is no notebook."""
     if page == "book/index":
@@ -142,6 +165,7 @@ def number_by_chapter(app, env) -> None:
 
 def setup(app) -> dict[str, bool]:
     app.connect("source-read", fill_front)
+    app.connect("doctree-read", name_pictures)
     app.connect("html-page-context", bring_to_life)
     app.connect("html-page-context", say_what_it_is)
     app.connect("html-page-context", let_the_page_come_first, priority=900)

@@ -82,13 +82,14 @@ noisy = np.stack([np.cos(u * np.pi / 2) * clean + np.sin(u * np.pi / 2) * eps fo
 guess = np.stack([(1 - u) * clean + u * clean.mean() for u in levels])
 to_pixels = lambda x: np.uint8(np.clip((x + 1) * 127.5, 0, 255))"""
 
-FIGURE = """import matplotlib.pyplot as plt
+FIGURE = """from course_lib.picture import Picture, named
 
-fig, axes = plt.subplots(1, 2, figsize=(7, 2.6), layout="constrained")
+figure = Picture(figsize=(7, 2.6), layout="constrained")
+axes = figure.subplots(1, 2)
 axes[0].plot(levels, np.cos(levels * np.pi / 2) ** 2)
 axes[0].set(xlabel="t", ylabel="signal's power")
 axes[1].imshow(clean, cmap="gray")
-plt.show()"""
+named(figure, "the signal's power falls; a disc with a darker foot", "", "")"""
 
 FRAMES = """FrameScrubber(
     {"x_t": to_pixels(noisy), "guess of x_0": to_pixels(guess)},

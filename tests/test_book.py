@@ -293,7 +293,10 @@ class Names(HTMLParser):
             for _, _, words in self._open:
                 words.append(values.get("alt", ""))
             # The logo stands beside the site's name: it alone may be passed over in silence.
-            if not values.get("alt", "").strip() and "logo__image" not in values.get("class", ""):
+            alt = values.get("alt", "").strip()
+            if not alt and "logo__image" not in values.get("class", ""):
+                self.nameless.append((tag, values))
+            if "_images/" in alt or alt.startswith("<"):  # a file's name, or a class of Python
                 self.nameless.append((tag, values))
         elif tag in ("input", "select", "textarea") and values.get("type") != "hidden":
             self.controls += 1
